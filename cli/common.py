@@ -1,0 +1,146 @@
+"""What the commands share: options, tables, progress, warnings. Heavy imports stay inside functions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from slakh_hier.errors import SlakhHierWarning
+from slakh_hier.progress import Advance
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="How results are printed on stdout.",
+)
+jobs_option = click.option(
+    "-j", "--jobs", type=click.IntRange(min=0), default=0, show_default="one per processor", help="Parallel workers."
+)
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], output_format: str = "table", *, title: str | None = None
+) -> None:
+    """Print rows with equal keys on stdout as an aligned table, JSON or CSV."""
+    if output_format == "json":
+        print_json(list(rows))
+        return
+    columns = list(rows[0]) if rows else []
+    if output_format == "csv":
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        click.echo(buffer.getvalue(), nl=False)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in columns:
+        numeric = all(isinstance(row[column], int | float) or row[column] is None for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(row[column])) for column in columns))
+    # A pipe has no width: folding lines there would break grep.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON on stdout; NaN and infinities become null."""
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """Tell the person something on stderr; stdout is for results."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def shown_warnings() -> Iterator[None]:
+    """Show slakh-hier's warnings as plain lines on stderr, each once."""
+    seen: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        text = str(message)
+        if issubclass(category, SlakhHierWarning) and text not in seen:
+            seen.add(text)
+            note(f"warning: {text}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SlakhHierWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+class TerminalProgress:
+    """A bar on a terminal, one line a minute elsewhere (both on stderr)."""
+
+    @contextmanager
+    def stage(self, description: str, total: float, unit: str) -> Iterator[Advance]:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
+                TimeRemainingColumn(),
+            )
+            with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task(description, total=total)
+                yield lambda amount: bar.advance(task, amount)
+            return
+        done, began = 0.0, time.monotonic()
+        last = began
+
+        def advance(amount: float) -> None:
+            nonlocal done, last
+            done += amount
+            if (now := time.monotonic()) - last >= 60:
+                last = now
+                left = (now - began) * (total - done) / done if done else float("nan")
+                note(f"{description}: {done:,.0f} of {total:,.0f} {unit}, about {left / 60:.0f} min left")
+
+        yield advance
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.3g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if hasattr(value, "item") and not isinstance(value, str):
+        return _plain(value.item())
+    return value

@@ -1,0 +1,5 @@
+"""``python -m slakh_hier`` is the ``slakh-hier`` command."""
+
+from slakh_hier.cli.main import main
+
+main()

@@ -1,0 +1,148 @@
+"""Reading stems, with the checks that libsndfile leaves out.
+
+libsndfile reads past the end without an error, accepts any sample rate and channel count, and returns NaN
+from float files as they are. Every fault becomes one :class:`~slakh_hier.errors.AudioError`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from slakh_hier.errors import AudioError
+
+FULL_SCALE = 32768.0
+INT16_SUBTYPES = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
+MAX_FRAMES = 48_000 * 3600 * 24
+"""A header that promises more than a day of audio is taken as damaged (libsndfile would allocate it)."""
+
+
+class StemFile:
+    """One open stem: checked when opened, checked at each read.
+
+    Parameters
+    ----------
+    path
+        The audio file; links must not leave ``root``.
+    root
+        The data set's resolved root folder.
+    track, stem
+        Names for error messages.
+    sample_rate, frames
+        What the catalog says; ``None`` takes what the header says.
+
+    Attributes
+    ----------
+    sample_rate : int, Hz
+    frames : int, samples
+    channels : int
+        More than one is folded down to their mean.
+    integer : bool
+        The file holds at most 16 bits, so that reads are exact integers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        root: Path,
+        track: str,
+        stem: str,
+        sample_rate: int | None = None,
+        frames: int | None = None,
+    ):
+        self.track, self.stem, self.path = track, stem, path
+        self._check_place(root)
+        try:
+            self._file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, OSError, TypeError) as error:
+            raise self._error(f"{path.name} cannot be opened as audio: {_reason(error)}") from error
+        file = self._file
+        try:
+            if sample_rate is not None and file.samplerate != sample_rate:
+                raise self._error(f"sample rate is {file.samplerate} Hz, but {sample_rate} Hz was expected")
+            if frames is not None and file.frames != frames:
+                raise self._error(f"has {file.frames} frames, but the catalog says {frames}; scan again")
+            if not 0 < file.frames <= MAX_FRAMES:
+                raise self._error(f"its header promises {file.frames} frames, which is not plausible")
+        except AudioError:
+            file.close()
+            raise
+        self.sample_rate: int = file.samplerate
+        self.frames: int = file.frames
+        self.channels: int = file.channels
+        self.integer: bool = file.subtype in INT16_SUBTYPES
+        self._position = 0
+
+    def read(self, start: int, count: int) -> NDArray[np.int16] | NDArray[np.float32]:
+        """Read ``count`` mono samples from sample ``start``; after the file's end come zeros.
+
+        Returns int16 for 16-bit mono files, else float32 in the same units (full scale 32768), shape (count,).
+
+        Raises
+        ------
+        AudioError
+            Fewer samples come than the header promises, a sample is not finite, or decoding fails.
+        """
+        inside = max(0, min(count, self.frames - start))
+        exact = self.integer and self.channels == 1
+        dtype = np.int16 if exact else np.float32
+        out = np.zeros(count, dtype)
+        if inside == 0:
+            return out
+        try:
+            if self._position != start:
+                self._file.seek(start)
+            got = self._file.read(inside, dtype="int16" if exact else "float32", always_2d=not exact)
+        except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
+            self._position = -1
+            raise self._error(f"decoding fails near {start / self.sample_rate:.2f} s: {_reason(error)}") from error
+        self._position = start + len(got)
+        if len(got) != inside:
+            raise self._error(
+                f"ends early: {inside} samples expected from {start / self.sample_rate:.2f} s, {len(got)} found"
+            )
+        if not exact:
+            got = got.mean(axis=1) * np.float32(FULL_SCALE)
+            if not np.isfinite(got).all():
+                raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
+        out[:inside] = got
+        return out
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_place(self, root: Path) -> None:
+        real = os.path.realpath(self.path)
+        if os.path.commonpath([real, root]) != str(root):
+            raise self._error(f"{self.path} leads out of the data set ({root}); links are not followed out of it")
+        try:
+            mode = os.stat(real).st_mode
+        except FileNotFoundError:
+            raise self._error(f"{self.path} is not there any more; scan again") from None
+        except OSError as error:
+            raise self._error(f"{self.path}: {error.strerror}") from error
+        if not stat.S_ISREG(mode):
+            raise self._error(f"{self.path} is not a regular file")
+
+    def _error(self, reason: str) -> AudioError:
+        return AudioError(self.track, self.stem, reason)
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "error_string", None) or str(error) or type(error).__name__

@@ -1,0 +1,96 @@
+"""Every error and warning that slakh-hier raises on purpose.
+
+All errors derive from :class:`SlakhHierError`; each message says what was found, where, and what to do.
+``exit_code`` is what the command line returns for it: 2 wrong usage or input and nothing done, 3 stopped by
+a fault with the finished work kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SlakhHierError(Exception):
+    """Root of all errors of this package."""
+
+    exit_code = 2
+
+
+class SlakhHierWarning(UserWarning):
+    """Root of all warnings of this package: the work goes on, but the user should know."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in a text file, with its place (1-based line and column)."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class TextError(SlakhHierError):
+    """A text file (YAML, JSON, CSV) with problems: all of them, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class HierarchyError(TextError):
+    """An instrument tree that cannot be used as it stands."""
+
+
+class MetadataError(TextError):
+    """A track's metadata.yaml that cannot be read."""
+
+
+class ConfigError(TextError):
+    """A configuration file or value that is not valid."""
+
+
+class InputError(SlakhHierError):
+    """An argument, folder or file given by the user that cannot be used."""
+
+
+class AudioError(SlakhHierError):
+    """A stem whose audio cannot be read or is not what its header promises."""
+
+    exit_code = 3
+
+    def __init__(self, track: str, stem: str, reason: str):
+        self.track, self.stem, self.reason = track, stem, reason
+        super().__init__(f"{track}/{stem}: {reason}")
+
+    def __reduce__(self) -> tuple[type[AudioError], tuple[str, str, str]]:
+        return type(self), (self.track, self.stem, self.reason)  # pickled by workers
+
+
+class PlanError(SlakhHierError):
+    """A plan that cannot be drawn, read or used with this data set."""
+
+
+class ShardError(SlakhHierError):
+    """A shard or shard folder that is unfinished, damaged, hostile or of another version."""
+
+
+class LockedError(SlakhHierError):
+    """Another run is writing into the same folder."""
+
+
+class FaultError(SlakhHierError):
+    """The run was stopped by a fault from outside (disk full, dead worker); finished work is kept."""
+
+    exit_code = 3
+
+
+class MissingExtraError(SlakhHierError):
+    """An optional dependency that this call needs is not installed."""
+
+    def __init__(self, package: str, extra: str):
+        super().__init__(f"this needs the package {package}. Install it with: pip install 'slakh-hier[{extra}]'")

@@ -1,0 +1,154 @@
+"""Files that are complete or not there: atomic publishing, digests, folder locks, free space."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from slakh_hier.errors import FaultError, InputError, LockedError
+
+Bytes = bytes | bytearray | memoryview
+TEMPORARY_PREFIX = ".tmp-"
+LOCK_NAME = ".lock"
+
+
+def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
+    """Write ``data`` so that ``path`` is either complete, on disk and named, or untouched.
+
+    The bytes go to a temporary name in the same folder, are fsynced and renamed; then the folder is fsynced.
+
+    Parameters
+    ----------
+    path
+        The final name. An existing file is replaced.
+    data
+        The whole content.
+    parent_pid
+        In a worker process: the process that gave the task. When it is gone, nothing is published and the
+        worker exits, because joblib's workers outlive a killed parent and would go on writing.
+
+    Raises
+    ------
+    FaultError
+        The disk is full or the file cannot be written; the temporary file is removed.
+    """
+    handle = None
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        os.fchmod(handle, 0o666 & ~_umask())
+        with open(handle, "wb", closefd=True) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if parent_pid is not None and os.getppid() != parent_pid and os.getpid() != parent_pid:
+            os.unlink(temporary)
+            os._exit(1)
+        os.replace(temporary, path)
+        temporary = ""
+        sync_folder(path.parent)
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+        raise FaultError(
+            f"cannot write {path} ({memoryview(data).nbytes / 1e6:.1f} MB, {free / 1e6:.1f} MB free): "
+            f"{error.strerror or error}. Finished files are kept; make room and run the same command again"
+        ) from error
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def publish_json(path: Path, value: Any) -> None:
+    """:func:`publish` a value as indented JSON with a final newline."""
+    publish(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power loss."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(data: Bytes) -> str:
+    """Hex digest of bytes in memory."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_folder(path: Path) -> Path:
+    """Create an output folder (and its parents); an error that names it where that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be used as a folder: {error.strerror}") from error
+    return path
+
+
+def remove_temporaries(folder: Path) -> list[Path]:
+    """Remove what a killed run left behind. Call it only while holding the folder's lock."""
+    stale = [p for p in folder.iterdir() if p.name.startswith(TEMPORARY_PREFIX) and p.is_file()]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return stale
+
+
+@contextmanager
+def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) -> Iterator[None]:
+    """Hold the folder's lock; a second writer is refused at once, naming the first.
+
+    The lock is the kernel's (flock), so that it is gone with the process that held it, however it died. On
+    network file systems without flock it is best effort.
+
+    Parameters
+    ----------
+    name
+        Lock file inside ``folder``; parts of a job array hold ``.lock`` shared and one of their own.
+    shared
+        Several holders at a time, but none beside an exclusive one.
+    """
+    path = folder / name
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+            raise LockedError(f"{folder}: {holder} is writing here. Wait for it to end, or stop it") from None
+        if not shared:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def require_free(folder: Path, needed: int, what: str) -> None:
+    """Raise before work starts when ``folder``'s file system has no room for ``needed`` bytes plus 5 %."""
+    free = shutil.disk_usage(folder).free
+    if free < needed * 1.05:
+        raise FaultError(
+            f"{folder}: {what} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. Nothing was "
+            "written; make room or choose another folder"
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
