@@ -1,0 +1,16 @@
+"""Small data sets in Slakh layout, made from formulas, so that users can test too."""
+
+from slakh_hier.testing.dataset import StemSpec, TrackSpec, make_slakh, plan_tracks
+from slakh_hier.testing.defects import DEFECTS
+from slakh_hier.testing.formula import AMPLITUDE, NOTE_SECONDS, formula_stem
+
+__all__ = [
+    "AMPLITUDE",
+    "DEFECTS",
+    "NOTE_SECONDS",
+    "StemSpec",
+    "TrackSpec",
+    "formula_stem",
+    "make_slakh",
+    "plan_tracks",
+]

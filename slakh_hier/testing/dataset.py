@@ -1,0 +1,150 @@
+"""``make_slakh``: a data set in Slakh's layout whose every sample follows a formula."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from slakh_hier.errors import InputError
+from slakh_hier.testing.defects import DEFECTS, check_defects
+from slakh_hier.testing.instruments import GUITARS, INSTRUMENTS, PAIRS
+from slakh_hier.testing.track import AudioFormat, StemSpec, TrackSpec, song_of, write_track
+
+SPLITS = ("train", "validation", "test")
+
+
+def make_slakh(
+    root: str | os.PathLike[str],
+    *,
+    tracks: int = 6,
+    seconds: float = 20.0,
+    seed: int = 0,
+    sample_rate: int = 44100,
+    audio_format: AudioFormat = "flac",
+    splits: bool = True,
+    stems: int = 8,
+    every_category: bool = True,
+    defects: Collection[str] = (),
+) -> Path:
+    """Make a data set in Slakh's layout: metadata, stems, mix and MIDI placeholders, 16 bit mono.
+
+    Everything follows from the arguments. At any moment several nodes sound under each coarse node, S00 of
+    every track is a clean guitar, and in each split two tracks share most of their finest nodes, so that clips
+    and queries can be drawn.
+
+    Parameters
+    ----------
+    root
+        A new or empty folder; it appears under this name only when it is complete.
+    tracks
+        Tracks, named Track00001 and on; a quarter each goes to validation and test.
+    seconds
+        Length of every stem, s.
+    seed
+        Changes melodies and songs.
+    sample_rate
+        Hz; BabySlakh has 16000.
+    audio_format
+        ``flac`` or ``wav``.
+    splits
+        Put tracks into train, validation and test folders; False is BabySlakh's flat layout.
+    stems
+        Stems of a track.
+    every_category
+        Each of the 36 categories of slakh34 occurs somewhere: tracks get further stems where ``tracks`` times
+        ``stems`` is too few. False gives every track the same instruments.
+    defects
+        Names out of :data:`~slakh_hier.testing.DEFECTS`: what real data sets suffer from, at documented places.
+
+    Returns
+    -------
+    Path
+        ``root``.
+
+    Raises
+    ------
+    InputError
+        ``root`` holds files, a number is out of range, or a defect is unknown or needs more tracks or stems.
+    """
+    root = Path(root)
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        raise InputError(f"{root} exists and is not an empty folder; choose a new name for the data set")
+    if audio_format not in ("flac", "wav"):
+        raise InputError(f"audio_format must be flac or wav, not {audio_format!r}")
+    if not seconds > 0:
+        raise InputError(f"seconds must be above 0, not {seconds}")
+    check_defects(defects, tracks, stems, audio_format)
+    specs = plan_tracks(
+        tracks=tracks,
+        seed=seed,
+        sample_rate=sample_rate,
+        splits=splits,
+        stems=stems,
+        every_category=every_category,
+    )
+    root.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    try:
+        building.chmod(0o755)
+        with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+            count = round(seconds * sample_rate)
+            list(pool.map(lambda spec: write_track(building, spec, count, audio_format), specs))
+        for name in DEFECTS:  # in the table's order, whatever the caller's
+            if name in defects:
+                DEFECTS[name].apply(building, specs)
+        os.replace(building, root)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return root
+
+
+def plan_tracks(
+    *,
+    tracks: int = 6,
+    seed: int = 0,
+    sample_rate: int = 44100,
+    splits: bool = True,
+    stems: int = 8,
+    every_category: bool = True,
+) -> tuple[TrackSpec, ...]:
+    """What :func:`make_slakh` will write with the same arguments, in the order of the track ids."""
+    if not 1 <= tracks <= 99999:
+        raise InputError(f"tracks must be between 1 and 99999, not {tracks}")
+    if not 1 <= stems <= 100:
+        raise InputError(f"stems must be between 1 and 100, not {stems}")
+    quarter = (tracks + 2) // 4
+    counts = {"validation": quarter, "test": quarter if tracks > 2 else 0}
+    counts = {"train": tracks - sum(counts.values()), **counts}
+    places = [(split, i) for split in SPLITS for i in range(counts[split])]
+    casts = _casts([i for _, i in places], stems, every_category)
+    specs = []
+    for number, ((split, _), cast) in enumerate(zip(places, casts, strict=True), start=1):
+        track = f"Track{number:05d}"
+        parts = tuple(
+            StemSpec(track, f"S{i:02d}", INSTRUMENTS[category], sample_rate, seed)
+            for i, category in enumerate(cast)
+        )
+        specs.append(TrackSpec(track, split if splits else "", song_of(track, seed), parts))
+    return tuple(specs)
+
+
+def _casts(positions: Sequence[int], stems: int, every_category: bool) -> list[list[str]]:
+    """Categories of every track's stems; ``positions`` count the tracks inside their split."""
+    casts: list[list[str]] = []
+    group = -1
+    for position in positions:
+        side = position % 2
+        group += side == 0
+        first = group * (stems - 1) if every_category else 0
+        pairs = [PAIRS[(first + i) % len(PAIRS)] for i in range(stems - 1)]
+        casts.append([GUITARS[side], *(pair[side] for pair in pairs)])
+    if every_category:
+        present = {category for cast in casts for category in cast}
+        missing = [category for category in INSTRUMENTS if category not in present]
+        for i, category in enumerate(missing):
+            casts[-1 - i % len(casts)].append(category)
+    return casts
