@@ -1,0 +1,240 @@
+"""index.json: what a finished set of shards holds, written last, read strictly."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from slakh_hier.errors import InputError, ShardError
+from slakh_hier.files import publish_json
+from slakh_hier.hierarchy import Column
+from slakh_hier.plan.reductions import Reduction, ReductionMode, ReductionType
+from slakh_hier.shards.format import FORMAT_VERSION, Dtype, check_columns, samples_of
+
+INDEX_NAME: Final = "index.json"
+INDEX_FORMAT: Final = "slakh-hier-shards"
+MAX_INDEX_BYTES: Final = 64 << 20
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Size = Annotated[int, Field(ge=0, lt=2**40)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.h5$")]
+MaskFile = Annotated[str, Field(pattern=r"^masks/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}\.h5$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NodeRecord(_Strict):
+    """A rendered node; see :class:`slakh_hier.hierarchy.Column`."""
+
+    name: Name
+    level: Annotated[int, Field(ge=0, le=127)]
+    parent: Annotated[int, Field(ge=-1, lt=2**15)]
+
+
+class ShardRecord(_Strict):
+    """One shard file. ``first_clip`` is the number (0-based) of its first clip within its split."""
+
+    file: ShardFile
+    split: Name
+    clips: Count
+    rows: Count
+    bytes: Size
+    sha256: Digest
+    first_clip: Count
+
+
+class MaskRecord(_Strict):
+    """A mask, rendered into the shards (``file`` is None) or added later (a file below ``masks/``)."""
+
+    name: Name
+    type: ReductionType
+    percent: Annotated[float, Field(ge=0, le=100)]
+    mode: ReductionMode
+    seed: int
+    hidden: bool = False
+    file: MaskFile | None = None
+    bytes: Size | None = None
+    sha256: Digest | None = None
+
+    @classmethod
+    def of(cls, reduction: Reduction, **more: Any) -> Self:
+        """The record of a reduction; without ``file`` it lies in the shards."""
+        return cls(
+            name=reduction.name,
+            type=reduction.type,
+            percent=reduction.percent,
+            mode=reduction.mode,
+            seed=reduction.seed,
+            **more,
+        )
+
+    @property
+    def reduction(self) -> Reduction:
+        return Reduction(self.type, self.percent, self.mode, self.seed)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.file is None) != (self.bytes is None) or (self.file is None) != (self.sha256 is None):
+            raise ValueError("file, bytes and sha256 come together")
+        if self.hidden and self.file is not None:
+            raise ValueError("only a rendered mask can be hidden")
+        if self.name != self.reduction.name:
+            raise ValueError(f"a mask of {self.type}, {self.percent:g} % is called {self.reduction.name}")
+        return self
+
+
+class Index(_Strict):
+    """The whole of index.json.
+
+    Attributes
+    ----------
+    parameters
+        What the set was rendered with, for people and for telling why two sets differ.
+    splits
+        Every split that was asked for, those without clips too, in the order of ``shards``.
+    shards
+        By split, then by first clip.
+    failures
+        Clips of the plan that are missing because a stem could not be read.
+    """
+
+    format: Literal["slakh-hier-shards"] = INDEX_FORMAT
+    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
+    tool_version: Name
+    plan_digest: Digest
+    hierarchy_digest: Digest
+    sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
+    clip_seconds: Annotated[float, Field(gt=0, le=86_400)]
+    samples: Annotated[int, Field(ge=1, lt=2**31)]
+    dtype: Dtype
+    parameters: dict[str, Any]
+    nodes: Annotated[list[NodeRecord], Field(max_length=10_000)]
+    splits: Annotated[list[Name], Field(max_length=100)]
+    shards: list[ShardRecord]
+    masks: list[MaskRecord] = []
+    failures: Count = 0
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The rendered nodes, in the order of the tables' columns."""
+        return tuple(Column(node.name, node.level, node.parent) for node in self.nodes)
+
+    @property
+    def clips(self) -> int:
+        """Clips of all splits together."""
+        return sum(shard.clips for shard in self.shards)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        try:
+            check_columns(self.columns)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        if self.samples != samples_of(self.clip_seconds, self.sample_rate):
+            raise ValueError(f"samples is {self.samples}, which is not clip_seconds x sample_rate")
+        _distinct("split", self.splits)
+        _distinct("shard file", [shard.file.lower() for shard in self.shards])
+        _distinct("mask", [mask.name for mask in self.masks if not mask.hidden])
+        _distinct("rendered mask", [mask.name for mask in self.masks if mask.file is None])
+        _distinct("mask file", [mask.file for mask in self.masks if mask.file is not None])
+        following = dict.fromkeys(self.splits, 0)
+        place = 0
+        for shard in self.shards:
+            if shard.split not in following:
+                raise ValueError(f"{shard.file} belongs to split {shard.split!r}, which splits does not list")
+            if self.splits.index(shard.split) < place or shard.first_clip != following[shard.split]:
+                raise ValueError(
+                    f"{shard.file} begins with clip {shard.first_clip} of {shard.split}, which is out of order"
+                )
+            place = self.splits.index(shard.split)
+            following[shard.split] += shard.clips
+        return self
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Publish ``index.json``: from then on the set is finished."""
+    publish_json(folder / INDEX_NAME, index.model_dump(mode="json"))
+
+
+def read_index(folder: Path) -> Index:
+    """Read ``index.json`` of a finished set.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist or holds nothing of ours.
+    ShardError
+        The set is unfinished, its index is damaged, or a newer slakh-hier wrote it.
+    """
+    path = folder / INDEX_NAME
+    data = _read(folder, path)
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ShardError(f"{path}: is not valid JSON ({error}). {_RENDER_AGAIN}") from None
+    if not isinstance(raw, dict) or raw.get("format") != INDEX_FORMAT:
+        raise ShardError(f"{path}: is not the index of a shard set (format is not {INDEX_FORMAT!r})")
+    found = raw.get("format_version")
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise ShardError(newer_version(path, found))
+    try:
+        return Index.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        more = f" (and {error.error_count() - 1} more problems)" if error.error_count() > 1 else ""
+        raise ShardError(f"{path}: {where}: {first['msg']}{more}. {_RENDER_AGAIN}") from None
+
+
+def newer_version(path: Path, found: int) -> str:
+    """The message for a file of a format this version does not know."""
+    return (
+        f"{path}: has format version {found}; this slakh-hier reads versions up to {FORMAT_VERSION}. "
+        "Update slakh-hier to open it"
+    )
+
+
+_RENDER_AGAIN = (
+    "Run the same slakh-hier render command again: finished shards are kept and the index is rewritten"
+)
+
+
+def _read(folder: Path, path: Path) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: there is no such folder") from None
+        if any(folder.glob("*.h5")) or (folder / "plan.yaml").exists():
+            raise ShardError(
+                f"{folder}: the set is unfinished (no {INDEX_NAME}). Run the same slakh-hier render command again: "
+                "it keeps what is finished and does the rest"
+            ) from None
+        raise InputError(
+            f"{folder}: holds no shards (no {INDEX_NAME}). Make some with slakh-hier render"
+        ) from None
+    except OSError as error:
+        raise ShardError(f"{path}: cannot be opened: {error.strerror}") from None
+    with open(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise ShardError(f"{path}: is not a regular file")
+        if about.st_size > MAX_INDEX_BYTES:
+            raise ShardError(f"{path}: has {about.st_size} bytes; an index has at most {MAX_INDEX_BYTES}")
+        return file.read(MAX_INDEX_BYTES + 1)
+
+
+def _distinct(what: str, values: list[str]) -> None:
+    if len(set(values)) != len(values):
+        (twice, _), *_rest = Counter(values).most_common(1)
+        raise ValueError(f"{what} {twice!r} is listed twice")
