@@ -206,10 +206,7 @@ class _Builder:
         try:
             value = resolve_plain(raw)
         except (ValueError, OverflowError) as fault:
-            self._at(
-                event,
-                f"{_shown(raw)} looks like a number or a date but is none ({fault}): put text in quotes",
-            )
+            self._at(event, f"{_shown(raw)} is no number or date ({fault}): put text in quotes")
             value = raw
         frame = self.frames[-1] if self.frames else None
         if raw == _MERGE and frame and isinstance(frame.container, dict) and frame.key is _NONE_YET:
@@ -235,22 +232,18 @@ class _Builder:
             self.root = value
             return self._mark((), event, None, raw)
         frame = self.frames[-1]
-        container = frame.container
-        if isinstance(container, list):
-            container.append(value)
-            return (
-                None
-                if frame.path is None
-                else self._mark((*frame.path, len(container) - 1), event, None, raw)
-            )
-        if frame.key is _NONE_YET:
+        key, key_event = frame.key, frame.key_event
+        if isinstance(frame.container, list):
+            key = len(frame.container)
+            frame.container.append(value)
+        elif key is _NONE_YET:
             self._key(frame, value, event)
             return None
-        key, key_event = frame.key, frame.key_event
-        frame.key = _NONE_YET
-        if key is _SKIPPED:
-            return None
-        container[key] = value
+        else:
+            frame.key = _NONE_YET
+            if key is _SKIPPED:
+                return None
+            frame.container[key] = value
         return None if frame.path is None else self._mark((*frame.path, key), event, key_event, raw)
 
     def _key(self, frame: _Frame, value: Any, event: Any) -> None:
@@ -259,9 +252,8 @@ class _Builder:
         if type(event) is AliasEvent:
             frame.key = _SKIPPED
         elif value in frame.lines:
-            self._at(
-                event, f"the key {_shown(event.value)} is there twice (first in line {frame.lines[value]})"
-            )
+            first = frame.lines[value]
+            self._at(event, f"the key {_shown(event.value)} is there twice (first in line {first})")
             frame.key = _SKIPPED
         else:
             frame.lines[value] = line
@@ -279,9 +271,8 @@ class _Builder:
     def _check_text(self) -> None:
         """Size, encoding and characters: what the parser would report without a line."""
         if len(self.data) > self.max_bytes:
-            raise _Stop(
-                self._add(1, 1, f"{len(self.data):,} bytes: more than {self.max_bytes:,} are not read")
-            )
+            self._add(1, 1, f"{len(self.data):,} bytes: more than {self.max_bytes:,} are not read")
+            raise _Stop
         self.data = self.data.removeprefix(b"\xef\xbb\xbf")
         try:
             text = self.data.decode()
