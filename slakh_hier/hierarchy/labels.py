@@ -1,0 +1,69 @@
+"""What a data set says about a stem, and how such words are compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+DRUM_PROGRAM = 128
+"""Slakh's program number of a drum kit; General MIDI's own programs are 0 to 127."""
+
+_NO_PATCH = frozenset({"", "none", "null"})
+
+
+@dataclass(frozen=True)
+class StemLabel:
+    """A stem's entry in ``metadata.yaml``, as far as it says which instrument it is.
+
+    Parameters
+    ----------
+    patch
+        ``plugin_name``: the sampler's patch, possibly with folders before it; ``None`` if it is not known.
+    program
+        ``program_num``: 0 to 127, or 128 for drums.
+    is_drum
+        Wins over the program number.
+    midi_program_name, inst_class
+        Slakh's name of the program and of its class.
+    """
+
+    patch: str | None
+    program: int | None
+    is_drum: bool
+    midi_program_name: str | None = None
+    inst_class: str | None = None
+
+    @property
+    def drums(self) -> bool:
+        return self.is_drum or self.program == DRUM_PROGRAM
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a stem belongs.
+
+    ``how`` names what decided: ``drums``, ``override``, ``patch``, ``patch and program``, ``program``,
+    ``midi_program_name`` or ``inst_class``. ``node`` is the finest (level 1) node.
+    """
+
+    category: str
+    node: str
+    how: str
+
+
+def patch_key(patch: str | None) -> str | None:
+    """The base name of a patch in lower case; ``None`` for Slakh's ways to say that there is none.
+
+    Some metadata hold the absolute path of the machine that rendered them, Windows paths among them.
+    """
+    if patch is None:
+        return None
+    base = re.split(r"[/\\]", patch.strip())[-1].strip().casefold()
+    return None if base in _NO_PATCH else base
+
+
+def word_key(word: str | None) -> str | None:
+    """A class or program name for comparison: ``Sound Effects`` and ``Sound  effects`` are the same."""
+    if word is None:
+        return None
+    return " ".join(word.split()).casefold() or None

@@ -1,0 +1,318 @@
+"""An instrument tree: named nodes on numbered levels, and the categories of stems below them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from slakh_hier.errors import InputError
+from slakh_hier.files import sha256
+from slakh_hier.hierarchy.labels import Match, StemLabel, patch_key, word_key
+
+MIX = "mix"
+UNASSIGNED = "unassigned"
+Unassigned = Literal["keep", "drop", "error"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which stems belong to a category.
+
+    ``programs`` are 0 to 127; the drum program 128 is ``drums``. Patches are base names as written in the file.
+    """
+
+    drums: bool = False
+    patches: tuple[str, ...] = ()
+    programs: frozenset[int] = frozenset()
+    midi_program_names: tuple[str, ...] = ()
+    inst_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Category:
+    """A kind of stem. ``implicit``: it is a finest node's own rule (``match:``), with the node's name."""
+
+    name: str
+    node: str
+    rule: Rule = field(default_factory=Rule)
+    implicit: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the tree. ``children`` of a finest node (level 1) are its categories."""
+
+    name: str
+    level: int
+    parent: str | None
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Override:
+    """A patch that belongs elsewhere than its program says."""
+
+    patch: str
+    node: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A rendered node: the mix has level ``levels + 1`` and parent -1, categories have level 0.
+
+    ``parent`` is the index of the nearest rendered ancestor among the columns.
+    """
+
+    name: str
+    level: int
+    parent: int
+
+
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """An instrument tree; two are equal when they mean the same, however they are written.
+
+    Attributes
+    ----------
+    levels
+        Number of levels: 1 is the finest, ``levels`` the coarsest; the mix lies above.
+    nodes
+        All nodes, coarse to fine, in the file's order within a level.
+    categories
+        All categories in the order of the finest nodes they belong to.
+    overrides
+        By patch (base name in lower case).
+    unassigned
+        What happens to a stem with audio but no category: ``keep`` it in the mix only, ``drop`` it, or
+        take it as an ``error``.
+    text, file
+        The YAML as read, and its name.
+    """
+
+    name: str
+    levels: int
+    nodes: Mapping[str, Node]
+    categories: Mapping[str, Category]
+    overrides: Mapping[str, Override]
+    unassigned: Unassigned
+    text: str
+    file: str
+    description: str = ""
+
+    def match(self, label: StemLabel) -> Match | None:
+        """The category of a stem, or ``None``.
+
+        Drums come first; then an override of the patch; then the patch, when one category has it, or when the program
+        says which of several; a patch that no category has leaves it to the program, then to the program's
+        name, then to the class (facts: slakh34's categories and patches, ISMIR 2020).
+        """
+        rules = self._rules
+        if label.drums and rules.drums is not None:
+            return self._found(rules.drums, "drums")
+        patch = patch_key(label.patch)
+        if patch is not None and patch in self.overrides:
+            return self._found(self.overrides[patch].category, "override")
+        program = None if label.drums else label.program
+        by_program = None if program is None else rules.programs.get(program)
+        owners = rules.patches.get(patch, ()) if patch else ()
+        if len(owners) == 1:
+            return self._found(owners[0], "patch")
+        if owners:
+            return self._found(by_program, "patch and program") if by_program in owners else None
+        if by_program is not None:
+            return self._found(by_program, "program")
+        if name := rules.names.get(word_key(label.midi_program_name)):
+            return self._found(name, "midi_program_name")
+        if name := rules.classes.get(word_key(label.inst_class)):
+            return self._found(name, "inst_class")
+        return None
+
+    def why_unassigned(self, label: StemLabel) -> str:
+        """Why :meth:`match` finds no category: one clause for a report."""
+        patch = patch_key(label.patch)
+        if patch and (owners := self._rules.patches.get(patch)):
+            several = " and ".join((", ".join(owners[:-1]), owners[-1]))
+            return f"the patch {patch} is of {several}, and the program ({label.program}) is of none of them"
+        if label.drums:
+            return f"the tree {self.name} has no category for drums"
+        what = "a stem without a program" if label.program is None else f"program {label.program}"
+        return f"{what} has no category in the tree {self.name}"
+
+    def path(self, name: str) -> tuple[str, ...]:
+        """A node or category, then its ancestors up to the coarsest.
+
+        Raises
+        ------
+        InputError
+            Neither a node nor a category.
+        """
+        if name in self.nodes:
+            path = [name]
+        elif name in self.categories:
+            path = [name, self.categories[name].node]
+        else:
+            raise InputError(self._unknown(name, "node or category", (*self.nodes, *self.categories)))
+        while (parent := self.nodes[path[-1]].parent) is not None:
+            path.append(parent)
+        return tuple(path)
+
+    def top(self, name: str) -> str:
+        """The coarsest ancestor of a node or category."""
+        return self.path(name)[-1]
+
+    def level_nodes(self, level: int) -> tuple[str, ...]:
+        """The nodes of a level in the file's order; level 0 are the categories that have a name of their own."""
+        if level == 0:
+            return tuple(name for name, category in self.categories.items() if not category.implicit)
+        return tuple(name for name, node in self.nodes.items() if node.level == level)
+
+    def finest(self, name: str) -> str:
+        """``name``, if it is a finest node (level 1).
+
+        Raises
+        ------
+        InputError
+            It is none: says which finest nodes lie below it, or what it was perhaps meant to be.
+        """
+        if name in self.nodes:
+            if self.nodes[name].level == 1:
+                return name
+            below = ", ".join(leaf for leaf in self.level_nodes(1) if name in self.path(leaf))
+            raise InputError(
+                f"{name} is a node of level {self.nodes[name].level} of the tree {self.name}, a target is one of "
+                f"level 1: {below}"
+            )
+        if name in self.categories:
+            raise InputError(
+                f"{name} is a category of the tree {self.name}, a target is a node of level 1: "
+                f"{self.categories[name].node}"
+            )
+        raise InputError(self._unknown(name, "node", self.level_nodes(1)))
+
+    def columns(self, levels: Sequence[int] | None = None, target: str | None = None) -> tuple[Column, ...]:
+        """What is rendered: the mix, then nodes coarse to fine, then ``unassigned`` where the tree keeps such stems.
+
+        Parameters
+        ----------
+        levels
+            Level numbers, 0 for the categories; by default all numbered levels.
+        target
+            A finest node: only the nodes on its path (and, with level 0, its categories), and no ``unassigned``.
+
+        Raises
+        ------
+        InputError
+            The tree has no such level or target.
+        """
+        chosen = range(1, self.levels + 1) if levels is None else levels
+        if unknown := [level for level in chosen if level not in range(self.levels + 1)]:
+            raise InputError(
+                f"the tree {self.name} has no level {unknown[0]}: it has 1 (finest) to {self.levels} (coarsest), "
+                "and 0, its categories"
+            )
+        if not chosen:
+            raise InputError("no level was chosen")
+        if tuple(chosen) == (0,) and not self.level_nodes(0):
+            raise InputError(
+                f"the tree {self.name} has no categories of their own: its finest nodes hold the rules"
+            )
+        finest = None if target is None else self.finest(target)
+        columns = [Column(MIX, self.levels + 1, -1)]
+        index: dict[str, int] = {}
+        for level in sorted(set(chosen), reverse=True):
+            for name in self.level_nodes(level):
+                path = self.path(name)
+                if finest is not None and finest not in path and name not in self.path(finest):
+                    continue
+                parent = next((index[above] for above in path[1:] if above in index), 0)
+                index[name] = len(columns)
+                columns.append(Column(name, level, parent))
+        if self.unassigned == "keep" and finest is None:
+            columns.append(Column(UNASSIGNED, 1, 0))
+        return tuple(columns)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of what the tree means: not of its name, comments, spacing or order of keys."""
+        rules = {
+            name: [
+                category.node,
+                category.implicit,
+                category.rule.drums,
+                sorted(map(str.casefold, category.rule.patches)),
+                sorted(category.rule.programs),
+                sorted(str(word_key(word)) for word in category.rule.midi_program_names),
+                sorted(str(word_key(word)) for word in category.rule.inst_classes),
+            ]
+            for name, category in self.categories.items()
+        }
+        meaning = {
+            "levels": self.levels,
+            "nodes": [[node.name, node.level, node.parent, *node.children] for node in self.nodes.values()],
+            "categories": rules,
+            "overrides": {patch: [move.node, move.category] for patch, move in self.overrides.items()},
+            "unassigned": self.unassigned,
+        }
+        return sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode())
+
+    @cached_property
+    def _rules(self) -> _Rules:
+        return _Rules.of(self.categories.values())
+
+    def _found(self, category: str | None, how: str) -> Match | None:
+        return None if category is None else Match(category, self.categories[category].node, how)
+
+    def _unknown(self, name: str, what: str, known: Sequence[str]) -> str:
+        near = nearest(name, known)
+        return f"{name!r} is no {what} of the tree {self.name}" + (
+            f": did you mean {near}?" if near else f". There are: {', '.join(known)}"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hierarchy) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that ``word`` was probably meant to be."""
+    exact = {name.casefold(): name for name in known}
+    key = word.casefold()
+    found = difflib.get_close_matches(key, exact, n=1, cutoff=0.6)
+    return exact[found[0]] if found else None
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """All rules of a tree, turned round: who owns a program, a patch, a name."""
+
+    drums: str | None
+    patches: Mapping[str, tuple[str, ...]]
+    programs: Mapping[int, str]
+    names: Mapping[str | None, str]
+    classes: Mapping[str | None, str]
+
+    @staticmethod
+    def of(categories: Iterable[Category]) -> _Rules:
+        drums = None
+        patches: dict[str, tuple[str, ...]] = {}
+        programs: dict[int, str] = {}
+        names: dict[str | None, str] = {}
+        classes: dict[str | None, str] = {}
+        for category in categories:
+            rule = category.rule
+            if rule.drums:
+                drums = category.name
+            for patch in rule.patches:
+                key = patch.casefold()
+                patches[key] = (*patches.get(key, ()), category.name)
+            programs.update(dict.fromkeys(rule.programs, category.name))
+            names.update({word_key(name): category.name for name in rule.midi_program_names})
+            classes.update({word_key(name): category.name for name in rule.inst_classes})
+        return _Rules(drums, patches, programs, names, classes)
