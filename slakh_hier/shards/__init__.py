@@ -1,0 +1,7 @@
+"""HDF5 shards of rendered clips: written once, checked, read from anywhere (docs/shard-format.md)."""
+
+from __future__ import annotations
+
+from slakh_hier.shards.read import Clip, ShardSet, open_shards
+
+__all__ = ["Clip", "ShardSet", "open_shards"]

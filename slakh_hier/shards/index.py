@@ -42,7 +42,11 @@ class NodeRecord(_Strict):
 
 
 class ShardRecord(_Strict):
-    """One shard file. ``first_clip`` is the number (0-based) of its first clip within its split."""
+    """One shard file.
+
+    ``first_clip`` is the number (0-based) of its first clip within the plan's clips of its split; numbers are left
+    out where clips could not be read.
+    """
 
     file: ShardFile
     split: Name
@@ -152,12 +156,12 @@ class Index(_Strict):
         for shard in self.shards:
             if shard.split not in following:
                 raise ValueError(f"{shard.file} belongs to split {shard.split!r}, which splits does not list")
-            if self.splits.index(shard.split) < place or shard.first_clip != following[shard.split]:
+            if self.splits.index(shard.split) < place or shard.first_clip < following[shard.split]:
                 raise ValueError(
                     f"{shard.file} begins with clip {shard.first_clip} of {shard.split}, which is out of order"
                 )
             place = self.splits.index(shard.split)
-            following[shard.split] += shard.clips
+            following[shard.split] = shard.first_clip + shard.clips
         return self
 
 

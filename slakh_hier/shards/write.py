@@ -138,6 +138,13 @@ class ShardBuilder:
             raise InputError(f"clip {clip}: query row {row} does not exist ({len(self._scales)} rows so far)")
         self._query_row[clip] = row
 
+    def keep(self, clips: Sequence[int]) -> None:
+        """Leave out all clips but these (places in the table, ascending): the others could not be read."""
+        index = np.asarray(clips, np.intp)
+        self._clips = {name: column[index] for name, column in self._clips.items()}
+        self._row, self._rms = self._row[index], self._rms[index]
+        self._query_row = self._query_row[index]
+
     @property
     def rows(self) -> int:
         """Number of signals stored so far."""

@@ -1,0 +1,119 @@
+"""Open files of one process: a bounded number, safe between threads, never shared across a fork or a pickle."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import h5py
+from numpy.typing import NDArray
+
+from slakh_hier.shards.opening import (
+    Promise,
+    check_file,
+    damage,
+    first_line,
+    open_again,
+    open_checked,
+    refused,
+)
+
+
+class Handles:
+    """Reads rows of /audio from the shards of a set.
+
+    Files are opened when first read and closed when ``max_open`` others were read since. A process that was
+    forked, or that got this object by pickle, opens its own.
+
+    Parameters
+    ----------
+    promises
+        What every shard must be, in the order of their numbers.
+    max_open
+        Files that are open at a time. One costs about 100 kB.
+    """
+
+    def __init__(self, promises: list[Promise], max_open: int):
+        self._promises, self._max_open = promises, max_open
+        # What the file looked like when its structure was checked: such a file need not be checked again.
+        self._checked: dict[int, tuple[int, ...]] = {}
+        self._pool = _Pool()
+
+    def read(self, shard: int, row: int) -> NDArray[Any]:
+        """One row as it is stored: int16 or float32, shape (samples,).
+
+        Raises
+        ------
+        ShardError
+            The shard is not what the index promises, or the row's checksum is wrong.
+        """
+        pool = self._pool
+        if pool.pid != os.getpid():
+            # After a fork. The old pool is dropped as a whole: another thread may have held its lock.
+            pool = self._pool = _Pool()
+        # h5py reads one row at a time anyway, so that holding the lock costs nothing and keeps the file open.
+        with pool.lock:
+            entry = pool.open.get(shard)
+            if entry is None:
+                entry = self._open(pool, shard)
+            else:
+                pool.open.move_to_end(shard)
+            try:
+                values: NDArray[Any] = entry[1][row]
+            except Exception as error:  # HDF5's errors have no class of their own
+                raise refused(
+                    self._promises[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
+                ) from error
+        return values
+
+    def remember(self, shard: int) -> None:
+        """Say that a shard's structure was checked just now."""
+        self._checked[shard] = _signature(check_file(self._promises[shard]))
+
+    def close(self) -> None:
+        """Close this process's files; the next read opens them again."""
+        pool, self._pool = self._pool, _Pool()
+        if pool.pid == os.getpid():
+            with pool.lock:
+                while pool.open:
+                    pool.open.popitem()[1][0].close()
+
+    @property
+    def open_files(self) -> int:
+        """Files that are open now in this process."""
+        return len(self._pool.open) if self._pool.pid == os.getpid() else 0
+
+    def _open(self, pool: _Pool, shard: int) -> tuple[h5py.File, h5py.Dataset]:
+        promise = self._promises[shard]
+        signature = _signature(check_file(promise))
+        if self._checked.get(shard) == signature:
+            with damage(promise.path):
+                file = open_again(promise.path)
+        else:
+            file = open_checked(promise)
+            self._checked[shard] = signature
+        while len(pool.open) >= self._max_open:
+            pool.open.popitem(last=False)[1][0].close()
+        with damage(promise.path):
+            pool.open[shard] = (file, file["audio"])
+        return pool.open[shard]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_pool"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._pool = _Pool()
+
+
+class _Pool:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.open: OrderedDict[int, tuple[h5py.File, h5py.Dataset]] = OrderedDict()
+
+
+def _signature(about: os.stat_result) -> tuple[int, ...]:
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns

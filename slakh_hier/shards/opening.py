@@ -1,0 +1,283 @@
+"""Opening an HDF5 file that may be damaged or hostile: it is what the index promises, or it is refused.
+
+HDF5 follows links and external storage to any file of the machine, runs filter plug-ins and believes declared
+sizes. Everything is therefore compared with the schema before a value is read, which takes a few milliseconds.
+This is no protection against flaws of the HDF5 library itself: see docs/shard-format.md on security.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5l, h5o, h5t, h5z
+
+from slakh_hier.errors import ShardError, SlakhHierError
+from slakh_hier.shards.format import (
+    FLETCHER32_BYTES,
+    FORMAT_VERSION,
+    MASK_FORMAT,
+    MAX_STRING,
+    SHARD_FORMAT,
+    Dataset,
+    mask_dataset,
+    schema,
+)
+from slakh_hier.shards.index import Index, MaskRecord, ShardRecord, newer_version
+
+MAX_ATTRIBUTE_BYTES: Final = 1024
+MASK_ATTRIBUTES: Final = ("type", "percent", "mode", "seed")
+DAMAGED: Final = (
+    "Do not use it: slakh-hier verify lists all damage, and the same slakh-hier render command makes the file "
+    "again (or fetch it again from where it came)"
+)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a file must be: its size, its root attributes (None: any value) and its data sets."""
+
+    path: Path
+    bytes: int
+    attributes: Mapping[str, Any]
+    datasets: Sequence[Dataset]
+
+
+def shard_promise(folder: Path, index: Index, shard: ShardRecord) -> Promise:
+    """What the index promises of a shard."""
+    return Promise(
+        path=folder / shard.file,
+        bytes=shard.bytes,
+        attributes={
+            "format": SHARD_FORMAT,
+            "format_version": FORMAT_VERSION,
+            "sample_rate": index.sample_rate,
+            "clip_seconds": index.clip_seconds,
+            "split": shard.split,
+            "first_clip": shard.first_clip,
+            "plan_digest": index.plan_digest,
+            "tool_version": None,
+        },
+        datasets=schema(
+            clips=shard.clips,
+            rows=shard.rows,
+            nodes=len(index.nodes),
+            samples=index.samples,
+            dtype=index.dtype,
+            masks=[mask.name for mask in index.masks if mask.file is None],
+        ),
+    )
+
+
+def mask_promise(folder: Path, index: Index, mask: MaskRecord) -> Promise:
+    """What the index promises of a mask file."""
+    assert mask.file is not None
+    assert mask.bytes is not None
+    return Promise(
+        path=folder / mask.file,
+        bytes=mask.bytes,
+        attributes={
+            "format": MASK_FORMAT,
+            "format_version": FORMAT_VERSION,
+            "plan_digest": index.plan_digest,
+            "tool_version": None,
+        },
+        datasets=(mask_dataset(mask.name, index.clips, len(index.nodes)),),
+    )
+
+
+def open_checked(promise: Promise) -> h5py.File:
+    """Open a file for reading, without locking, and compare everything but its values with the promise.
+
+    Raises
+    ------
+    ShardError
+        The file is not there or is not what was promised; the message names it and the reason.
+    """
+    check_file(promise)
+    with damage(promise.path):
+        file = open_again(promise.path)
+        try:
+            _check_attributes(file, promise)
+            _check_members(file, promise)
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+def open_again(path: Path) -> h5py.File:
+    """Open a file that was checked before. Shards are written once, so that no lock is needed."""
+    return h5py.File(path, "r", locking=False)
+
+
+def check_file(promise: Promise) -> os.stat_result:
+    """Compare what can be known without opening: a regular file inside the folder, of the right size."""
+    path = promise.path
+    try:
+        about = path.lstat()
+        if path.parent.name == "masks" and path.parent.is_symlink():
+            raise refused(path.parent, "is a link, and links are not followed out of the folder")
+    except OSError as error:
+        reason = (
+            "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        )
+        raise refused(path, f"{reason}, but the index lists it") from None
+    if not stat.S_ISREG(about.st_mode):
+        raise refused(path, f"is {_kind(about.st_mode)}, not a regular file")
+    if about.st_size != promise.bytes:
+        raise refused(path, f"has {about.st_size} bytes, but the index says {promise.bytes}")
+    return about
+
+
+@contextmanager
+def damage(path: Path, what: str = "") -> Iterator[None]:
+    """Turn whatever the HDF5 library says about a broken file into a :class:`ShardError` that names it."""
+    try:
+        yield
+    except SlakhHierError:
+        raise
+    except (
+        Exception
+    ) as error:  # the library has no error class of its own: OSError, KeyError, ValueError, ...
+        raise refused(path, f"{what}is damaged or no HDF5 file: {first_line(error)}") from error
+
+
+def refused(path: Path, reason: str) -> ShardError:
+    """The error for a file that must not be used."""
+    return ShardError(f"{path}: {reason}. {DAMAGED}")
+
+
+def attributes(owner: h5py.File | h5py.Dataset) -> dict[str, Any]:
+    """Attributes as str, int, float; only small scalars of plain type are read.
+
+    Raises
+    ------
+    ValueError
+        An attribute has another shape or type.
+    """
+    found: dict[str, Any] = {}
+    for place in range(h5a.get_num_attrs(owner.id)):
+        attribute = h5a.open(owner.id, index=place)
+        name = attribute.name.decode()
+        kind = attribute.get_type()
+        plain = isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID) or (
+            isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
+        )
+        if not plain or attribute.shape != () or attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
+            raise ValueError(f"attribute {name} is no plain scalar")
+        value = np.empty((), attribute.dtype)
+        attribute.read(value)
+        found[name] = value.item().decode() if value.dtype.kind == "S" else value.item()
+    return found
+
+
+def _check_attributes(file: h5py.File, promise: Promise) -> None:
+    found, path = attributes(file), promise.path
+    if found.get("format") != promise.attributes["format"]:
+        raise refused(path, f"is not a {promise.attributes['format']} file (format {found.get('format')!r})")
+    version = found.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ShardError(newer_version(path, version))
+    if missing := sorted(promise.attributes.keys() ^ found.keys()):
+        raise refused(path, f"attribute {missing[0]} is missing or does not belong there")
+    for name, value in promise.attributes.items():
+        if value is not None and found[name] != value:
+            raise refused(
+                path,
+                f"is a file of another set or place: {name} is {found[name]!r}, but the index says {value!r}",
+            )
+
+
+def _check_members(file: h5py.File, promise: Promise) -> None:
+    groups: dict[str, set[str]] = {"": set()}
+    for dataset in promise.datasets:
+        folder, _, name = dataset.path.rpartition("/")
+        groups[""].add(folder or name)
+        groups.setdefault(folder, set()).add(name)
+    for folder, names in groups.items():
+        _check_group(file, folder, names, promise.path)
+    stored = sum(_check_dataset(file, dataset, promise.path) for dataset in promise.datasets)
+    if stored > promise.bytes:
+        raise refused(promise.path, f"declares {stored} bytes of data, more than it has")
+
+
+def _check_group(file: h5py.File, folder: str, names: set[str], path: Path) -> None:
+    group = h5o.open(file.id, (folder or "/").encode())
+    if not isinstance(group, h5py.h5g.GroupID):
+        raise refused(path, f"/{folder} is no group")
+    count = group.get_num_objs()
+    found = {name.decode(errors="replace") for name in group} if count <= len(names) else set()
+    if count != len(names) or found != names:
+        odd = sorted(found ^ names) or [f"{count} members instead of {len(names)}"]
+        raise refused(
+            path, f"/{folder} must hold exactly {', '.join(sorted(names))}; found otherwise: {odd[0]}"
+        )
+    for name in sorted(names):
+        if group.links.get_info(name.encode()).type != h5l.TYPE_HARD:
+            raise refused(path, f"/{folder}/{name} is a link to another place, which is never followed")
+        if h5o.get_info(group, name.encode()).rc != 1:
+            raise refused(path, f"/{folder}/{name} is the same object as another one")
+
+
+def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
+    """Compare one data set with the schema; returns the bytes it stores."""
+    found = h5o.open(file.id, expected.path.encode())
+    where = f"/{expected.path}"
+    if not isinstance(found, h5d.DatasetID):
+        raise refused(path, f"{where} is no data set")
+    creation = found.get_create_plist()
+    # The layout comes first: asking a virtual data set for its shape may already open other files.
+    if creation.get_layout() != h5d.CHUNKED or creation.get_external_count():
+        raise refused(path, f"{where} is not stored in chunks inside the file")
+    filters = [creation.get_filter(place)[0] for place in range(creation.get_nfilters())]
+    if filters != [h5z.FILTER_FLETCHER32]:
+        raise refused(path, f"{where} has filters {filters}; only the checksum fletcher32 is allowed")
+    kind = found.get_type()
+    if expected.field == "S":
+        size = kind.get_size() if isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str() else 0
+        right = 0 < size <= MAX_STRING
+    else:
+        size = np.dtype(expected.field).itemsize
+        right = not kind.detect_class(h5t.VLEN) and kind.dtype == np.dtype(expected.field)
+    if not right:
+        raise refused(path, f"{where} does not have type {_type_name(expected)}")
+    if found.shape != expected.shape or creation.get_chunk() != expected.chunk:
+        raise refused(
+            path,
+            f"{where} has shape {found.shape} in chunks of {creation.get_chunk()}, "
+            f"but the index says {expected.shape} in chunks of {expected.chunk}",
+        )
+    chunks = math.prod(-(-n // c) for n, c in zip(expected.shape, expected.chunk, strict=True))
+    stored = chunks * (math.prod(expected.chunk) * size + FLETCHER32_BYTES)
+    if (there := found.get_storage_size()) != stored:
+        raise refused(path, f"{where} stores {there} bytes instead of {stored}: parts of it are missing")
+    return stored
+
+
+def _type_name(expected: Dataset) -> str:
+    return "fixed-length string" if expected.field == "S" else expected.field
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+    ):
+        if test(mode):
+            return name
+    return "a special file"
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, cut to a line that fits into a message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

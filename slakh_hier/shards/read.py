@@ -1,0 +1,308 @@
+"""Reading a finished set of shards: any clip, any node, from any process or thread."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.errors import InputError
+from slakh_hier.hierarchy import Column
+from slakh_hier.shards.format import ABSENT, INT16_SCALE, SILENT
+from slakh_hier.shards.handles import Handles
+from slakh_hier.shards.index import Index, read_index
+from slakh_hier.shards.opening import shard_promise
+from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
+
+State = Literal["sounding", "silent", "absent"]
+MAX_OPEN: Final = 128
+"""Open files a process: half of what the least generous systems allow (256)."""
+
+
+def open_shards(
+    folder: str | os.PathLike[str], split: str | None = None, *, max_open: int = MAX_OPEN
+) -> ShardSet:
+    """Open a finished set of shards for reading.
+
+    Every shard's structure is checked against the index and its tables are loaded (a few milliseconds a
+    shard); the audio is read clip by clip.
+
+    Parameters
+    ----------
+    folder
+        What ``slakh-hier render -o`` made.
+    split
+        Only this split; None: all, in the order train, validation, test.
+    max_open
+        Files that a process keeps open.
+
+    Raises
+    ------
+    InputError
+        No such folder or split.
+    ShardError
+        The set is unfinished, damaged, hostile, or of a newer format.
+    """
+    path = Path(folder)
+    index = read_index(path)
+    if split is not None and split not in index.splits:
+        raise InputError(
+            f"{path}: has no split {split!r}{nearest(split, index.splits)} (it has {', '.join(index.splits)})"
+        )
+    if max_open < 1:
+        raise InputError(f"max_open must be 1 or more, not {max_open}")
+    return ShardSet(path.absolute(), index, split, max_open)
+
+
+class ShardSet:
+    """Clips of a shard set by number: ``len(shards)``, ``shards[i]``, iteration.
+
+    It can be pickled, and used in forked or spawned processes and in several threads: files are opened by
+    path when first read, in each process its own.
+
+    Attributes
+    ----------
+    folder : Path
+    index : Index
+        The whole of index.json.
+    splits : tuple of str
+        The splits that are open here.
+    sample_rate : int, Hz
+    samples : int
+        Length of every signal.
+    clip_seconds : float, s
+    nodes : tuple of Column
+        The rendered nodes (name, level, parent), mix first: the columns of the tables.
+    clips : DataFrame
+        One row a clip: split, track, song, target, start (s), query_track, query_start (s), shard (file).
+    row : int32, shape (clips, nodes)
+        Row of /audio in the clip's own shard; -1 absent, -2 silent. Nodes with equal rows have equal audio.
+    rms : float32, shape (clips, nodes), dBFS
+        NaN where absent, -inf where silent.
+    query_row : int32, shape (clips,)
+        -1 where a clip has no query.
+    """
+
+    def __init__(self, folder: Path, index: Index, split: str | None, max_open: int):
+        self.folder, self.index = folder, index
+        self.splits = tuple(index.splits) if split is None else (split,)
+        self.sample_rate, self.samples, self.clip_seconds = (
+            index.sample_rate,
+            index.samples,
+            index.clip_seconds,
+        )
+        self.nodes: tuple[Column, ...] = index.columns
+        self._column = {column.name: place for place, column in enumerate(self.nodes)}
+        shards = [shard for shard in index.shards if split in (None, shard.split)]
+        self._handles = Handles([shard_promise(folder, index, shard) for shard in shards], max_open)
+        tables = []
+        for number, shard in enumerate(shards):
+            tables.append(load_tables(folder, index, shard))
+            self._handles.remember(number)
+        nothing = np.zeros((0, len(self.nodes)))
+        self.clips: pd.DataFrame = join_clips([table.clips for table in tables])
+        self.row: NDArray[np.int32] = np.concatenate([nothing.astype(np.int32), *(t.row for t in tables)])
+        self.rms: NDArray[np.float32] = np.concatenate([nothing.astype(np.float32), *(t.rms for t in tables)])
+        self.query_row: NDArray[np.int32] = np.concatenate(
+            [np.zeros(0, np.int32), *(table.query_row for table in tables)]
+        )
+        self._scale = [table.scale for table in tables]
+        self._shard = np.repeat(np.arange(len(shards)), [shard.clips for shard in shards])
+        self._masks: dict[str, NDArray[np.bool_]] = {
+            mask.name: np.concatenate([nothing.astype(bool), *(table.masks[mask.name] for table in tables)])
+            for mask in index.masks
+            if mask.file is None and not mask.hidden
+        }
+
+    def __len__(self) -> int:
+        return len(self.query_row)
+
+    def __getitem__(self, clip: int) -> Clip:
+        return Clip(self, self._place(clip))
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (Clip(self, clip) for clip in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<ShardSet {self.folder}: {len(self):,} clips, {len(self.nodes)} nodes, {', '.join(self.splits)}>"
+
+    def node(self, name: str) -> int:
+        """Column of a node.
+
+        Raises
+        ------
+        InputError
+            The set has no such node.
+        """
+        try:
+            return self._column[name]
+        except KeyError:
+            names = list(self._column)
+            raise InputError(
+                f"{self.folder}: has no node {name!r}{nearest(name, names)} (it has {', '.join(names)})"
+            ) from None
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Names of the data-reduction masks, rendered or added later."""
+        return tuple(mask.name for mask in self.index.masks if not mask.hidden)
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """Whether ground truth is available under a mask: bool, shape (clips, nodes)."""
+        if name not in self._masks:
+            record = next((m for m in self.index.masks if m.name == name and m.file is not None), None)
+            if record is None:
+                known = ", ".join(self.masks) or "none"
+                raise InputError(
+                    f"{self.folder}: has no mask {name!r}{nearest(name, self.masks)} (it has {known}). Add one with: "
+                    f"slakh-hier mask {self.folder} --add leaf:50"
+                )
+            everything = read_mask_file(self.folder, self.index, record)
+            here = np.repeat(
+                [shard.split in self.splits for shard in self.index.shards],
+                [shard.clips for shard in self.index.shards],
+            )
+            self._masks[name] = everything[here.astype(bool)]
+        return self._masks[name]
+
+    def audio(self, clip: int, node: int | str) -> NDArray[np.float32]:
+        """A node's signal in a clip: float32, shape (samples,), full scale 1.0.
+
+        Absent and silent nodes are zeros. Otherwise it is one HDF5 read.
+        """
+        clip = self._place(clip)
+        column = self.node(node) if isinstance(node, str) else node
+        return self.audio_row(clip, int(self.row[clip, column]))
+
+    def audio_row(self, clip: int, row: int) -> NDArray[np.float32]:
+        """The signal in a row of the clip's shard; zeros for a negative row (absent, silent)."""
+        if row < 0:
+            return np.zeros(self.samples, np.float32)
+        shard = int(self._shard[clip])
+        stored = self._handles.read(shard, row)
+        if stored.dtype == np.float32:
+            return stored
+        scaled: NDArray[np.float32] = np.multiply(stored, self._scale[shard][row] / np.float32(INT16_SCALE))
+        return scaled
+
+    def query(self, clip: int) -> NDArray[np.float32] | None:
+        """A clip's query signal, or None where it has none: float32, shape (samples,)."""
+        clip = self._place(clip)
+        row = int(self.query_row[clip])
+        return None if row < 0 else self.audio_row(clip, row)
+
+    def close(self) -> None:
+        """Close this process's files; a later read opens them again."""
+        self._handles.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _place(self, clip: int) -> int:
+        if -len(self) <= clip < len(self):
+            return clip % len(self)
+        # Iteration by number needs IndexError.
+        raise IndexError(f"clip {clip} of {len(self)} clips in {self.folder} ({', '.join(self.splits)})")
+
+
+class Clip:
+    """One clip: its signals by node name, its states, its masks. Every access reads afresh; keep what you need.
+
+    Attributes
+    ----------
+    shards : ShardSet
+    number : int
+        Place in the set.
+    """
+
+    __slots__ = ("number", "shards")
+
+    def __init__(self, shards: ShardSet, number: int):
+        self.shards, self.number = shards, number
+
+    def __repr__(self) -> str:
+        return f"<Clip {self.number}: {self.split}, {self.track} at {self.start:g} s, target {self.target}>"
+
+    def __getitem__(self, node: str) -> NDArray[np.float32]:
+        """A node's signal: float32, shape (samples,); zeros where it is silent or absent."""
+        return self.shards.audio(self.number, node)
+
+    @property
+    def mix(self) -> NDArray[np.float32]:
+        """The mixture: float32, shape (samples,)."""
+        return self.shards.audio(self.number, 0)
+
+    @property
+    def query(self) -> NDArray[np.float32] | None:
+        """The query, a clip of the target node from another song, or None."""
+        return self.shards.query(self.number)
+
+    @property
+    def split(self) -> str:
+        return self._text("split")
+
+    @property
+    def track(self) -> str:
+        return self._text("track")
+
+    @property
+    def song(self) -> str:
+        return self._text("song")
+
+    @property
+    def target(self) -> str:
+        """The finest node that was drawn."""
+        return self._text("target")
+
+    @property
+    def start(self) -> float:
+        """Where the clip begins in its track, s."""
+        return float(self.shards.clips["start"].to_numpy()[self.number])
+
+    @property
+    def query_track(self) -> str | None:
+        return self._text("query_track") or None
+
+    @property
+    def query_start(self) -> float | None:
+        """Where the query begins in its track, s."""
+        start = float(self.shards.clips["query_start"].to_numpy()[self.number])
+        return None if math.isnan(start) else start
+
+    def state(self, node: str) -> State:
+        """``sounding``, ``silent`` (every sample is zero) or ``absent`` (the track has no such stem)."""
+        row = self.shards.row[self.number, self.shards.node(node)]
+        return "absent" if row == ABSENT else "silent" if row == SILENT else "sounding"
+
+    def rms(self, node: str) -> float:
+        """RMS of a node, dBFS: -inf where silent, NaN where absent."""
+        return float(self.shards.rms[self.number, self.shards.node(node)])
+
+    def available(self, mask: str | None = None) -> dict[str, bool]:
+        """Whether ground truth is available for each node under a mask; without a mask it is for all."""
+        names = [column.name for column in self.shards.nodes]
+        if mask is None:
+            return dict.fromkeys(names, True)
+        return dict(zip(names, self.shards.mask(mask)[self.number].tolist(), strict=True))
+
+    def _text(self, column: str) -> str:
+        return str(self.shards.clips[column].iat[self.number])
+
+
+def nearest(name: str, names: list[str] | tuple[str, ...]) -> str:
+    """``; did you mean X?`` or nothing."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

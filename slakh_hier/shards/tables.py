@@ -1,0 +1,127 @@
+"""The small tables of a shard, read once and checked: which row, which state, which clip, which mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.files import file_sha256
+from slakh_hier.shards.format import CLIP_COLUMNS, NO_QUERY, SILENT
+from slakh_hier.shards.index import Index, MaskRecord, ShardRecord
+from slakh_hier.shards.opening import damage, mask_promise, open_checked, refused, shard_promise
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything of a shard but the audio.
+
+    Attributes
+    ----------
+    clips : DataFrame
+        Columns ``split, track, song, target, start, query_track, query_start, shard``.
+    row : int32, shape (clips, nodes)
+    rms : float32, shape (clips, nodes), dBFS
+    query_row : int32, shape (clips,)
+    scale : float32, shape (rows,)
+    masks : bool, shape (clips, nodes), by name
+        Rendered masks, hidden ones too.
+    """
+
+    clips: pd.DataFrame
+    row: NDArray[np.int32]
+    rms: NDArray[np.float32]
+    query_row: NDArray[np.int32]
+    scale: NDArray[np.float32]
+    masks: dict[str, NDArray[np.bool_]]
+
+
+def load_tables(folder: Path, index: Index, shard: ShardRecord) -> Tables:
+    """Open a shard, check its structure and read its tables.
+
+    Raises
+    ------
+    ShardError
+        The file is not what the index promises, or a table holds values that cannot be.
+    """
+    promise = shard_promise(folder, index, shard)
+    with open_checked(promise) as file, damage(promise.path, "a table of it "):
+        return read_tables(file, index, shard, promise.path)
+
+
+def read_tables(file: h5py.File, index: Index, shard: ShardRecord, path: Path) -> Tables:
+    """Read the tables of a shard that :func:`~slakh_hier.shards.opening.open_checked` opened."""
+    names = _texts(file["node/name"])
+    if (
+        names != [node.name for node in index.nodes]
+        or file["node/level"][...].tolist() != [node.level for node in index.nodes]
+        or file["node/parent"][...].tolist() != [node.parent for node in index.nodes]
+    ):
+        raise refused(path, "its nodes are not those of the index")
+    row, query_row, scale = file["row"][...], file["query_row"][...], file["scale"][...]
+    if row.size and not (row.min() >= SILENT and row.max() < shard.rows):
+        raise refused(path, f"/row leads out of the {shard.rows} rows of /audio")
+    if query_row.size and not (query_row.min() >= NO_QUERY and query_row.max() < shard.rows):
+        raise refused(path, f"/query_row leads out of the {shard.rows} rows of /audio")
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise refused(path, "/scale holds values that are not positive and finite")
+    clips = _clip_table(file, shard)
+    if any(split != shard.split for split in clips["split"]):
+        raise refused(path, f"holds clips of another split than {shard.split}")
+    return Tables(
+        clips=clips,
+        row=row,
+        rms=file["rms"][...],
+        query_row=query_row,
+        scale=scale,
+        masks={mask.name: file[f"masks/{mask.name}"][...] for mask in index.masks if mask.file is None},
+    )
+
+
+def clip_table(folder: Path, index: Index) -> pd.DataFrame:
+    """All clips of a set, every split, in the order of the index; columns as in :class:`Tables`."""
+    tables = []
+    for shard in index.shards:
+        promise = shard_promise(folder, index, shard)
+        with open_checked(promise) as file, damage(promise.path, "its clip table "):
+            tables.append(_clip_table(file, shard))
+    return join_clips(tables)
+
+
+def join_clips(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Clip tables one below the other, numbered from 0; an empty table with all columns where there are none."""
+    if not tables:
+        texts = [pd.Series(name=name, dtype=str) for name in (*CLIP_COLUMNS, "shard")]
+        return pd.concat(texts, axis=1).astype({"start": np.float64, "query_start": np.float64})
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_mask_file(folder: Path, index: Index, mask: MaskRecord) -> NDArray[np.bool_]:
+    """A mask that was added later: bool, shape (clips of all splits, nodes)."""
+    promise = mask_promise(folder, index, mask)
+    with open_checked(promise) as file, damage(promise.path):
+        available: NDArray[np.bool_] = file[f"masks/{mask.name}"][...]
+    # Small enough to hash at each reading, unlike shards.
+    if file_sha256(promise.path) != mask.sha256:
+        raise refused(promise.path, "is not the file that the index lists (sha256 differs)")
+    return available
+
+
+def _clip_table(file: h5py.File, shard: ShardRecord) -> pd.DataFrame:
+    columns: dict[str, Any] = {
+        name: file[f"clip/{name}"][...] if name in ("start", "query_start") else _texts(file[f"clip/{name}"])
+        for name in CLIP_COLUMNS
+    }
+    columns["shard"] = [shard.file] * shard.clips
+    table = pd.DataFrame(columns)
+    texts = [name for name in table if name not in ("start", "query_start")]
+    return table.astype(dict.fromkeys(texts, str))
+
+
+def _texts(dataset: h5py.Dataset) -> list[str]:
+    return [text.decode() for text in dataset[...].tolist()]
