@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,11 @@ def slakh_mini() -> Path:
     if not MINI.is_dir():
         pytest.skip("the small real data set is not beside this checkout")
     return MINI
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache folder, nor does a command it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLAKH_HIER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -1,8 +1,9 @@
 """Small data sets in Slakh layout, made from formulas, so that users can test too."""
 
-from slakh_hier.testing.dataset import StemSpec, TrackSpec, make_slakh, plan_tracks
+from slakh_hier.testing.dataset import make_slakh, plan_tracks
 from slakh_hier.testing.defects import DEFECTS
 from slakh_hier.testing.formula import AMPLITUDE, NOTE_SECONDS, formula_stem
+from slakh_hier.testing.track import StemSpec, TrackSpec
 
 __all__ = [
     "AMPLITUDE",

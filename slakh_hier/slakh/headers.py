@@ -1,0 +1,111 @@
+"""What an audio file's header promises, read from its first bytes.
+
+libsndfile takes 46 microseconds a file against 8 here, which is a second of ten for Slakh2100's 22,000 stems,
+and it opens a WAV file that was cut short without a word. Other formats and unusual headers go to libsndfile.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+
+import soundfile
+
+from slakh_hier.audio import MAX_FRAMES
+
+_HEAD = 4096
+_SAMPLES = (0x0001, 0x0003, 0xFFFE)
+"""WAV formats of plain samples: integers, floats, and either of them in the extensible form."""
+
+
+class HeaderError(ValueError):
+    """A file whose header cannot be used; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """``frames`` samples a channel, ``sample_rate`` in Hz, ``channels``."""
+
+    frames: int
+    sample_rate: int
+    channels: int
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read and check the header of a FLAC or WAV file.
+
+    Raises
+    ------
+    HeaderError
+        The file is no audio, holds no samples, or promises what cannot be.
+    OSError
+        It cannot be read at all.
+    """
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(_HEAD)
+        size = os.fstat(file.fileno()).st_size
+    header = _flac(head) or _wav(head, size) or _any(path, head)
+    if header.frames <= 0:
+        raise HeaderError("holds no samples")
+    if header.frames > MAX_FRAMES or not 1000 <= header.sample_rate <= 768_000:
+        raise HeaderError(
+            f"its header is not plausible: {header.frames} frames at {header.sample_rate} Hz; the file is damaged"
+        )
+    return header
+
+
+def streaminfo(head: bytes) -> tuple[Header, int, bytes] | None:
+    """Header, bits a sample and stored MD5 of a FLAC file's first bytes; None where it is not plain FLAC.
+
+    RFC 9639, section 8.2: the first metadata block is STREAMINFO, 34 bytes.
+    """
+    if head[:4] != b"fLaC" or len(head) < 42 or head[4] & 0x7F != 0 or head[5:8] != b"\0\0\x22":
+        return None
+    packed = int.from_bytes(head[18:26], "big")
+    rate, channels, bits = packed >> 44, (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1
+    return Header(packed & (1 << 36) - 1, rate, channels), bits, head[26:42]
+
+
+def _flac(head: bytes) -> Header | None:
+    info = streaminfo(head)
+    # 0 frames mean that the encoder did not know; libsndfile then refuses the file.
+    return info[0] if info and info[0].frames else None
+
+
+def _wav(head: bytes, size: int) -> Header | None:
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return None
+    place, form = 12, None
+    while place + 8 <= len(head):
+        name, length = head[place : place + 4], int.from_bytes(head[place + 4 : place + 8], "little")
+        if name == b"fmt " and length >= 16 and place + 24 <= len(head):
+            form = struct.unpack_from("<HHIIH", head, place + 8)
+        elif name == b"data":
+            if form is None or form[0] not in _SAMPLES or form[4] == 0:
+                return None
+            _, channels, rate, _, block = form
+            missing = place + 8 + length - size
+            # Programs that stream write no length at all: 0 or all ones. libsndfile takes the rest of the file.
+            if missing > 0 and length < 0xFFFFFF00:
+                raise HeaderError(
+                    f"is cut short: its header promises {length} bytes of samples, {missing} are missing"
+                )
+            if missing > 0 or length == 0:
+                return None
+            return Header(length // block, rate, channels)
+        place += 8 + length + length % 2
+    return None
+
+
+def _any(path: str | os.PathLike[str], head: bytes) -> Header:
+    try:
+        with soundfile.SoundFile(os.fspath(path)) as file:
+            return Header(file.frames, file.samplerate, file.channels)
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
+        if not head:
+            raise HeaderError("is empty") from error
+        if head.startswith(b"version https://git-lfs"):
+            raise HeaderError("is a Git LFS pointer, not audio: run git lfs pull") from error
+        reason = getattr(error, "error_string", None) or str(error)
+        raise HeaderError(f"is not audio that can be opened: {reason}") from error

@@ -1,0 +1,194 @@
+"""Looking at one track on disk: its metadata, its song, and every audio file of its stems folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import md5
+from pathlib import Path
+from typing import NamedTuple
+
+from slakh_hier.errors import MetadataError
+from slakh_hier.safe_yaml import MAX_BYTES
+from slakh_hier.slakh.deep import check_audio
+from slakh_hier.slakh.headers import HeaderError, read_header
+from slakh_hier.slakh.layout import METADATA, STEMS, inside
+from slakh_hier.slakh.metadata import STEM_ID, TrackMetadata, read_metadata
+
+SUFFIXES = (".flac", ".wav")
+"""Where a stem has several files, the first of these counts."""
+
+_SOURCE_MIDI = "all_src.mid"
+_MAX_MIDI = 16 << 20
+
+
+class Stamp(NamedTuple):
+    """What tells whether a file has changed: bytes and modification time (ns)."""
+
+    size: int
+    mtime_ns: int
+
+
+class FileFacts(NamedTuple):
+    """An audio file: its stamp, its header, and why it cannot be used ("" if it can).
+
+    ``deep`` is None where the content was not checked, else what was wrong with it ("" for nothing).
+    """
+
+    size: int
+    mtime_ns: int
+    frames: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    fault: str = ""
+    deep: str | None = None
+
+
+@dataclass(frozen=True)
+class TrackFacts:
+    """All that a scan needs to know of a track.
+
+    ``metadata`` is None where they cannot be read, for the reason ``error``. ``files`` maps names of audio files
+    in the stems folder to what they are; ``strays`` are the other names there.
+    """
+
+    metadata_stamp: Stamp | None
+    metadata: TrackMetadata | None
+    error: str
+    midi_stamp: Stamp | None
+    midi_md5: str | None
+    files: dict[str, FileFacts] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
+
+
+def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool = False) -> TrackFacts:
+    """Look at the track in the folder ``path`` below the resolved ``root``.
+
+    Nothing that the metadata say is used as a path, and links are followed inside ``root`` only.
+
+    Parameters
+    ----------
+    known
+        What was found last time; whatever has kept its size and time is not read again.
+    deep
+        Decode every file and compare it with the MD5 that FLAC files carry.
+    """
+    folder = root / path
+    try:
+        stamp, metadata, error = _metadata(root, folder, f"{path}/{METADATA}", known)
+    except OSError as fault:
+        stamp, metadata, error = None, None, f"{path}/{METADATA}: cannot be read: {fault.strerror or fault}"
+    midi_stamp, midi_md5 = None, None
+    if metadata is not None and metadata.uuid is None:
+        midi_stamp, midi_md5 = _midi(root, folder, known)
+    files: dict[str, FileFacts] = {}
+    strays: list[str] = []
+    if metadata is not None:
+        _files(root, folder / STEMS, known.files if known else {}, files, strays, deep)
+    return TrackFacts(stamp, metadata, error, midi_stamp, midi_md5, files, strays)
+
+
+def look_at_all(
+    root: Path, tracks: Sequence[tuple[str, TrackFacts | None]], deep: bool
+) -> list[tuple[str, TrackFacts]]:
+    """:func:`look` at several tracks: one task of a parallel scan."""
+    return [(path, look(root, path, known, deep=deep)) for path, known in tracks]
+
+
+def _metadata(
+    root: Path, folder: Path, name: str, known: TrackFacts | None
+) -> tuple[Stamp | None, TrackMetadata | None, str]:
+    path = folder / METADATA
+    info = os.lstat(path)
+    if stat.S_ISLNK(info.st_mode):
+        if not inside(root, path):
+            return (
+                None,
+                None,
+                f"{name}: a link that leads out of the data set; links are not followed out of it",
+            )
+        info = os.stat(path)
+    if not stat.S_ISREG(info.st_mode):
+        return None, None, f"{name}: not a regular file"
+    stamp = Stamp(info.st_size, info.st_mtime_ns)
+    if known is not None and known.metadata is not None and known.metadata_stamp == stamp:
+        return stamp, known.metadata, ""
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)  # one more than allowed: the reader then says that it is too large
+    try:
+        return stamp, read_metadata(data, name), ""
+    except MetadataError as error:
+        return stamp, None, str(error)
+
+
+def _midi(root: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | None, str | None]:
+    path = folder / _SOURCE_MIDI
+    try:
+        info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_MIDI or not inside(root, path):
+            return None, None
+        stamp = Stamp(info.st_size, info.st_mtime_ns)
+        if known is not None and known.midi_stamp == stamp:
+            return stamp, known.midi_md5
+        return stamp, md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return None, None
+
+
+def _files(
+    root: Path,
+    folder: Path,
+    known: dict[str, FileFacts],
+    files: dict[str, FileFacts],
+    strays: list[str],
+    deep: bool,
+) -> None:
+    try:
+        if folder.is_symlink() and not inside(root, folder):
+            strays.append(f"{STEMS} is a link that leads out of the data set; not followed")
+            return
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        strays.append(f"{STEMS} cannot be read: {error.strerror}")
+        return
+    for entry in found:
+        name, suffix = os.path.splitext(entry.name)
+        if entry.name.startswith("."):
+            continue  # ._S00.flac and the like, which some archives hold
+        if suffix.lower() in SUFFIXES and STEM_ID.fullmatch(name):
+            files[entry.name] = _file(root, entry, known.get(entry.name), deep)
+        else:
+            strays.append(entry.name)
+
+
+def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bool) -> FileFacts:
+    if entry.is_symlink() and not inside(root, entry.path):
+        return FileFacts(
+            0, 0, fault="a link that leads out of the data set; links are not followed out of it"
+        )
+    try:
+        info = entry.stat()
+        if not stat.S_ISREG(info.st_mode):
+            return FileFacts(0, 0, fault="not a regular file")
+        facts = known
+        if facts is None or (facts.size, facts.mtime_ns) != (info.st_size, info.st_mtime_ns):
+            facts = _header(entry.path, info)
+        if deep and facts.deep is None and not facts.fault:
+            facts = facts._replace(deep=check_audio(entry.path))
+        return facts
+    except (OSError, MemoryError) as error:
+        # Size and time 0: such a fault may be gone next time.
+        return FileFacts(0, 0, fault=f"cannot be read: {getattr(error, 'strerror', None) or 'out of memory'}")
+
+
+def _header(path: str, info: os.stat_result) -> FileFacts:
+    try:
+        header = read_header(path)
+    except HeaderError as error:
+        return FileFacts(info.st_size, info.st_mtime_ns, fault=str(error))
+    return FileFacts(info.st_size, info.st_mtime_ns, header.frames, header.sample_rate, header.channels)
