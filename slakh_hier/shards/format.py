@@ -52,7 +52,7 @@ class ShardHeader:
     split
         All clips of a shard belong to one split.
     first_clip : int
-        Number of the shard's first clip within its split (0-based), so that exchanged shards are noticed.
+        Number of the shard's first clip within its split of the plan (0-based): exchanged shards are noticed.
     columns
         The rendered nodes, mix first.
     plan_digest

@@ -151,17 +151,19 @@ class Index(_Strict):
         _distinct("mask", [mask.name for mask in self.masks if not mask.hidden])
         _distinct("rendered mask", [mask.name for mask in self.masks if mask.file is None])
         _distinct("mask file", [mask.file for mask in self.masks if mask.file is not None])
-        following = dict.fromkeys(self.splits, 0)
-        place = 0
+        following, place = 0, 0
         for shard in self.shards:
-            if shard.split not in following:
+            if shard.split not in self.splits:
                 raise ValueError(f"{shard.file} belongs to split {shard.split!r}, which splits does not list")
-            if self.splits.index(shard.split) < place or shard.first_clip < following[shard.split]:
+            if (found := self.splits.index(shard.split)) != place:
+                following = 0
+            # Clips that were left out still have a number.
+            skipped = shard.first_clip - following
+            if found < place or skipped < 0 or (skipped and not self.failures):
                 raise ValueError(
                     f"{shard.file} begins with clip {shard.first_clip} of {shard.split}, which is out of order"
                 )
-            place = self.splits.index(shard.split)
-            following[shard.split] = shard.first_clip + shard.clips
+            place, following = found, shard.first_clip + shard.clips
         return self
 
 

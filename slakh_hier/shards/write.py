@@ -145,6 +145,15 @@ class ShardBuilder:
         self._row, self._rms = self._row[index], self._rms[index]
         self._query_row = self._query_row[index]
 
+    def keep(self, clips: Sequence[int]) -> None:
+        """Leave out all clips but these (numbers in ``clips``, ascending); those left out must have no signals."""
+        chosen = np.asarray(clips, np.intp)
+        dropped = np.setdiff1d(np.arange(len(self._query_row)), chosen)
+        if (self._row[dropped] >= 0).any() or (self._query_row[dropped] >= 0).any():
+            raise InputError("a clip that has signals in the shard cannot be left out")
+        self._row, self._rms, self._query_row = self._row[chosen], self._rms[chosen], self._query_row[chosen]
+        self._clips = {name: column[chosen] for name, column in self._clips.items()}
+
     @property
     def rows(self) -> int:
         """Number of signals stored so far."""

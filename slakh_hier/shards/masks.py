@@ -1,0 +1,124 @@
+"""Data-reduction masks of a finished set: added and removed beside the shards, which stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from slakh_hier.errors import InputError, ShardError
+from slakh_hier.files import folder_lock, make_folder, publish, remove_temporaries, sha256
+from slakh_hier.plan.reductions import TRAIN, Reduction, availability, withheld
+from slakh_hier.shards.index import Index, MaskRecord, read_index, write_index
+from slakh_hier.shards.read import nearest
+from slakh_hier.shards.tables import clip_table
+from slakh_hier.shards.write import mask_image
+
+MASK_FOLDER: Final = "masks"
+
+
+@dataclass(frozen=True)
+class MaskInfo:
+    """A visible mask of a set: what it is, and whether it lies in the shards or in a file of its own."""
+
+    name: str
+    reduction: Reduction
+    where: Literal["shards", "file"]
+
+
+def list_masks(folder: str | PathLike[str]) -> list[MaskInfo]:
+    """The masks of a set, in the order of the index; removed ones are not listed."""
+    return [
+        MaskInfo(mask.name, mask.reduction, "shards" if mask.file is None else "file")
+        for mask in read_index(Path(folder)).masks
+        if not mask.hidden
+    ]
+
+
+def add_mask(folder: str | PathLike[str], reduction: Reduction) -> int:
+    """Add a mask to a finished set and return the number of training clips it withholds.
+
+    It lies in ``masks/NAME.h5``; a rendered mask of the same definition that was removed is shown again. Adding
+    a mask that is there does nothing.
+
+    Raises
+    ------
+    ShardError
+        The set has another mask of that name (another mode or seed), or is unfinished or damaged.
+    LockedError
+        Another process writes in the folder.
+    """
+    path = Path(folder)
+    read_index(path)  # before the lock: nothing is created in a folder that is no shard set
+    with folder_lock(path):
+        index = read_index(path)
+        remove_temporaries(path)
+        clips = clip_table(path, index)
+        hit = withheld(reduction, clips)
+        same_name = [mask for mask in index.masks if mask.name == reduction.name]
+        if (visible := next((mask for mask in same_name if not mask.hidden), None)) is not None:
+            _require_same(path, visible.reduction, reduction)
+        elif any(mask.reduction == reduction for mask in same_name):
+            shown = [
+                mask.model_copy(update={"hidden": False}) if mask in same_name else mask
+                for mask in index.masks
+            ]
+            write_index(path, index.model_copy(update={"masks": shown}))
+        else:
+            levels = np.array([node.level for node in index.nodes], np.int8)
+            image = mask_image(reduction, availability(reduction, hit, levels), index.plan_digest)
+            file = f"{MASK_FOLDER}/{reduction.name}.h5"
+            if (path / MASK_FOLDER).is_symlink():
+                raise ShardError(f"{path / MASK_FOLDER}: is a link; masks are written inside the folder only")
+            make_folder(path / MASK_FOLDER)
+            remove_temporaries(path / MASK_FOLDER)
+            publish(path / file, image)
+            record = MaskRecord.of(reduction, file=file, bytes=image.nbytes, sha256=sha256(image))
+            write_index(path, index.model_copy(update={"masks": [*index.masks, record]}))
+    return int(hit.sum())
+
+
+def remove_mask(folder: str | PathLike[str], name: str) -> None:
+    """Remove a mask: its file is deleted; one that was rendered into the shards is hidden in the index.
+
+    Raises
+    ------
+    InputError
+        The set has no such mask.
+    """
+    path = Path(folder)
+    read_index(path)
+    with folder_lock(path):
+        index = read_index(path)
+        visible = {mask.name: mask for mask in index.masks if not mask.hidden}
+        name = name.replace(":", "-") if name not in visible else name  # leaf:50 is how it was asked for
+        if name not in visible:
+            known = ", ".join(visible) or "none"
+            raise InputError(f"{path}: has no mask {name!r}{nearest(name, list(visible))} (it has {known})")
+        gone = visible[name]
+        if gone.file is None:
+            kept = [
+                mask.model_copy(update={"hidden": True}) if mask is gone else mask for mask in index.masks
+            ]
+        else:
+            kept = [mask for mask in index.masks if mask is not gone]
+        # The index first: should the run stop in between, a file that nothing lists does no harm.
+        write_index(path, index.model_copy(update={"masks": kept}))
+        if gone.file is not None:
+            (path / gone.file).unlink(missing_ok=True)
+
+
+def train_clips(index: Index) -> int:
+    """Number of clips that reductions count: those of the training split."""
+    return sum(shard.clips for shard in index.shards if shard.split == TRAIN)
+
+
+def _require_same(folder: Path, there: Reduction, asked: Reduction) -> None:
+    if there != asked:
+        raise ShardError(
+            f"{folder}: has a mask {there.name} already, of mode {there.mode} and seed {there.seed}; asked was mode "
+            f"{asked.mode}, seed {asked.seed}. Remove it first: slakh-hier mask {folder} --remove {there.name}"
+        )
