@@ -139,13 +139,6 @@ class ShardBuilder:
         self._query_row[clip] = row
 
     def keep(self, clips: Sequence[int]) -> None:
-        """Leave out all clips but these (places in the table, ascending): the others could not be read."""
-        index = np.asarray(clips, np.intp)
-        self._clips = {name: column[index] for name, column in self._clips.items()}
-        self._row, self._rms = self._row[index], self._rms[index]
-        self._query_row = self._query_row[index]
-
-    def keep(self, clips: Sequence[int]) -> None:
         """Leave out all clips but these (numbers in ``clips``, ascending); those left out must have no signals."""
         chosen = np.asarray(clips, np.intp)
         dropped = np.setdiff1d(np.arange(len(self._query_row)), chosen)
