@@ -1,8 +1,7 @@
 """Data sets in Slakh's layout: what is on disk, which songs, which splits, and the catalog of it all."""
 
-from slakh_hier.slakh.cache import cache_folder
 from slakh_hier.slakh.catalog import Catalog, build_frame
 from slakh_hier.slakh.scan import scan
 from slakh_hier.slakh.splits import SCHEMES
 
-__all__ = ["SCHEMES", "Catalog", "build_frame", "cache_folder", "scan"]
+__all__ = ["SCHEMES", "Catalog", "build_frame", "scan"]

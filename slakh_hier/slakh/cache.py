@@ -10,23 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier.errors import FaultError, SlakhHierWarning
-from slakh_hier.files import publish, sha256
+from slakh_hier.files import CACHE_VARIABLE, cache_folder, publish, sha256
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
 FORMAT = 1
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
-
-ENVIRONMENT = "SLAKH_HIER_CACHE"
-
-
-def cache_folder() -> Path:
-    """Where results are kept between runs: $SLAKH_HIER_CACHE, else $XDG_CACHE_HOME/slakh-hier or ~/.cache/slakh-hier."""
-    if own := os.environ.get(ENVIRONMENT):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is not to be used.
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "slakh-hier"
 
 
 def scan_cache(root: Path) -> Path:
@@ -61,7 +50,7 @@ def save_facts(root: Path, facts: Mapping[str, TrackFacts]) -> None:
         publish(path, sha256(body).encode() + b"\n" + body)
     except (OSError, FaultError) as error:
         warnings.warn(
-            f"the scan cannot be kept for the next time ({error}); {ENVIRONMENT} names another folder",
+            f"the scan cannot be kept for the next time ({error}); {CACHE_VARIABLE} names another folder",
             SlakhHierWarning,
             stacklevel=3,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -97,6 +97,36 @@ class Catalog:
         wanted = ["audio", "unassigned"] if self.hierarchy.unassigned == "keep" else ["audio"]
         return self.frame[self.frame["status"].isin(wanted)]
 
+    def with_hierarchy(self, hierarchy: Hierarchy) -> Catalog:
+        """The same stems matched to another tree."""
+        if hierarchy == self.hierarchy:
+            return self
+        rows = [
+            row._replace(status="audio", why="") if row.status == "unassigned" else row
+            for row in _stem_rows(self.frame)
+        ]
+        return replace(self, hierarchy=hierarchy, frame=build_frame(rows, hierarchy))
+
+    def with_broken(self, reasons: Mapping[tuple[str, str], str]) -> Catalog:
+        """The same catalog with stems marked ``broken``, for faults that only decoding shows.
+
+        Parameters
+        ----------
+        reasons
+            Why, by (track, stem); stems without audio are left as they are.
+        """
+        keys = list(zip(self.frame["track"], self.frame["stem"], strict=True))
+        hit = [
+            key in reasons and status in ("audio", "unassigned")
+            for key, status in zip(keys, self.frame["status"], strict=True)
+        ]
+        if not any(hit):
+            return self
+        frame = self.frame.copy()
+        frame.loc[hit, "status"] = "broken"
+        frame.loc[hit, "why"] = [reasons[key] for key, there in zip(keys, hit, strict=True) if there]
+        return replace(self, frame=frame)
+
     @cached_property
     def digest(self) -> str:
         """Sha256 (hex) of all that decides the audio of a plan; not of the root, sizes and times."""
@@ -114,7 +144,7 @@ class Catalog:
     def summary(self) -> list[dict[str, Any]]:
         """Per split, and for all: tracks, songs, stems, hours of mixture, and stems by status."""
         frame, usable = self.frame, self.usable
-        rows = []
+        rows: list[dict[str, Any]] = []
         splits = [split for split in SPLIT_ORDER if (frame["split"] == split).any()]
         splits += sorted(set(frame["split"]) - set(SPLIT_ORDER))
         for split in [*splits, "all"]:
@@ -129,17 +159,17 @@ class Catalog:
                     "songs": int(part["song"].nunique()),
                     "stems": len(part),
                     "hours": round(float(seconds) / 3600, 4),
-                    **{status: int(counts.get(status, 0)) for status in STATUSES},
                 }
             )
+            rows[-1].update((status, int(counts.get(status, 0))) for status in STATUSES)
         return rows
 
     def left_out(self) -> list[dict[str, str]]:
         """Every stem whose audio is not used as a source, with its reason: track, stem, status, why."""
         rows = self.frame[self.frame["status"] != "audio"]
         return [
-            {"track": row.track, "stem": row.stem, "status": row.status, "why": row.why}
-            for row in rows.itertuples(index=False)
+            {"track": track, "stem": stem, "status": status, "why": why}
+            for track, stem, status, why in rows[["track", "stem", "status", "why"]].to_numpy()
         ]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -229,6 +259,15 @@ def build_frame(rows: Iterable[StemRow], hierarchy: Hierarchy) -> pd.DataFrame:
     columns["status"] = _texts(statuses)
     columns["why"] = _texts(whys)
     return pd.DataFrame(columns)
+
+
+def _stem_rows(frame: pd.DataFrame) -> list[StemRow]:
+    """The rows of a table, as they were before the tree."""
+    columns = []
+    for name in StemRow._fields:
+        values = frame[name].tolist()
+        columns.append([None if type(value).__name__ == "NAType" else value for value in values])
+    return [StemRow(*values) for values in zip(*columns, strict=True)]
 
 
 def _texts(values: Sequence[Any]) -> pd.Series[Any]:

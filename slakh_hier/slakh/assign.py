@@ -1,0 +1,76 @@
+"""Which split every track goes to, and what a user should know about that choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slakh_hier.slakh.catalog import Catalog
+from slakh_hier.slakh.layout import NO_SPLIT
+from slakh_hier.slakh.rows import Track
+from slakh_hier.slakh.splits import FOLDERS, split_of
+
+_NAMED = 5  # so many tracks or songs are named in one message
+
+
+def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
+    unknown = [track.folder.track for track in tracks if not track.identity.known]
+    if not unknown:
+        return "split2"
+    if len(unknown) < len(tracks):
+        notes.append(
+            f"{len(unknown)} of {len(tracks)} tracks are no songs of Slakh2100 ({some(unknown)}), so the folders are "
+            "the splits; --split-scheme split2 takes the published list for the others"
+        )
+    return FOLDERS
+
+
+def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dict[str, str]:
+    """The split of every track, by its id."""
+    if scheme == FOLDERS:
+        splits = {track.folder.track: track.folder.split for track in tracks}
+        if all(split == NO_SPLIT for split in splits.values()):
+            notes.append(
+                "no track has a split: the data set has no train, validation and test folders. Sort the tracks into "
+                "such folders, or save the catalog (-o catalog.csv), fill its column split and give it with --catalog"
+            )
+        return splits
+    splits, unknown, unsure = {}, [], []
+    for track in tracks:
+        name = track.folder.track
+        splits[name], choice = split_of(track.identity, scheme)
+        if not track.identity.known:
+            unknown.append(name)
+        if choice:
+            first = track.identity.tracks[0]
+            others = ", ".join(f"{other.track} {other.splits[scheme]}" for other in track.identity.tracks)
+            unsure.append(f"{name} ({others}): taken as {first.track}")
+    if unknown:
+        notes.append(
+            f"{len(unknown)} tracks are no songs of Slakh2100 and have no split under {scheme}: {some(unknown)}"
+        )
+    if unsure:
+        notes.append(
+            f"{len(unsure)} tracks have another name and a song that {scheme} has in several splits: {some(unsure, '; ')}"
+        )
+    return splits
+
+
+def leak_message(catalog: Catalog) -> str:
+    leaks = catalog.leaks
+    if not leaks:
+        return ""
+    named = [
+        " and ".join(f"{', '.join(tracks)} ({split})" for split, tracks in by_split.items())
+        for _, by_split in leaks
+    ]
+    if catalog.scheme in ("orig", "redux"):
+        advice = "; split2 keeps songs together"
+    else:
+        advice = "; move a song's tracks into one split, in the folders or in a saved catalog"
+    count = "1 song lies" if len(leaks) == 1 else f"{len(leaks)} songs lie"
+    return f"{count} in more than one split (scheme {catalog.scheme}): {some(named, '; ')}{advice}"
+
+
+def some(names: Sequence[str], separator: str = ", ") -> str:
+    more = f"{separator}and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return separator.join(names[:_NAMED]) + more

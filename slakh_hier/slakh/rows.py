@@ -1,0 +1,112 @@
+"""From what lies in a track's folder to the catalog's rows: status and reason of every stem."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from slakh_hier.slakh.catalog import StemRow
+from slakh_hier.slakh.layout import TrackFolder
+from slakh_hier.slakh.metadata import StemEntry
+from slakh_hier.slakh.splits import Erratum, Identity, errata_of
+from slakh_hier.slakh.tracks import SUFFIXES, FileFacts, TrackFacts
+
+_UNKNOWN = StemEntry(None, None, False, None, None, "the metadata do not name this stem")
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track that can be used: where it lies, what is in it, and whose song it is.
+
+    ``song`` is None where neither the metadata nor the MIDI file tell it.
+    """
+
+    folder: TrackFolder
+    facts: TrackFacts
+    song: str | None
+    identity: Identity
+
+
+def stem_rows(track: Track, split: str, *, errata: bool) -> list[StemRow]:
+    """The stems of a track: those of its metadata, and files that the metadata do not name."""
+    metadata, files = track.facts.metadata, track.facts.files
+    assert metadata is not None
+    chosen = _choose_files(files)
+    rate = _common_rate([files[names[0]] for names in chosen.values()])
+    faults = errata_of(track.identity) if errata else {}
+    rows = []
+    for stem in sorted({*metadata.stems, *chosen}):
+        entry = metadata.stems.get(stem, _UNKNOWN)
+        names = chosen.get(stem, [])
+        facts = files[names[0]] if names else None
+        status, why = _status(facts, rate, faults.get(stem, ()))
+        if facts is None:
+            why = _why_absent(stem, track.facts.strays)
+        else:
+            remarks = [entry.doubts, f"{', '.join(names[1:])} not used" if names[1:] else ""]
+            if facts.channels > 1:
+                remarks.append(f"{facts.channels} channels, folded down to one")
+            why = "; ".join(filter(None, [why, *remarks]))
+        there = facts or FileFacts(0, 0)
+        rows.append(
+            StemRow(
+                track=track.folder.track,
+                song=track.song or track.folder.track,
+                split=split,
+                stem=stem,
+                path=f"{track.folder.path}/stems/{names[0]}" if names else "",
+                frames=there.frames,
+                sample_rate=there.sample_rate,
+                channels=there.channels,
+                size=there.size,
+                mtime_ns=there.mtime_ns,
+                patch=entry.patch,
+                program=entry.program,
+                is_drum=entry.is_drum,
+                midi_program_name=entry.midi_program_name,
+                inst_class=entry.inst_class,
+                status=status,
+                why=why,
+            )
+        )
+    return rows
+
+
+def _status(facts: FileFacts | None, rate: int, faults: Sequence[Erratum]) -> tuple[str, str]:
+    if facts is None:
+        return "no_audio", ""
+    if facts.fault or facts.deep:
+        return "broken", facts.fault or facts.deep or ""
+    if facts.sample_rate != rate:
+        return "broken", f"its sample rate is {facts.sample_rate} Hz, the track's is {rate} Hz"
+    known = [
+        f"{fault.defect.replace('_', ' ')} ({fault.track}/{fault.stem}, {fault.source})" for fault in faults
+    ]
+    if any(fault.exclude for fault in faults):
+        return "excluded", "erratum: " + "; ".join(known)
+    return "audio", "known fault, kept: " + "; ".join(known) if known else ""
+
+
+def _choose_files(files: Mapping[str, FileFacts]) -> dict[str, list[str]]:
+    """Names of the files of each stem, the one that counts first."""
+    chosen: dict[str, list[str]] = {}
+    order = {suffix: place for place, suffix in enumerate(SUFFIXES)}
+    for name in sorted(files, key=lambda name: (order[os.path.splitext(name)[1].lower()], name)):
+        chosen.setdefault(os.path.splitext(name)[0], []).append(name)
+    return chosen
+
+
+def _common_rate(files: Sequence[FileFacts]) -> int:
+    """The sample rate of most stems; of two equally common ones the first stem's."""
+    rates = Counter(facts.sample_rate for facts in files if not facts.fault)
+    return rates.most_common(1)[0][0] if rates else 0
+
+
+def _why_absent(stem: str, strays: Sequence[str]) -> str:
+    near = [name for name in strays if os.path.splitext(name)[0].lower() == stem.lower()]
+    if near:
+        return f"{near[0]} is there, but only {' and '.join(SUFFIXES)} files called {stem} are read"
+    outside = [name for name in strays if name.startswith("stems ")]
+    return outside[0] if outside else "no file"
