@@ -124,8 +124,8 @@ def load_marked(
 def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> tuple[Any, Places, list[Problem]]:
     """:func:`load_marked` that returns the problems, for readers that go on to look for more.
 
-    Of a key that is there twice the first value counts; an alias reads as ``None``. What comes after a fault that
-    ends the reading (a syntax error, a limit) is missing from the value.
+    Of a key that is there twice the first value counts; an alias reads as ``None``. When a fault ends the reading
+    (a syntax error, a limit), the value is ``None``.
     """
     places = Places()
     builder = _Builder(data, file, max_bytes, places)
@@ -160,14 +160,16 @@ class _Builder:
         self.root: Any = _NONE_YET
 
     def build(self) -> Any:
+        """The document; ``None`` when it could not be read to its end."""
         try:
             self._check_text()
             for count, event in enumerate(_events(self.data)):
                 if count >= MAX_EVENTS:
                     self._stop(event, f"more than {MAX_EVENTS:,} YAML events: this is no file of ours")
                 self._take(event)
-            if self.root is _NONE_YET:
-                self._add(1, 1, "the file holds nothing but comments or white space")
+            if self.root is not _NONE_YET:
+                return self.root
+            self._add(1, 1, "the file holds nothing but comments or white space")
         except _Stop:
             pass
         except yaml.MarkedYAMLError as fault:
@@ -178,7 +180,7 @@ class _Builder:
             self._add(line, column, f"not YAML: {what}" + (f" ({advice})" if advice else ""))
         except yaml.YAMLError as fault:
             self._add(1, 1, f"not YAML: {fault}")
-        return None if self.root is _NONE_YET else self.root
+        return None
 
     def _take(self, event: Any) -> None:
         kind = type(event)

@@ -1,0 +1,140 @@
+"""Which category claims which stems: every program, class and name has one owner, a shared patch has a judge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from itertools import pairwise
+from typing import Any
+
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, word_key
+from slakh_hier.hierarchy.model import Rule
+from slakh_hier.hierarchy.report import Report
+from slakh_hier.hierarchy.schema import check_patch, check_programs, check_word
+from slakh_hier.safe_yaml import Path
+
+
+class Claims:
+    """Reads the rules of a file one by one, and reports where two of them meet.
+
+    Tolerant: what does not have its shape was reported before, and is left out.
+    """
+
+    def __init__(self, report: Report):
+        self.report = report
+        self.programs: dict[int, tuple[str, Path]] = {}
+        self.words: dict[tuple[str, str], tuple[str, Path]] = {}
+        self.patches: dict[str, dict[str, Path]] = defaultdict(dict)
+        self.rules: dict[str, Rule] = {}
+
+    def read(self, owner: str, path: Path, raw: Any) -> Rule:
+        """The rule at ``path``, which belongs to the category ``owner``."""
+        raw = raw if isinstance(raw, dict) else {}
+        if not raw or raw == {"drums": False}:
+            self.report.value(path, f"the rule of {owner} is empty: no stem can belong to it")
+        programs = self._programs(owner, path, raw.get("programs"))
+        if raw.get("drums") is True and DRUM_PROGRAM not in programs:
+            self._claim_programs(owner, (*path, "drums"), range(DRUM_PROGRAM, DRUM_PROGRAM + 1))
+            programs.add(DRUM_PROGRAM)
+        rule = Rule(
+            drums=DRUM_PROGRAM in programs,
+            patches=self._patches(owner, path, raw.get("patches")),
+            programs=frozenset(programs - {DRUM_PROGRAM}),
+            midi_program_names=self._words(owner, path, "midi_program_name", raw),
+            inst_classes=self._words(owner, path, "inst_class", raw),
+        )
+        self.rules[owner] = rule
+        return rule
+
+    def check_shared_patches(self, overridden: Collection[str]) -> None:
+        """Report patches that several categories have although no program decides between them."""
+        for patch, owners in self.patches.items():
+            if patch in overridden:
+                continue
+            blind = [name for name in owners if not (self.rules[name].programs or self.rules[name].drums)]
+            for first, second in pairwise(owners):
+                if {first, second} & set(blind):
+                    without = first if first in blind else second
+                    self.report.value(
+                        owners[second],
+                        f"the patch {patch} belongs to {first} too ({self.report.line(owners[first])}), and no "
+                        f"program decides between them: {without} has no programs",
+                    )
+
+    def _programs(self, owner: str, path: Path, raw: Any) -> set[int]:
+        mine: set[int] = set()
+        for item, span in _valid((*path, "programs"), raw, check_programs):
+            if twice := mine.intersection(span):
+                self.report.value(item, f"{_programs_text(twice)} is there twice in {owner}")
+            self._claim_programs(owner, item, range_without(span, mine))
+            mine.update(span)
+        return mine
+
+    def _claim_programs(self, owner: str, path: Path, span: Collection[int]) -> None:
+        taken: dict[str, list[int]] = defaultdict(list)
+        for program in span:
+            other, _ = self.programs.setdefault(program, (owner, path))
+            if other != owner:
+                taken[other].append(program)
+        for other, programs in taken.items():
+            line = self.report.line(self.programs[programs[0]][1])
+            self.report.value(
+                path,
+                f"{_programs_text(programs)} cannot belong to {owner}: {other} claims it already ({line})",
+            )
+
+    def _patches(self, owner: str, path: Path, raw: Any) -> tuple[str, ...]:
+        mine = []
+        for item, patch in _valid((*path, "patches"), raw, check_patch):
+            owners = self.patches[patch.casefold()]
+            if owner in owners:
+                self.report.value(item, f"the patch {patch} is there twice in {owner}")
+            else:
+                owners[owner] = item
+                mine.append(patch)
+        return tuple(mine)
+
+    def _words(self, owner: str, path: Path, kind: str, raw: dict[Any, Any]) -> tuple[str, ...]:
+        mine = []
+        for item, word in _valid((*path, kind), raw.get(kind), check_word):
+            other, place = self.words.setdefault((kind, word_key(word) or ""), (owner, item))
+            if place == item:
+                mine.append(word)
+            elif other == owner:
+                self.report.value(item, f"the {kind} {word!r} is there twice in {owner}")
+            else:
+                line = self.report.line(place)
+                self.report.value(
+                    item, f"the {kind} {word!r} cannot belong to {owner}: {other} claims it already ({line})"
+                )
+        return tuple(mine)
+
+
+def range_without(span: range, taken: set[int]) -> list[int]:
+    """The numbers of a range that are not taken yet."""
+    return [number for number in span if number not in taken]
+
+
+def _valid(path: Path, raw: Any, check: Callable[[Any], Any]) -> Iterator[tuple[Path, Any]]:
+    """The items of a list that pass a check of the schema, with their paths."""
+    for index, item in enumerate(raw if isinstance(raw, list) else ()):
+        if isinstance(item, str) or check is check_programs:
+            try:
+                yield (*path, index), check(item)
+            except ValueError:
+                continue
+
+
+def _programs_text(programs: Collection[int]) -> str:
+    """``the program 5``, ``the programs 24-27, 31`` or ``drums``."""
+    ordered = sorted(programs)
+    if ordered == [DRUM_PROGRAM]:
+        return "drums (program 128)"
+    runs: list[list[int]] = []
+    for program in ordered:
+        if runs and runs[-1][-1] == program - 1:
+            runs[-1].append(program)
+        else:
+            runs.append([program])
+    text = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"the program{'s' if len(ordered) > 1 else ''} {text}"

@@ -1,0 +1,194 @@
+"""The problems of one tree file, each at its place, in words for its writer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from slakh_hier.errors import HierarchyError, Problem
+from slakh_hier.hierarchy.model import nearest
+from slakh_hier.hierarchy.schema import HierarchyText, OverrideText, RuleText
+from slakh_hier.safe_yaml import Path, Place, Places, resolve_plain
+
+MAX_SUGGESTIONS = 100
+"""Looking for the nearest name costs milliseconds: a file of thousands of wrong names must not take minutes."""
+
+_PLAIN_INT = re.compile("0|-?[1-9][0-9]*")
+_KINDS = {
+    "bool_type": "true or false",
+    "dict_type": "keys with values",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "keys with values",
+    "string_type": "text",
+}
+
+
+class Report:
+    """Collects problems stage by stage: a later stage says nothing about a place that an earlier one reported.
+
+    Parameters
+    ----------
+    where
+        Turns the path of a value into its path in the file (they differ when the file is of another format).
+    """
+
+    def __init__(self, file: str, places: Places, problems: Iterable[Problem]):
+        self.file, self.places = file, places
+        self.problems = list(problems)
+        self.where: Callable[[Path], Path] = lambda path: path
+        self._suggestions = MAX_SUGGESTIONS
+        self._settled: set[tuple[int, int]] = set()
+        self.next_stage()
+
+    def next_stage(self) -> None:
+        self._settled = {(problem.line, problem.column) for problem in self.problems}
+
+    def value(self, path: Path, message: str) -> None:
+        """Report the value at ``path``."""
+        place = self.place(path)
+        self._add(place.line, place.column, message)
+
+    def key(self, path: Path, message: str) -> None:
+        """Report the key of the value at ``path``."""
+        place = self.place(path)
+        self._add(place.key_line, place.key_column, message)
+
+    def place(self, path: Path) -> Place:
+        return self.places.nearest(self.where(path))
+
+    def line(self, path: Path) -> str:
+        """``line N`` of a key, for messages that point to a second place."""
+        return f"line {self.place(path).key_line}"
+
+    def nearest(self, word: str, known: Sequence[str]) -> str | None:
+        """The known word that was probably meant, if any; of the first :data:`MAX_SUGGESTIONS` words only."""
+        self._suggestions -= 1
+        return nearest(word, known) if self._suggestions >= 0 else None
+
+    def raise_if_any(self) -> None:
+        if self.problems:
+            raise HierarchyError(self.problems)
+
+    def _add(self, line: int, column: int, message: str) -> None:
+        if (line, column) not in self._settled:
+            self.problems.append(Problem(self.file, line, column, message))
+
+
+def did_you_mean(name: str | None) -> str:
+    """The end of a message about an unknown name."""
+    return f": did you mean {name}?" if name else ""
+
+
+def check_traps(report: Report) -> None:
+    """Report whole numbers that YAML 1.1 reads as something else than they look like."""
+    for path, place in report.places.items():
+        for raw, tell in ((place.raw, report.value), (place.raw_key, report.key)):
+            value = _parsed_int(raw)
+            if raw is None or value is None or _PLAIN_INT.fullmatch(raw):
+                continue
+            if ":" in raw:
+                advice = f"write {raw.replace(':', '-')} for a range, or put the text in quotes"
+            elif raw.lstrip("+-").startswith("0") and raw.lstrip("+-").isdigit():
+                advice = f"it is octal. Write {int(raw)}, or put the text in quotes"
+            else:
+                advice = "write it in decimal digits, or put the text in quotes"
+            tell(path, f"YAML reads {raw} as the number {value}: {advice}")
+
+
+def check_shape(report: Report, model: type[BaseModel], raw: Any) -> None:
+    """Report where ``raw`` does not have the shape of ``model``."""
+    try:
+        model.model_validate(raw)
+    except ValidationError as fault:
+        errors = fault.errors(include_url=False)
+    else:
+        return
+    guessed: set[Path] = set()
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            guessed.add(_unknown_key(report, model, error["loc"]))
+    for error in errors:
+        kind, loc, value = error["type"], error["loc"], error["input"]
+        path = _data_path(loc)
+        if kind == "extra_forbidden" or (kind == "missing" and path in guessed):
+            continue
+        if kind == "missing":
+            report.key(path[:-1], f"the key '{path[-1]}' is missing")
+        elif loc[-1:] == ("[key]",):
+            place = report.place(path)
+            report.key(path, _message(error, _found(value, place.raw_key)))
+        else:
+            report.value(path, _message(error, _found(value, report.place(path).raw)))
+
+
+def _unknown_key(report: Report, model: type[BaseModel], loc: Sequence[Any]) -> Path:
+    """Report a key that its mapping does not have; the path of the key that it was probably meant to be."""
+    path = _data_path(loc)
+    if loc[-2:-1] == ("<match>",):
+        report.key(path, f"'{path[-1]}' beside match: a node holds either nodes or one rule")
+        return path
+    known = _keys(model, loc[:-1])
+    near = nearest(str(path[-1]), known)
+    advice = f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}"
+    report.key(path, f"unknown key '{path[-1]}': {advice}")
+    return (*path[:-1], near)
+
+
+def _keys(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:
+    """The keys of the model at ``loc``, found by the only two that lie deeper than the top."""
+    if model is HierarchyText and loc:
+        model = OverrideText if loc[0] == "patch_overrides" else RuleText
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _message(error: Any, found: str) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"must be {context['expected']}, not {found}"
+    if kind == "too_short":
+        return "it is empty"
+    if kind == "greater_than_equal":
+        return f"must be at least {context['ge']}, not {found}"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']}, not {found}"
+    if kind == "union_tag_not_found":
+        return f"a node holds nodes, a list of categories, or 'match:' with a rule, not {found}"
+    return f"must be {_KINDS.get(kind, error['msg'])}, not {found}"
+
+
+def _found(value: Any, raw: str | None) -> str:
+    """A wrong value as its writer sees it, with what YAML made of it."""
+    if value is None:
+        return "empty" if raw in (None, "") else f"{raw}, which YAML reads as empty (put text in quotes)"
+    if isinstance(value, dict):
+        return "keys with values"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 60 else repr(value[:57] + "...")
+    what = {bool: str(value).lower(), int: "a number", float: "a number"}.get(type(value), "a date")
+    text = str(value) if raw is None else raw
+    return f"{text}, which YAML reads as {what} (put text in quotes)" if text != what else text
+
+
+def _data_path(loc: Sequence[Any]) -> Path:
+    """pydantic's location without its own marks."""
+    return tuple(
+        part for part in loc if part != "[key]" and not (isinstance(part, str) and part.startswith("<"))
+    )
+
+
+def _parsed_int(raw: str | None) -> int | None:
+    if raw is None:
+        return None
+    try:
+        value = resolve_plain(raw)
+    except (ValueError, OverflowError):
+        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
