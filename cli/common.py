@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 import time
 import warnings
@@ -28,7 +29,12 @@ format_option = click.option(
     help="How results are printed on stdout.",
 )
 jobs_option = click.option(
-    "-j", "--jobs", type=click.IntRange(min=0), default=0, show_default="one per processor", help="Parallel workers."
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="one per processor",
+    help="Parallel workers.",
 )
 
 
@@ -123,7 +129,7 @@ class TerminalProgress:
 
 
 def _cell(value: Any) -> str:
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, float):
         return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.3g}"
@@ -139,7 +145,7 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if hasattr(value, "item") and not isinstance(value, str):
         return _plain(value.item())

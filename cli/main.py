@@ -12,9 +12,13 @@ import click
 from slakh_hier.cli.lazy import Lazy, LazyGroup
 
 COMMANDS = {
-    "hierarchy": Lazy("slakh_hier.cli.hierarchy:hierarchy", "List, show, check and compare instrument trees."),
+    "hierarchy": Lazy(
+        "slakh_hier.cli.hierarchy:hierarchy", "List, show, check and compare instrument trees."
+    ),
     "scan": Lazy("slakh_hier.cli.scan:scan", "Catalog the stems of a data set."),
-    "activity": Lazy("slakh_hier.cli.activity:activity", "Measure every stem once: the energy of any submix."),
+    "activity": Lazy(
+        "slakh_hier.cli.activity:activity", "Measure every stem once: the energy of any submix."
+    ),
     "plan": Lazy("slakh_hier.cli.plan:plan", "Draw clips and queries, without rendering."),
     "render": Lazy("slakh_hier.cli.render:render", "Render hierarchical submixes into HDF5 shards."),
     "mask": Lazy("slakh_hier.cli.mask:mask", "Add, remove or list data-reduction masks of a shard set."),
@@ -47,10 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = cli.main(args=arguments, prog_name="slakh-hier", standalone_mode=False)
     except click.exceptions.Abort as abort:
         code = 143 if isinstance(abort.__context__, Terminated) else 130
-        _say("interrupted: nothing half-made was left under a final name. Run the same command again to resume")
+        _say(
+            "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
+        )
     except KeyboardInterrupt as interrupt:
         code = 143 if isinstance(interrupt, Terminated) else 130
-        _say("interrupted: nothing half-made was left under a final name. Run the same command again to resume")
+        _say(
+            "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
+        )
     except click.ClickException as error:
         error.show()
         code = 2

@@ -1,0 +1,57 @@
+"""Hierarchical submixes of Slakh-like data sets: instrument trees, HDF5 shards, baseline separators.
+
+Names are imported when they are first used, so that ``import slakh_hier`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slakh_hier.hierarchy import Hierarchy, load_hierarchy
+    from slakh_hier.plan import Plan, measure_activity, plan_clips
+    from slakh_hier.render import render
+    from slakh_hier.shards import open_shards
+    from slakh_hier.slakh import Catalog, scan
+
+_PLACES = {
+    "Catalog": "slakh_hier.slakh",
+    "Hierarchy": "slakh_hier.hierarchy",
+    "Plan": "slakh_hier.plan",
+    "load_hierarchy": "slakh_hier.hierarchy",
+    "measure_activity": "slakh_hier.plan",
+    "open_shards": "slakh_hier.shards",
+    "plan_clips": "slakh_hier.plan",
+    "render": "slakh_hier.render",
+    "scan": "slakh_hier.slakh",
+}
+
+__all__ = [
+    "Catalog",
+    "Hierarchy",
+    "Plan",
+    "__version__",
+    "load_hierarchy",
+    "measure_activity",
+    "open_shards",
+    "plan_clips",
+    "render",
+    "scan",
+]
+
+try:
+    __version__ = version("slakh-hier")
+except PackageNotFoundError:  # a checkout that was never installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

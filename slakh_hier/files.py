@@ -18,6 +18,7 @@ from slakh_hier.errors import FaultError, InputError, LockedError
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
 LOCK_NAME = ".lock"
+CACHE_VARIABLE = "SLAKH_HIER_CACHE"
 
 
 def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
@@ -40,20 +41,17 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
     FaultError
         The disk is full or the file cannot be written; the temporary file is removed.
     """
-    handle = None
-    temporary = ""
+    temporary: Path | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        os.fchmod(handle, 0o666 & ~_umask())
-        with open(handle, "wb", closefd=True) as file:
+        handle, temporary = temporary_file(path.parent)
+        with open(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if parent_pid is not None and os.getppid() != parent_pid and os.getpid() != parent_pid:
-            os.unlink(temporary)
+        if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
+            temporary.unlink()
             os._exit(1)
         os.replace(temporary, path)
-        temporary = ""
         sync_folder(path.parent)
     except OSError as error:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
@@ -62,8 +60,15 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
             f"{error.strerror or error}. Finished files are kept; make room and run the same command again"
         ) from error
     finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_file(folder: Path) -> tuple[int, Path]:
+    """An open file of a temporary name in ``folder``, with the permissions that a new file has there."""
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
+    os.fchmod(handle, 0o666 & ~_umask())
+    return handle, Path(name)
 
 
 def publish_json(path: Path, value: Any) -> None:
@@ -89,6 +94,15 @@ def file_sha256(path: Path) -> str:
     """Hex digest of a file, read in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where results are kept between runs: $SLAKH_HIER_CACHE, else $XDG_CACHE_HOME/slakh-hier or ~/.cache/slakh-hier."""
+    if own := os.environ.get(CACHE_VARIABLE):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification: a relative path is not to be used.
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "slakh-hier"
 
 
 def make_folder(path: Path) -> Path:

@@ -192,7 +192,7 @@ def read_index(folder: Path) -> Index:
         raise ShardError(f"{path}: is not the index of a shard set (format is not {INDEX_FORMAT!r})")
     found = raw.get("format_version")
     if isinstance(found, int) and found > FORMAT_VERSION:
-        raise ShardError(newer_version(path, found))
+        raise ShardError(f"{path}: {'. '.join(newer_version(found))}")
     try:
         return Index.model_validate_json(data)
     except ValidationError as error:
@@ -202,11 +202,11 @@ def read_index(folder: Path) -> Index:
         raise ShardError(f"{path}: {where}: {first['msg']}{more}. {_RENDER_AGAIN}") from None
 
 
-def newer_version(path: Path, found: int) -> str:
-    """The message for a file of a format this version does not know."""
+def newer_version(found: int) -> tuple[str, str]:
+    """What is wrong with a file of a format this version does not know, and what to do."""
     return (
-        f"{path}: has format version {found}; this slakh-hier reads versions up to {FORMAT_VERSION}. "
-        "Update slakh-hier to open it"
+        f"has format version {found}; this slakh-hier reads versions up to {FORMAT_VERSION}",
+        "Update slakh-hier to open it",
     )
 
 

@@ -1,0 +1,62 @@
+"""``slakh-hier activity``"""
+
+from __future__ import annotations
+
+import click
+
+from slakh_hier.cli.common import TerminalProgress, jobs_option, note, shown_warnings
+from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out, part_option
+
+
+@click.command()
+@click.argument("slakh", type=click.Path())
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(),
+    help="The activity file.  [default: in the user's cache folder]",
+)
+@catalog_options
+@jobs_option
+@backend_options
+@part_option
+def activity(
+    slakh: str,
+    path: str | None,
+    hierarchy: str,
+    split_scheme: str | None,
+    catalog: str | None,
+    errata: bool,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+    part: tuple[int, int] | None,
+) -> None:
+    """Measure the stems of SLAKH once: the energy of every combination of stems, in half-second steps.
+
+    Every plan, for any tree and any threshold, is drawn from this file without reading audio again. A pass that was
+    stopped goes on where it was; files that were changed are measured again.
+    """
+    from slakh_hier.plan import measure_activity
+    from slakh_hier.plan.activity_file import ActivityFile
+
+    with shown_warnings():
+        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+        written = measure_activity(
+            stems,
+            path,
+            jobs=jobs,
+            backend=backend,  # type: ignore[arg-type]  # click.Choice
+            scheduler=scheduler,
+            part=part,
+            progress=TerminalProgress(),
+        )
+        if part is None:
+            with ActivityFile(written) as file:
+                stems = stems.with_broken(file.all_broken())
+    click.echo(str(written))
+    if part is not None:
+        note("this share is measured; the same command without --part completes the file")
+    if note_left_out(stems):
+        raise click.exceptions.Exit(1)

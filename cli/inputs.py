@@ -1,0 +1,212 @@
+"""Options and steps that the commands from catalog to shards share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from slakh_hier.cli.common import TerminalProgress, note
+
+if TYPE_CHECKING:
+    from slakh_hier.plan import Plan
+    from slakh_hier.slakh import Catalog
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+hierarchy_option = click.option(
+    "--hierarchy", default="slakh34", show_default=True, help="Tree: a shipped name or a YAML file."
+)
+split_scheme_option = click.option(
+    "--split-scheme",
+    type=click.Choice(["orig", "split2", "redux", "folders"]),
+    show_default="split2 when every song is Slakh2100's, else folders",
+    help="Which songs are train, validation and test.",
+)
+
+
+def catalog_options(command: F) -> F:
+    """--hierarchy, --split-scheme, --catalog, --errata."""
+    for option in (
+        click.option(
+            "--errata/--no-errata", default=True, show_default=True, help="Leave out stems known to be noise."
+        ),
+        click.option(
+            "--catalog", type=click.Path(), help="A catalog.csv written by `scan -o`, instead of a scan."
+        ),
+        split_scheme_option,
+        hierarchy_option,
+    ):
+        command = option(command)
+    return command
+
+
+def backend_options(command: F) -> F:
+    """--backend and --scheduler."""
+    for option in (
+        click.option(
+            "--scheduler", metavar="ADDRESS", help="A running Dask scheduler (with --backend dask)."
+        ),
+        click.option(
+            "--backend",
+            type=click.Choice(["loky", "threading", "dask"]),
+            default="loky",
+            show_default=True,
+            help="How the work is run in parallel.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _parse_part(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    first, slash, count = value.partition("/")
+    if slash and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count):
+        return int(first), int(count)
+    raise click.BadParameter(f"a part is written I/N with I from 1 to N, as in 1/8; {value!r} is not")
+
+
+part_option = click.option(
+    "--part",
+    metavar="I/N",
+    callback=_parse_part,
+    help="Do only the I-th of N shares, for job arrays; the same command without --part completes the work.",
+)
+
+
+def plan_options(command: F) -> F:
+    """Everything that decides which clips are drawn."""
+    for option in (
+        click.option(
+            "--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."
+        ),
+        click.option(
+            "--queries/--no-queries",
+            default=None,
+            show_default="queries with --any, none with --target",
+            help="Draw a query clip (the same node in another song) for each clip.",
+        ),
+        click.option(
+            "--salience-db",
+            type=float,
+            default=-30.0,
+            show_default=True,
+            help="A node sounds above this RMS (dBFS).",
+        ),
+        click.option("--step", type=float, default=2.5, show_default=True, help="Grid of clip starts (s)."),
+        click.option(
+            "--clip-seconds", type=float, default=10.0, show_default=True, help="Length of a clip (s)."
+        ),
+        click.option(
+            "--clips",
+            default="train=10000,validation=5000,test=3000",
+            show_default=True,
+            help="How many clips to draw in each split.",
+        ),
+        click.option("--any", "any_target", is_flag=True, help="Draw among all finest nodes (the default)."),
+        click.option(
+            "--target", metavar="NODE", help="Draw clips of this finest node, and render its path alone."
+        ),
+        click.option(
+            "--activity", type=click.Path(), help="An activity file.  [default: in the user's cache folder]"
+        ),
+        catalog_options,
+    ):
+        command = option(command)
+    return command
+
+
+def load_catalog(
+    slakh: str,
+    hierarchy: str,
+    split_scheme: str | None,
+    catalog: str | None,
+    errata: bool,
+    jobs: int | None = None,
+) -> Catalog:
+    """The catalog of a data set: scanned now, or read from a file."""
+    from slakh_hier.hierarchy import load_hierarchy
+    from slakh_hier.slakh import Catalog, scan
+
+    tree = load_hierarchy(hierarchy)
+    if catalog is not None:
+        if split_scheme is not None:
+            raise click.UsageError(
+                "--split-scheme belongs to a scan; the file given with --catalog has its splits"
+            )
+        return Catalog.load(catalog, slakh, tree)
+    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=TerminalProgress())
+
+
+def draw_plan(
+    slakh: str,
+    *,
+    hierarchy: str,
+    split_scheme: str | None,
+    catalog: str | None,
+    errata: bool,
+    activity: str | None,
+    target: str | None,
+    any_target: bool,
+    clips: str,
+    clip_seconds: float,
+    step: float,
+    salience_db: float,
+    queries: bool | None,
+    seed: int,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+) -> Plan:
+    """Scan, measure where needed, and draw."""
+    from slakh_hier.plan import parse_clips, plan_clips
+
+    if target is not None and any_target:
+        raise click.UsageError("--target and --any exclude each other")
+    wanted = parse_clips(clips)
+    stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+    return plan_clips(
+        stems,
+        stems.hierarchy,
+        target=target,
+        clips=wanted,
+        clip_seconds=clip_seconds,
+        step=step,
+        salience_db=salience_db,
+        queries=queries,
+        seed=seed,
+        activity=activity,
+        jobs=jobs,
+        backend=backend,  # type: ignore[arg-type]  # click.Choice
+        scheduler=scheduler,
+        progress=TerminalProgress(),
+    )
+
+
+def note_left_out(catalog: Catalog) -> bool:
+    """Say on stderr what of the data set is left out because it is broken; True when there is anything."""
+    for problem in catalog.skipped:
+        note(f"left out: {problem}")
+    broken = [row for row in catalog.left_out() if row["status"] == "broken"]
+    for row in broken[:20]:
+        note(f"broken: {row['track']}/{row['stem']}: {row['why']}")
+    if len(broken) > 20:
+        note(f"... and {len(broken) - 20} more broken stems; `slakh-hier scan` lists them")
+    return bool(broken or catalog.skipped)
+
+
+def note_short(plan: Plan) -> bool:
+    """Say on stderr in which splits fewer clips than asked for were drawn, and why; True when there are any."""
+    for split, (drawn, asked) in plan.short.items():
+        note(f"short: {split}: {drawn} of {asked} clips drawn")
+        reports = [report for report in plan.reports if report.split == split and report.reason]
+        for report in reports:
+            note(f"  {report.node}: {report.drawn} clips, {report.songs} songs: {report.reason}")
+        if not reports:
+            note("  the data set has no track of this split")
+    return bool(plan.short)

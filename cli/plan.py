@@ -1,0 +1,44 @@
+"""``slakh-hier plan``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from slakh_hier.cli.common import format_option, jobs_option, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.inputs import backend_options, draw_plan, note_left_out, note_short, plan_options
+
+
+@click.command()
+@click.argument("slakh", type=click.Path())
+@click.option(
+    "-o", "--output", "out", type=click.Path(), required=True, help="Folder for plan.yaml and clips.csv."
+)
+@plan_options
+@jobs_option
+@backend_options
+@format_option
+def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
+    """Draw the clips of SLAKH and say what there will be, before any audio is rendered.
+
+    Prints clips and hours of each split and node, the disk that shards of it take at 16 kHz, and the SI-SDR of the
+    untouched mixture against the target at each level.
+    """
+    from slakh_hier.plan.summary import node_rows, split_rows
+
+    with shown_warnings():
+        drawn = draw_plan(slakh, **options)
+        drawn.save(out)
+    splits, nodes = split_rows(drawn), node_rows(drawn)
+    if output_format == "json":
+        print_json({"digest": drawn.digest, "splits": splits, "nodes": nodes})
+    elif output_format == "csv":
+        print_table(nodes, "csv")
+    else:
+        print_table(splits, title=f"Clips drawn with {drawn.hierarchy.name}")
+        print_table(nodes, title="Target nodes")
+        note(f"render it with: slakh-hier render {slakh} --plan {out} -o SHARDS")
+    left_out, short = note_left_out(drawn.catalog), note_short(drawn)
+    if left_out or short:
+        raise click.exceptions.Exit(1)

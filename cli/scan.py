@@ -1,0 +1,101 @@
+"""``slakh-hier scan``: what a data set holds, stem by stem."""
+
+from __future__ import annotations
+
+import click
+
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    format_option,
+    jobs_option,
+    note,
+    print_json,
+    print_table,
+    shown_warnings,
+)
+from slakh_hier.cli.inputs import hierarchy_option, note_left_out, split_scheme_option
+
+
+@click.command()
+@click.argument("slakh", type=click.Path())
+@hierarchy_option
+@split_scheme_option
+@click.option(
+    "--errata/--no-errata", default=True, show_default=True, help="Exclude stems that are known to be noise."
+)
+@click.option(
+    "--deep", is_flag=True, help="Decode every file and compare the MD5 that FLAC carries (slow, once)."
+)
+@click.option("--strict", is_flag=True, help="Make tracks left out and songs in two splits an error.")
+@click.option(
+    "--cache/--no-cache",
+    default=True,
+    show_default=True,
+    help="Keep what was read in the user's cache folder and read only what has changed.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="Write the catalog, one row a stem, to this CSV file.",
+)
+@format_option
+@jobs_option
+def scan(
+    slakh: str,
+    hierarchy: str,
+    split_scheme: str | None,
+    errata: bool,
+    deep: bool,
+    strict: bool,
+    cache: bool,
+    output: str | None,
+    output_format: str,
+    jobs: int,
+) -> None:
+    """Catalog the stems of the data set SLAKH: songs, splits, categories, and what cannot be used and why.
+
+    The data set is only read. Exit code 1: tracks had to be skipped, or stems are broken.
+    """
+    from slakh_hier.hierarchy import load_hierarchy
+    from slakh_hier.slakh import scan as scan_folder
+
+    with shown_warnings():
+        catalog = scan_folder(
+            slakh,
+            load_hierarchy(hierarchy),
+            split_scheme=split_scheme,
+            errata=errata,
+            deep=deep,
+            strict=strict,
+            cache=cache,
+            jobs=jobs,
+            progress=TerminalProgress(),
+        )
+        if output:
+            catalog.save(output)
+    damaged = note_left_out(catalog)
+    left_out = catalog.left_out()
+    for stem in left_out:
+        if stem["status"] == "excluded":  # stems that were never rendered are normal, and many
+            note(f"excluded: {stem['track']}/{stem['stem']}: {stem['why']}")
+    for text in catalog.notes:
+        note(f"note: {text}")
+    if output_format == "json":
+        print_json(
+            {
+                "root": str(catalog.root),
+                "scheme": catalog.scheme,
+                "hierarchy": catalog.hierarchy.name,
+                "digest": catalog.digest,
+                "splits": catalog.summary(),
+                "left_out": left_out,
+                "problems": catalog.problems,
+                "notes": catalog.notes,
+            }
+        )
+    else:
+        title = f"{catalog.root}, splits: {catalog.scheme}, tree: {catalog.hierarchy.name}"
+        print_table(catalog.summary(), output_format, title=title)
+    if damaged:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,259 @@
+"""Measure every stem once: the pass over the audio from which every plan follows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from slakh_hier.audio import StemFile
+from slakh_hier.errors import AudioError, FaultError
+from slakh_hier.files import (
+    LOCK_NAME,
+    cache_folder,
+    folder_lock,
+    make_folder,
+    publish,
+    remove_temporaries,
+    require_free,
+)
+from slakh_hier.parallel import Backend, run
+from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
+from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
+from slakh_hier.progress import Progress, Silent
+from slakh_hier.slakh import Catalog
+
+TRACKS_PER_PART = 32
+"""A killed pass loses at most this many tracks a worker."""
+BLOCK_BYTES = 32 << 20
+"""Decoded float64 samples held at a time; the loop is bound by decoding, larger blocks gain nothing."""
+
+
+def measure_activity(
+    catalog: Catalog,
+    path: str | Path | None = None,
+    *,
+    jobs: int | None = None,
+    backend: Backend = "loky",
+    scheduler: str | None = None,
+    part: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Decode every stem of the catalog once and write the activity file; what is already measured is kept.
+
+    Parameters
+    ----------
+    path
+        The activity file. Default: a file for this data set in the user's cache folder (``SLAKH_HIER_CACHE``,
+        else XDG), never inside the data set.
+    jobs, backend, scheduler
+        See :func:`slakh_hier.parallel.run`.
+    part
+        ``(i, n)``: measure only every n-th part, from the i-th (1-based), and leave the merge to a call
+        without ``part``: for job arrays that share the folder.
+
+    Returns
+    -------
+    The path of the file (with ``part``: of the folder of parts).
+
+    Raises
+    ------
+    FaultError
+        A worker died or the disk is full; finished parts are kept and the same call goes on from there.
+    """
+    target = Path(path) if path is not None else default_path(catalog.root)
+    wanted = _wanted(catalog)
+    if part is None and _measured(target, wanted).keys() == wanted.keys():
+        return target
+    parts = make_folder(target.parent / f"{target.name}.parts")
+    with folder_lock(parts, shared=part is not None):
+        if part is None:
+            remove_temporaries(parts)
+        done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
+        chunks = _chunks([track for track in wanted if track not in done], part)
+        _measure(catalog, wanted, chunks, parts, jobs, backend, scheduler, progress or Silent())
+        if part is None:
+            _merge(target, parts, wanted)
+    return target if part is None else parts
+
+
+def default_path(root: Path) -> Path:
+    """Where the activity of a data set is kept when no path is given."""
+    name = hashlib.sha256(str(root).encode()).hexdigest()[:16]
+    return cache_folder() / "activity" / f"{root.name}-{name}.h5"
+
+
+def measure_track(rows: list[dict[str, Any]], root: Path) -> TrackActivity:
+    """Sums and Gram matrices of one track's stems.
+
+    Parameters
+    ----------
+    rows
+        Catalog rows of the track's stems (``track, stem, path, frames, sample_rate``).
+    root
+        The data set's folder.
+    """
+    rate = int(rows[0]["sample_rate"])
+    frames = max(int(row["frames"]) for row in rows)
+    hops = -(-frames * HOPS_PER_SECOND // rate)
+    hop_samples = hop_edge(1, rate) + 1  # one more than the floor: hops of odd rates differ by a sample
+    files: list[StemFile | None] = []
+    broken: dict[str, str] = {}
+    for row in rows:
+        try:
+            files.append(_open(row, root, rate))
+        except AudioError as error:
+            broken[row["stem"]] = error.reason
+            files.append(None)
+    sums = np.zeros((hops, len(rows)))
+    gram = np.zeros((hops, len(rows), len(rows)))
+    block = max(1, BLOCK_BYTES // (8 * hop_samples * len(rows)))
+    try:
+        for first in range(0, hops, block):
+            count = min(block, hops - first)
+            edges = np.array([hop_edge(first + k, rate) for k in range(count + 1)])
+            samples = np.zeros((count, len(rows), hop_samples))
+            for index, (row, file) in enumerate(zip(rows, files, strict=True)):
+                if file is None:
+                    continue
+                try:
+                    decoded = file.read(int(edges[0]), int(edges[-1] - edges[0]))
+                except AudioError as error:
+                    broken[row["stem"]] = error.reason
+                    files[index] = None
+                    sums[:, index] = gram[:, index, :] = gram[:, :, index] = 0
+                    continue
+                for hop in range(count):
+                    a, b = edges[hop] - edges[0], edges[hop + 1] - edges[0]
+                    samples[hop, index, : b - a] = decoded[a:b]
+            sums[first : first + count] = samples.sum(axis=2)
+            gram[first : first + count] = samples @ samples.transpose(0, 2, 1)
+    finally:
+        for file in files:
+            if file is not None:
+                file.close()
+    return TrackActivity(tuple(row["stem"] for row in rows), broken, rate, frames, sums, gram)
+
+
+def _measure(
+    catalog: Catalog,
+    wanted: dict[str, str],
+    chunks: list[list[str]],
+    parts: Path,
+    jobs: int | None,
+    backend: Backend,
+    scheduler: str | None,
+    progress: Progress,
+) -> None:
+    """Measure chunks of tracks in parallel, one part file a chunk."""
+    stems = {str(track): rows for track, rows in _readable(catalog).groupby("track", sort=False)}
+    seconds = {track: float((rows["frames"] / rows["sample_rate"]).max()) for track, rows in stems.items()}
+    tasks: dict[str, tuple[Any, ...]] = {}
+    amounts: dict[str, float] = {}
+    for chunk in chunks:
+        id = chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}"
+        work = [(track, wanted[track], stems[track].to_dict("records")) for track in chunk]
+        tasks[id] = (work, str(catalog.root), str(parts), os.getpid())
+        amounts[id] = sum(seconds[track] for track in chunk)
+    with progress.stage("activity", sum(amounts.values()), "s of audio") as advance:
+        for result in run(_measure_part, tasks, jobs=jobs, backend=backend, scheduler=scheduler):
+            result.unwrap()
+            advance(amounts[result.id])
+
+
+def _chunks(missing: list[str], part: tuple[int, int] | None) -> list[list[str]]:
+    """Tracks in parts of one task each: few enough tasks to be cheap, enough of them to keep workers busy."""
+    size = max(1, min(TRACKS_PER_PART, len(missing) // 64))
+    chunks = [missing[i : i + size] for i in range(0, len(missing), size)]
+    return chunks if part is None else chunks[part[0] - 1 :: part[1]]
+
+
+def _measure_part(
+    work: list[tuple[str, str, list[dict[str, Any]]]], root: str, folder: str, parent: int
+) -> str:
+    """One task: measure some tracks and publish them as one small activity file."""
+    buffer, file = new_image()
+    with file:
+        for track, key, rows in work:
+            encode_track(file, track, measure_track(rows, Path(root)), key)
+    name = hashlib.sha256("".join(key for _, key, _ in work).encode()).hexdigest()[:16]
+    publish(Path(folder) / f"part-{name}.h5", buffer.getbuffer(), parent_pid=parent)
+    return name
+
+
+def _open(row: dict[str, Any], root: Path, rate: int) -> StemFile:
+    return StemFile(
+        root / row["path"],
+        root=root,
+        track=row["track"],
+        stem=row["stem"],
+        sample_rate=rate,
+        frames=int(row["frames"]),
+    )
+
+
+def _readable(catalog: Catalog) -> pd.DataFrame:
+    """Stems with audio; excluded ones too, so that switching the errata needs no second pass."""
+    return catalog.frame[catalog.frame["status"].isin(["audio", "unassigned", "excluded"])]
+
+
+def _wanted(catalog: Catalog) -> dict[str, str]:
+    """Key by track: changes whenever one of its files was changed."""
+    wanted = {}
+    columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate"]
+    for track, rows in _readable(catalog).groupby("track", sort=True):
+        text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
+        wanted[str(track)] = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return wanted
+
+
+def _measured(path: Path, wanted: dict[str, str]) -> dict[str, Path]:
+    """The wanted tracks that a file holds, measured on the files as they are now."""
+    if not path.exists():
+        return {}
+    with ActivityFile(path) as file:
+        return {track: path for track in file if wanted.get(track) == file.key(track)}
+
+
+def _part_files(parts: Path) -> list[Path]:
+    return sorted(parts.glob("part-*.h5"))
+
+
+def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
+    """Copy every wanted track into one file, in the catalog's order, and remove the parts."""
+    sources = [path for path in (*_part_files(parts), target) if path.exists()]
+    require_free(
+        target.parent, sum(path.stat().st_size for path in sources), f"merging the activity into {target}"
+    )
+    places: dict[str, Path] = {}
+    for path in sources:
+        places.update(_measured(path, wanted))
+    if lost := [track for track in wanted if track not in places]:
+        raise FaultError(
+            f"{parts}: {len(lost)} tracks were not measured ({lost[0]} first); run the same command again"
+        )
+    opened: tuple[Path, ActivityFile] | None = None
+    try:
+        with streamed(target) as merged:
+            for track in wanted:
+                if opened is None or opened[0] != places[track]:
+                    if opened is not None:
+                        opened[1].close()
+                    opened = (places[track], ActivityFile(places[track]))
+                opened[1].copy(track, merged)
+    finally:
+        if opened is not None:
+            opened[1].close()
+    _remove_parts(parts)
+
+
+def _remove_parts(parts: Path) -> None:
+    for path in _part_files(parts):
+        path.unlink()
+    (parts / LOCK_NAME).unlink(missing_ok=True)
+    parts.rmdir()

@@ -1,0 +1,249 @@
+"""The activity file: per-hop sums and Gram matrices of every track, one HDF5 group a track.
+
+Layout (format 1), readable with plain h5py::
+
+    /                       attrs: format, format_version, hops_per_second, tool_version
+    /TRACK                  attrs: key (digest of its files' paths, sizes, times), sample_rate, frames
+    /TRACK/stems            (stems,) S
+    /TRACK/broken           (stems,) S      why a stem could not be decoded; empty: it could
+    /TRACK/sums             (hops, stems)   float64
+    /TRACK/gram             (hops, pairs)   float64, upper triangles, row by row
+
+Every dataset carries a checksum, so that a flipped bit is an error and not another plan.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from slakh_hier.errors import FaultError, PlanError
+from slakh_hier.files import sync_folder, temporary_file
+from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats
+
+FORMAT = "slakh-hier activity"
+FORMAT_VERSION = 1
+MAX_STEMS = 4096
+
+
+@dataclass(frozen=True)
+class TrackActivity:
+    """What one track's stems do, hop by hop.
+
+    Attributes
+    ----------
+    stems
+        Stem ids, the order of the other arrays.
+    broken
+        Reason by stem that could not be decoded (its sums are zero).
+    sample_rate, frames
+        Native rate in Hz; samples of the longest stem.
+    sums
+        (hops, stems) float64, sums of integer samples.
+    gram
+        (hops, stems, stems) float64, inner products of each pair.
+    """
+
+    stems: tuple[str, ...]
+    broken: Mapping[str, str]
+    sample_rate: int
+    frames: int
+    sums: Floats
+    gram: Floats
+
+
+class ActivityFile:
+    """Read access to an activity file; tracks are read one at a time."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self._file = h5py.File(path, "r", locking=False)
+        except OSError as error:
+            raise PlanError(
+                f"{path}: is not a readable activity file ({error}); delete it and run again"
+            ) from error
+        version = self._file.attrs.get("format_version")
+        if self._file.attrs.get("format") != FORMAT or version != FORMAT_VERSION:
+            self._file.close()
+            raise PlanError(
+                f"{path}: is no activity file of version {FORMAT_VERSION} (found version {version}); make a new one "
+                "with `slakh-hier activity`"
+            )
+
+    def __contains__(self, track: str) -> bool:
+        return isinstance(self._file.get(track, getlink=True), h5py.HardLink)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file)
+
+    def key(self, track: str) -> str:
+        """Digest of the files that the track's figures were measured on."""
+        return str(self._file[track].attrs["key"])
+
+    def broken(self, track: str) -> dict[str, str]:
+        """Reason by stem that could not be decoded."""
+        group = self._file[track]
+        stems, reasons = group["stems"][:], group["broken"][:]
+        return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
+
+    def all_broken(self) -> dict[tuple[str, str], str]:
+        """Reason by (track, stem) of every stem that could not be decoded."""
+        return {(track, stem): why for track in self for stem, why in self.broken(track).items()}
+
+    def read(self, track: str) -> TrackActivity:
+        """One track's figures; a damaged file raises :class:`PlanError`."""
+        try:
+            group = self._file[track]
+            stems = tuple(name.decode() for name in group["stems"][:])
+            packed = group["gram"][:]
+            rows, columns = np.triu_indices(len(stems))
+            gram = np.empty((len(packed), len(stems), len(stems)))
+            gram[:, rows, columns] = packed
+            gram[:, columns, rows] = packed
+            return TrackActivity(
+                stems=stems,
+                broken=self.broken(track),
+                sample_rate=int(group.attrs["sample_rate"]),
+                frames=int(group.attrs["frames"]),
+                sums=group["sums"][:],
+                gram=gram,
+            )
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise PlanError(
+                f"{self.path}: {track} is damaged ({error}); delete the file and run again"
+            ) from error
+
+    def copy(self, track: str, target: h5py.File) -> None:
+        """Copy a track's group as it is (no decompression) into an open file."""
+        self._file.copy(track, target)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str) -> None:
+    """Add one track's group to an open file."""
+    group = file.create_group(track)
+    group.attrs["key"] = key
+    group.attrs["sample_rate"] = activity.sample_rate
+    group.attrs["frames"] = activity.frames
+    rows, columns = np.triu_indices(len(activity.stems))
+    _dataset(group, "stems", np.array(activity.stems, "S"))
+    reasons = [activity.broken.get(stem, "").encode() for stem in activity.stems]
+    _dataset(group, "broken", np.array(reasons, f"S{max(1, *map(len, reasons))}"))
+    _dataset(group, "sums", activity.sums)
+    _dataset(group, "gram", activity.gram[:, rows, columns])
+
+
+def new_image() -> tuple[io.BytesIO, h5py.File]:
+    """An activity file in memory: its buffer, and the open file (close it before the buffer is used)."""
+    buffer = io.BytesIO()
+    return buffer, _start(h5py.File(buffer, "w", libver="v110"))
+
+
+@contextmanager
+def streamed(path: Path) -> Iterator[h5py.File]:
+    """An activity file of any size, written to a temporary name and renamed when the block ends well.
+
+    HDF5 crashes the process when a write fails (h5py issues 914, 1120, 2160), so the writes go through
+    :class:`_Swallowing`, which remembers the failure; it is raised here after the file is closed.
+    """
+    handle, temporary = temporary_file(path.parent)
+    try:
+        with open(handle, "w+b") as raw:
+            sink = _Swallowing(raw)
+            file = _start(h5py.File(sink, "w", libver="v110"))
+            try:
+                yield file
+            finally:
+                file.close()
+            if sink.error is None:
+                raw.flush()
+                os.fsync(raw.fileno())
+        if sink.error is not None:
+            raise FaultError(
+                f"cannot write {path}: {sink.error.strerror or sink.error}. The finished parts are kept; make room "
+                "and run the same command again"
+            ) from sink.error
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _Swallowing(io.RawIOBase):
+    """A file whose failing writes are kept for later instead of raised."""
+
+    def __init__(self, raw: Any):
+        self.raw = raw
+        self.error: OSError | None = None
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self.raw.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self.raw.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        count = self.raw.readinto(buffer)
+        if self.error is not None and count < len(buffer):
+            memoryview(buffer)[count:] = bytes(len(buffer) - count)
+            return len(buffer)
+        return int(count)
+
+    def write(self, data: Any) -> int:
+        if self.error is None:
+            try:
+                self.raw.write(data)
+                self.raw.flush()
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.error is None:
+            try:
+                self.raw.truncate(size)
+            except OSError as error:
+                self.error = error
+        return size or 0
+
+    def flush(self) -> None:
+        return None
+
+
+def _start(file: h5py.File) -> h5py.File:
+    from slakh_hier import __version__
+
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["hops_per_second"] = HOPS_PER_SECOND
+    file.attrs["tool_version"] = __version__
+    return file
+
+
+def _dataset(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
+    rows = max(1, min(len(values), (1 << 20) // max(1, values[:1].nbytes)))
+    packed = (
+        {"compression": "gzip", "compression_opts": 1, "shuffle": True} if values.dtype.kind == "f" else {}
+    )
+    group.create_dataset(name, data=values, chunks=(rows, *values.shape[1:]), fletcher32=True, **packed)

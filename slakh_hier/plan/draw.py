@@ -1,0 +1,149 @@
+"""Drawing clips and queries from the salient windows: a function of the candidates and one seed.
+
+Orders come from hashes of (seed, what is drawn), never from a generator's state, so that every machine and every
+version of NumPy draws the same clips.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.plan.energy import HOPS_PER_SECOND
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What a finest node had to offer in one split, and what was drawn.
+
+    Attributes
+    ----------
+    windows
+        Windows in which the node is salient.
+    candidates
+        Those in which another node of its family is salient too, and for which there is a query where asked for.
+    songs
+        Songs with a salient window.
+    drawn
+        Clips in the plan.
+    reason
+        Why not more, in words; empty when nothing held the drawing back.
+    """
+
+    split: str
+    node: str
+    windows: int
+    candidates: int
+    songs: int
+    drawn: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Clips drawn in one split: rows of the candidate table in the order of drawing, and their queries."""
+
+    rows: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    reports: list[NodeReport]
+
+
+def draw_split(
+    table: pd.DataFrame,
+    nodes: Sequence[str],
+    *,
+    split: str,
+    targets: Sequence[str],
+    count: int,
+    queries: bool,
+    seed: int,
+) -> Drawn:
+    """Draw ``count`` clips of one split without replacement.
+
+    A target node is drawn uniformly among those that have clips left, then one of its clips uniformly (facts
+    section 3). The query of a clip is a salient window of the same node in another song, drawn uniformly.
+
+    Parameters
+    ----------
+    table
+        Candidates of the split: ``track, song, node, hop, companion``.
+    nodes
+        Finest nodes; ``node`` in the table counts in them.
+    targets
+        The finest nodes that may be drawn.
+
+    Returns
+    -------
+    Row numbers in ``table`` of clips and of queries (-1 without), and a report for every target.
+    """
+    pools = {target: _Pool(table, list(nodes).index(target), target, queries, seed) for target in targets}
+    open_targets = [target for target in targets if len(pools[target].order)]
+    taken = dict.fromkeys(targets, 0)
+    rows: list[int] = []
+    while open_targets and len(rows) < count:
+        target = open_targets[_hash(seed, "draw", split, len(rows)) % len(open_targets)]
+        pool = pools[target]
+        rows.append(int(pool.order[taken[target]]))
+        taken[target] += 1
+        if taken[target] == len(pool.order):
+            open_targets.remove(target)
+    drawn = np.array(rows, np.int64)
+    by_node = table["node"].to_numpy()
+    found = [pools[nodes[by_node[row]]].query(row) if queries else -1 for row in rows]
+    reports = [pools[target].report(split, taken[target], count) for target in targets]
+    return Drawn(drawn, np.array(found, np.int64), reports)
+
+
+class _Pool:
+    """The windows of one node in one split."""
+
+    def __init__(self, table: pd.DataFrame, node: int, name: str, queries: bool, seed: int):
+        self.name, self.queries, self.seed = name, queries, seed
+        rows = np.flatnonzero(table["node"].to_numpy() == node)
+        songs = table["song"].to_numpy()[rows]
+        # Windows of one song stand together, so that "any other song" is "outside this block".
+        self.windows = rows[np.argsort(songs, kind="stable")]
+        sorted_songs = np.sort(songs, kind="stable")
+        self.songs, starts, sizes = np.unique(sorted_songs, return_index=True, return_counts=True)
+        block = np.repeat(np.arange(len(self.songs)), sizes)
+        self.block_start = dict(zip(self.windows.tolist(), starts[block].tolist(), strict=True))
+        self.block_size = dict(zip(self.windows.tolist(), sizes[block].tolist(), strict=True))
+        self.tracks = table["track"].to_numpy()
+        self.hops = table["hop"].to_numpy()
+        self.accompanied = rows[table["companion"].to_numpy()[rows]]
+        drawable = self.accompanied if not queries or len(self.songs) > 1 else self.accompanied[:0]
+        self.order = np.array(sorted(drawable.tolist(), key=lambda row: self._key(row, "clip")), np.int64)
+
+    def query(self, row: int) -> int:
+        """A window of another song, uniformly."""
+        start, size = self.block_start[row], self.block_size[row]
+        place = self._key(row, "query") % (len(self.windows) - size)
+        return int(self.windows[place if place < start else place + size])
+
+    def report(self, split: str, drawn: int, asked: int) -> NodeReport:
+        reason = ""
+        if len(self.windows) == 0:
+            reason = "no window in which it is loud enough"
+        elif len(self.accompanied) == 0:
+            reason = "no other node of its family sounds with it"
+        elif len(self.order) == 0:
+            reason = "1 song only, so that no query can be drawn"
+        elif drawn == len(self.order) and drawn < asked:
+            reason = "all its clips are drawn"
+        return NodeReport(
+            split, self.name, len(self.windows), len(self.order), len(self.songs), drawn, reason
+        )
+
+    def _key(self, row: int, purpose: str) -> int:
+        start = self.hops[row] / HOPS_PER_SECOND
+        return _hash(self.seed, purpose, self.tracks[row], f"{start:.6f}", self.name)
+
+
+def _hash(*parts: object) -> int:
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

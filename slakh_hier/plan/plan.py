@@ -1,0 +1,315 @@
+"""Plans: which clips will be rendered, drawn from the activity, saved as files that a person can read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from slakh_hier import safe_yaml
+from slakh_hier.errors import PlanError, SlakhHierError
+from slakh_hier.files import make_folder, publish
+from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
+from slakh_hier.parallel import Backend
+from slakh_hier.plan.activity import measure_activity
+from slakh_hier.plan.activity_file import ActivityFile
+from slakh_hier.plan.candidates import track_candidates
+from slakh_hier.plan.draw import Drawn, NodeReport, draw_split
+from slakh_hier.plan.energy import HOPS_PER_SECOND
+from slakh_hier.plan.layout import SPLITS
+from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
+from slakh_hier.progress import Progress, Silent
+from slakh_hier.slakh import Catalog
+
+SCHEMA = 1
+PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME = (
+    "plan.yaml",
+    "clips.csv",
+    "catalog.csv",
+    "hierarchy.yaml",
+)
+KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "query_song", "query_start"]
+"""What makes a clip; the other columns follow from it or are for people."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Clips to render.
+
+    Attributes
+    ----------
+    catalog
+        The stems, with those marked broken that could not be decoded.
+    hierarchy
+        The tree that decided what is a node.
+    parameters
+        What was asked for.
+    clips
+        One row a clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (finest
+        node), ``query_track, query_song, query_start`` (empty and NaN without a query), ``draw`` (its place in the order
+        of drawing), ``mix_si_sdr_L`` (dB, SI-SDR of the mixture against the target's ancestor at level L).
+    reports
+        What every node had to offer in every split.
+    """
+
+    catalog: Catalog
+    hierarchy: Hierarchy
+    parameters: Parameters
+    clips: pd.DataFrame
+    reports: tuple[NodeReport, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of everything that decides the audio."""
+        parts = {
+            "schema": SCHEMA,
+            "hierarchy": self.hierarchy.digest,
+            "catalog": self.catalog.digest,
+            "parameters": self.parameters.as_dict(),
+            "clips": [
+                [_plain(value) for value in row] for row in self.clips[KEY_COLUMNS].itertuples(index=False)
+            ],
+        }
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+    @property
+    def short(self) -> dict[str, tuple[int, int]]:
+        """(drawn, asked) of each split that got fewer clips than asked for."""
+        drawn = self.clips["split"].value_counts()
+        return {
+            split: (int(drawn.get(split, 0)), asked)
+            for split, asked in self.parameters.clips.items()
+            if drawn.get(split, 0) < asked
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``plan.yaml``, ``clips.csv``, ``catalog.csv`` and ``hierarchy.yaml``; ``plan.yaml`` comes last."""
+        folder = make_folder(Path(folder))
+        publish(folder / HIERARCHY_NAME, self.hierarchy.text.encode())
+        self.catalog.save(folder / CATALOG_NAME)
+        publish(folder / CLIPS_NAME, self.clips.to_csv(index=False, lineterminator="\n").encode())
+        publish(
+            folder / PLAN_NAME, yaml.safe_dump(self._document(), sort_keys=False, allow_unicode=True).encode()
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, root: str | Path) -> Plan:
+        """Read a saved plan for the data set at ``root``.
+
+        Raises
+        ------
+        PlanError
+            A file is missing, or was changed after the plan was made.
+        """
+        folder = Path(folder)
+        document = read_document(folder)
+        try:
+            hierarchy = parse_hierarchy(
+                (folder / HIERARCHY_NAME).read_text(encoding="utf-8"), str(folder / HIERARCHY_NAME)
+            )
+            catalog = Catalog.load(folder / CATALOG_NAME, Path(root), hierarchy)
+            clips = _read_clips(folder / CLIPS_NAME)
+            plan = cls(
+                catalog=catalog,
+                hierarchy=hierarchy,
+                parameters=Parameters(**document["parameters"]),
+                clips=clips,
+                reports=tuple(NodeReport(**report) for report in document["nodes"]),
+            )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise PlanError(
+                f"{folder}: is not a complete plan ({error}); make it again with slakh-hier plan"
+            ) from error
+        if plan.digest != document["digest"]:
+            raise PlanError(
+                f"{folder}: its files do not belong together any more (one was changed after the plan was made). Make "
+                "the plan again with slakh-hier plan"
+            )
+        return plan
+
+    def _document(self) -> dict[str, Any]:
+        from slakh_hier import __version__
+
+        return {
+            "schema": SCHEMA,
+            "tool_version": __version__,
+            "digest": self.digest,
+            "hierarchy": {"name": self.hierarchy.name, "digest": self.hierarchy.digest},
+            "catalog": {"digest": self.catalog.digest, "split_scheme": self.catalog.scheme},
+            "parameters": self.parameters.as_dict(),
+            "nodes": [asdict(report) for report in self.reports],
+        }
+
+
+def plan_clips(
+    catalog: Catalog,
+    hierarchy: Hierarchy,
+    *,
+    target: str | None = None,
+    clips: Mapping[str, int] | None = None,
+    clip_seconds: float = 10.0,
+    step: float = 2.5,
+    salience_db: float = -30.0,
+    queries: bool | None = None,
+    seed: int = 588,
+    activity: str | Path | None = None,
+    jobs: int | None = None,
+    backend: Backend = "loky",
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Draw the clips of a data set: a pure function of its audio, the tree, the parameters and the seed.
+
+    Parameters
+    ----------
+    target
+        Finest node that every clip shows; None (default) draws uniformly among all finest nodes.
+    clips
+        Number by split; default the paper's 10,000 / 5,000 / 3,000.
+    clip_seconds, step, salience_db
+        The paper's 10 s, 2.5 s and -30 dBFS.
+    queries
+        Draw a query for each clip; default: only without ``target``, as query-by-example needs them.
+    activity
+        An activity file; default: the one in the user's cache folder, measured now where it is missing.
+
+    Raises
+    ------
+    InputError
+        A parameter does not fit the tree.
+    PlanError
+        No clip at all can be drawn; the message gives the reason for every node.
+    """
+    parameters = Parameters(
+        target=target,
+        clips=dict(DEFAULT_CLIPS if clips is None else clips),
+        clip_seconds=float(clip_seconds),
+        step=float(step),
+        salience_db=float(salience_db),
+        queries=target is None if queries is None else queries,
+        seed=seed,
+    )
+    parameters.check(hierarchy)
+    catalog = catalog.with_hierarchy(hierarchy)
+    path = measure_activity(
+        catalog, activity, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
+    )
+    catalog, table = _candidates(catalog, hierarchy, parameters, path, progress or Silent())
+    parts, reports = [], []
+    for split in [split for split in SPLITS if parameters.clips.get(split)]:
+        windows = table[table["split"] == split].reset_index(drop=True)
+        drawn = draw_split(
+            windows,
+            hierarchy.level_nodes(1),
+            split=split,
+            targets=[parameters.target] if parameters.target else hierarchy.level_nodes(1),
+            count=parameters.clips[split],
+            queries=parameters.queries,
+            seed=seed,
+        )
+        parts.append(_clip_table(windows, drawn, hierarchy))
+        reports += drawn.reports
+    clips_table = pd.concat(parts, ignore_index=True) if parts else _clip_table(table[:0], None, hierarchy)
+    plan = Plan(catalog, hierarchy, parameters, clips_table, tuple(reports))
+    if clips_table.empty and any(parameters.clips.values()):
+        raise PlanError(_nothing(plan))
+    return plan
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The contents of a folder's ``plan.yaml``."""
+    path = folder / PLAN_NAME
+    try:
+        # One entry a node and split: large trees make long plans, still far below this.
+        document = safe_yaml.load(path.read_bytes(), str(path), max_bytes=16 << 20)
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}; make a plan with slakh-hier plan") from error
+    except SlakhHierError as error:
+        raise PlanError(f"{path}: is damaged: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise PlanError(f"{path}: is no plan of schema {SCHEMA}; make it again with slakh-hier plan")
+    return document
+
+
+def _candidates(
+    catalog: Catalog, hierarchy: Hierarchy, parameters: Parameters, path: Path, progress: Progress
+) -> tuple[Catalog, pd.DataFrame]:
+    """Salient windows of every track, read from the activity one track at a time."""
+    tables = []
+    with ActivityFile(path) as file:
+        catalog = catalog.with_broken(file.all_broken())
+        tracks = catalog.usable.groupby("track", sort=True)
+        with progress.stage("plan", len(tracks), "tracks") as advance:
+            for track, stems in tracks:
+                split = stems["split"].iloc[0]
+                if parameters.clips.get(split):
+                    found = track_candidates(file.read(str(track)), stems, hierarchy, parameters.grid)
+                    song = stems["song"].iloc[0]
+                    tables.append(found.assign(track=track, split=split, song=song or track))
+                advance(1)
+    return catalog, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"split": []})
+
+
+def _clip_table(windows: pd.DataFrame, drawn: Drawn | None, hierarchy: Hierarchy) -> pd.DataFrame:
+    levels = [f"mix_si_sdr_{level}" for level in range(1, hierarchy.levels + 1)]
+    if drawn is None or not len(drawn.rows):
+        return pd.DataFrame({name: [] for name in [*KEY_COLUMNS, "draw", *levels]})
+    rows = windows.iloc[drawn.rows].reset_index(drop=True)
+    queried = windows.iloc[drawn.queries.clip(0)].reset_index(drop=True)
+    has_query = pd.Series(drawn.queries >= 0)
+    finest = hierarchy.level_nodes(1)
+    table = pd.DataFrame(
+        {
+            "split": rows["split"],
+            "track": rows["track"],
+            "song": rows["song"],
+            "start": rows["hop"] / HOPS_PER_SECOND,
+            "target": [finest[node] for node in rows["node"]],
+            "query_track": queried["track"].where(has_query, ""),
+            "query_song": queried["song"].where(has_query, ""),
+            "query_start": (queried["hop"] / HOPS_PER_SECOND).where(has_query),
+            "draw": range(len(rows)),
+            **{name: rows[name].astype(float).round(2) for name in levels},
+        }
+    )
+    return table.sort_values(["track", "start", "target"], kind="stable", ignore_index=True)
+
+
+def _read_clips(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for name in table.columns:
+        if name in ("start", "query_start") or name.startswith("mix_si_sdr"):
+            table[name] = pd.to_numeric(table[name].replace({"": "nan", "inf": "Infinity"}))
+    table["draw"] = table["draw"].astype(int)
+    return table
+
+
+def _nothing(plan: Plan) -> str:
+    lines = [f"no clip can be drawn with the tree {plan.hierarchy.name}:"]
+    splits = plan.catalog.frame["split"].value_counts()
+    for split in plan.parameters.clips:
+        reports = [report for report in plan.reports if report.split == split]
+        if not splits.get(split):
+            found = ", ".join(map(str, splits.index)) or "none"
+            lines.append(
+                f"  {split}: the data set has no track of this split (it has: {found}); try another split scheme"
+            )
+        else:
+            lines += [f"  {split}: {report.node}: {report.reason}" for report in reports[:8]]
+    if plan.catalog.usable.empty:
+        lines.append("  the data set has no usable stem at all; `slakh-hier scan` lists the reasons")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,119 @@
+"""What a rendering has finished so far: how a run that was stopped goes on.
+
+The journal is a hidden file of JSON lines beside the shards: first the parameters, then one line a finished shard
+with its size and sha256. A shard counts as finished when its line and its bytes agree; a line that was cut off by a
+kill is passed over, and its shard is rendered again. When all is done, ``index.json`` takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from slakh_hier.errors import InputError
+from slakh_hier.files import file_sha256
+from slakh_hier.render.task import Failure, ShardDone
+from slakh_hier.shards.index import ShardRecord
+
+JOURNAL_PREFIX = ".journal"
+
+
+class Journal:
+    """The journal of one writer: the run itself, or one part of a job array."""
+
+    def __init__(self, folder: Path, parameters: dict[str, Any], part: int | None = None):
+        self._path = folder / (JOURNAL_PREFIX if part is None else f"{JOURNAL_PREFIX}-{part}")
+        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115
+        # The newline keeps a line that a kill cut off from swallowing this one.
+        self._file.write("\n")
+        self._line({"parameters": parameters})
+
+    def add(self, done: ShardDone) -> None:
+        """Note a finished shard."""
+        self._line(
+            {"shard": done.record.model_dump(mode="json"), "failures": [asdict(f) for f in done.failures]}
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _line(self, value: dict[str, Any]) -> None:
+        self._file.write(json.dumps(value, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+def read_journals(folder: Path, parameters: dict[str, Any]) -> dict[str, ShardDone]:
+    """Finished shards by file name, of all writers; their bytes are not yet looked at.
+
+    Raises
+    ------
+    InputError
+        The folder was begun with other parameters; the message gives the difference.
+    """
+    found: dict[str, ShardDone] = {}
+    for path in journal_files(folder):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+                if "parameters" in entry:
+                    refuse_other(folder, entry["parameters"], parameters)
+                    continue
+                record = ShardRecord.model_validate(entry["shard"])
+                found[record.file] = ShardDone(record, [Failure(**failure) for failure in entry["failures"]])
+            except (ValueError, TypeError, KeyError, ValidationError):
+                continue
+    return found
+
+
+def journal_files(folder: Path) -> list[Path]:
+    """The journals of all writers."""
+    return sorted(path for path in folder.glob(f"{JOURNAL_PREFIX}*") if path.is_file())
+
+
+def intact(folder: Path, record: ShardRecord) -> bool:
+    """Whether a shard's file has the size and sha256 of its record."""
+    path = folder / record.file
+    return path.is_file() and path.stat().st_size == record.bytes and file_sha256(path) == record.sha256
+
+
+def refuse_other(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    """Raise with the difference when a folder was made with other parameters."""
+    there = json.loads(json.dumps(there))
+    here = json.loads(json.dumps(here))
+    if there == here:
+        return
+    old, new = _flat(there), _flat(here)
+    lines = [
+        f"  {name}: {_show(old.get(name))} in the folder, {_show(new.get(name))} now"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+    raise InputError(
+        f"{folder}: holds shards of another plan; nothing was changed. The difference:\n"
+        + "\n".join(lines)
+        + "\nChoose another folder, or start this one again with --overwrite"
+    )
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat.update(_flat(item, f"{name}.{key}" if name else str(key)))
+    return flat
+
+
+def _show(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 70 else text[:67] + "..."
