@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from slakh_hier.shards.opening import (
     Promise,
+    RefusedError,
     check_file,
     damage,
     first_line,
     open_again,
     open_checked,
-    refused,
 )
 
 
@@ -63,7 +63,7 @@ class Handles:
             try:
                 values: NDArray[Any] = entry[1][row]
             except Exception as error:  # HDF5's errors have no class of their own
-                raise refused(
+                raise RefusedError(
                     self._promises[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
                 ) from error
         return values

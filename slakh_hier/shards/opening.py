@@ -35,10 +35,21 @@ from slakh_hier.shards.index import Index, MaskRecord, ShardRecord, newer_versio
 
 MAX_ATTRIBUTE_BYTES: Final = 1024
 MASK_ATTRIBUTES: Final = ("type", "percent", "mode", "seed")
-DAMAGED: Final = (
+ADVICE: Final = (
     "Do not use it: slakh-hier verify lists all damage, and the same slakh-hier render command makes the file "
     "again (or fetch it again from where it came)"
 )
+
+
+class RefusedError(ShardError):
+    """A file of a set that must not be used: which, why, and what to do."""
+
+    def __init__(self, path: Path, reason: str, advice: str = ADVICE):
+        self.path, self.reason, self.advice = path, reason, advice
+        super().__init__(f"{path}: {reason}. {advice}")
+
+    def __reduce__(self) -> tuple[type[RefusedError], tuple[Path, str, str]]:
+        return type(self), (self.path, self.reason, self.advice)  # pickled by workers
 
 
 @dataclass(frozen=True)
@@ -125,16 +136,16 @@ def check_file(promise: Promise) -> os.stat_result:
     try:
         about = path.lstat()
         if path.parent.name == "masks" and path.parent.is_symlink():
-            raise refused(path.parent, "is a link, and links are not followed out of the folder")
+            raise RefusedError(path.parent, "is a link, and links are not followed out of the folder")
     except OSError as error:
         reason = (
             "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         )
-        raise refused(path, f"{reason}, but the index lists it") from None
+        raise RefusedError(path, f"{reason}, but the index lists it") from None
     if not stat.S_ISREG(about.st_mode):
-        raise refused(path, f"is {_kind(about.st_mode)}, not a regular file")
+        raise RefusedError(path, f"is {_kind(about.st_mode)}, not a regular file")
     if about.st_size != promise.bytes:
-        raise refused(path, f"has {about.st_size} bytes, but the index says {promise.bytes}")
+        raise RefusedError(path, f"has {about.st_size} bytes, but the index says {promise.bytes}")
     return about
 
 
@@ -148,12 +159,7 @@ def damage(path: Path, what: str = "") -> Iterator[None]:
     except (
         Exception
     ) as error:  # the library has no error class of its own: OSError, KeyError, ValueError, ...
-        raise refused(path, f"{what}is damaged or no HDF5 file: {first_line(error)}") from error
-
-
-def refused(path: Path, reason: str) -> ShardError:
-    """The error for a file that must not be used."""
-    return ShardError(f"{path}: {reason}. {DAMAGED}")
+        raise RefusedError(path, f"{what}is damaged or no HDF5 file: {first_line(error)}") from error
 
 
 def attributes(owner: h5py.File | h5py.Dataset) -> dict[str, Any]:
@@ -183,15 +189,17 @@ def attributes(owner: h5py.File | h5py.Dataset) -> dict[str, Any]:
 def _check_attributes(file: h5py.File, promise: Promise) -> None:
     found, path = attributes(file), promise.path
     if found.get("format") != promise.attributes["format"]:
-        raise refused(path, f"is not a {promise.attributes['format']} file (format {found.get('format')!r})")
+        raise RefusedError(
+            path, f"is not a {promise.attributes['format']} file (format {found.get('format')!r})"
+        )
     version = found.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ShardError(newer_version(path, version))
+        raise RefusedError(path, *newer_version(version))
     if missing := sorted(promise.attributes.keys() ^ found.keys()):
-        raise refused(path, f"attribute {missing[0]} is missing or does not belong there")
+        raise RefusedError(path, f"attribute {missing[0]} is missing or does not belong there")
     for name, value in promise.attributes.items():
         if value is not None and found[name] != value:
-            raise refused(
+            raise RefusedError(
                 path,
                 f"is a file of another set or place: {name} is {found[name]!r}, but the index says {value!r}",
             )
@@ -207,25 +215,25 @@ def _check_members(file: h5py.File, promise: Promise) -> None:
         _check_group(file, folder, names, promise.path)
     stored = sum(_check_dataset(file, dataset, promise.path) for dataset in promise.datasets)
     if stored > promise.bytes:
-        raise refused(promise.path, f"declares {stored} bytes of data, more than it has")
+        raise RefusedError(promise.path, f"declares {stored} bytes of data, more than it has")
 
 
 def _check_group(file: h5py.File, folder: str, names: set[str], path: Path) -> None:
     group = h5o.open(file.id, (folder or "/").encode())
     if not isinstance(group, h5py.h5g.GroupID):
-        raise refused(path, f"/{folder} is no group")
+        raise RefusedError(path, f"/{folder} is no group")
     count = group.get_num_objs()
     found = {name.decode(errors="replace") for name in group} if count <= len(names) else set()
     if count != len(names) or found != names:
         odd = sorted(found ^ names) or [f"{count} members instead of {len(names)}"]
-        raise refused(
+        raise RefusedError(
             path, f"/{folder} must hold exactly {', '.join(sorted(names))}; found otherwise: {odd[0]}"
         )
     for name in sorted(names):
         if group.links.get_info(name.encode()).type != h5l.TYPE_HARD:
-            raise refused(path, f"/{folder}/{name} is a link to another place, which is never followed")
+            raise RefusedError(path, f"/{folder}/{name} is a link to another place, which is never followed")
         if h5o.get_info(group, name.encode()).rc != 1:
-            raise refused(path, f"/{folder}/{name} is the same object as another one")
+            raise RefusedError(path, f"/{folder}/{name} is the same object as another one")
 
 
 def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
@@ -233,14 +241,14 @@ def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
     found = h5o.open(file.id, expected.path.encode())
     where = f"/{expected.path}"
     if not isinstance(found, h5d.DatasetID):
-        raise refused(path, f"{where} is no data set")
+        raise RefusedError(path, f"{where} is no data set")
     creation = found.get_create_plist()
     # The layout comes first: asking a virtual data set for its shape may already open other files.
     if creation.get_layout() != h5d.CHUNKED or creation.get_external_count():
-        raise refused(path, f"{where} is not stored in chunks inside the file")
+        raise RefusedError(path, f"{where} is not stored in chunks inside the file")
     filters = [creation.get_filter(place)[0] for place in range(creation.get_nfilters())]
     if filters != [h5z.FILTER_FLETCHER32]:
-        raise refused(path, f"{where} has filters {filters}; only the checksum fletcher32 is allowed")
+        raise RefusedError(path, f"{where} has filters {filters}; only the checksum fletcher32 is allowed")
     kind = found.get_type()
     if expected.field == "S":
         size = kind.get_size() if isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str() else 0
@@ -249,9 +257,9 @@ def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
         size = np.dtype(expected.field).itemsize
         right = not kind.detect_class(h5t.VLEN) and kind.dtype == np.dtype(expected.field)
     if not right:
-        raise refused(path, f"{where} does not have type {_type_name(expected)}")
+        raise RefusedError(path, f"{where} does not have type {_type_name(expected)}")
     if found.shape != expected.shape or creation.get_chunk() != expected.chunk:
-        raise refused(
+        raise RefusedError(
             path,
             f"{where} has shape {found.shape} in chunks of {creation.get_chunk()}, "
             f"but the index says {expected.shape} in chunks of {expected.chunk}",
@@ -259,7 +267,7 @@ def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
     chunks = math.prod(-(-n // c) for n, c in zip(expected.shape, expected.chunk, strict=True))
     stored = chunks * (math.prod(expected.chunk) * size + FLETCHER32_BYTES)
     if (there := found.get_storage_size()) != stored:
-        raise refused(path, f"{where} stores {there} bytes instead of {stored}: parts of it are missing")
+        raise RefusedError(path, f"{where} stores {there} bytes instead of {stored}: parts of it are missing")
     return stored
 
 

@@ -53,10 +53,8 @@ def open_shards(
     """
     path = Path(folder)
     index = read_index(path)
-    if split is not None and split not in index.splits:
-        raise InputError(
-            f"{path}: has no split {split!r}{nearest(split, index.splits)} (it has {', '.join(index.splits)})"
-        )
+    if split is not None:
+        require_split(path, index, split)
     if max_open < 1:
         raise InputError(f"max_open must be 1 or more, not {max_open}")
     return ShardSet(path.absolute(), index, split, max_open)
@@ -300,6 +298,14 @@ class Clip:
 
     def _text(self, column: str) -> str:
         return str(self.shards.clips[column].iat[self.number])
+
+
+def require_split(folder: Path, index: Index, split: str) -> None:
+    """Raise :class:`~slakh_hier.errors.InputError` when a set has no such split."""
+    if split not in index.splits:
+        raise InputError(
+            f"{folder}: has no split {split!r}{nearest(split, index.splits)} (it has {', '.join(index.splits)})"
+        )
 
 
 def nearest(name: str, names: list[str] | tuple[str, ...]) -> str:

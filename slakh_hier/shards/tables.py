@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from slakh_hier.files import file_sha256
 from slakh_hier.shards.format import CLIP_COLUMNS, NO_QUERY, SILENT
 from slakh_hier.shards.index import Index, MaskRecord, ShardRecord
-from slakh_hier.shards.opening import damage, mask_promise, open_checked, refused, shard_promise
+from slakh_hier.shards.opening import RefusedError, damage, mask_promise, open_checked, shard_promise
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ def read_tables(file: h5py.File, index: Index, shard: ShardRecord, path: Path) -
         or file["node/level"][...].tolist() != [node.level for node in index.nodes]
         or file["node/parent"][...].tolist() != [node.parent for node in index.nodes]
     ):
-        raise refused(path, "its nodes are not those of the index")
+        raise RefusedError(path, "its nodes are not those of the index")
     row, query_row, scale = file["row"][...], file["query_row"][...], file["scale"][...]
     if row.size and not (row.min() >= SILENT and row.max() < shard.rows):
-        raise refused(path, f"/row leads out of the {shard.rows} rows of /audio")
+        raise RefusedError(path, f"/row leads out of the {shard.rows} rows of /audio")
     if query_row.size and not (query_row.min() >= NO_QUERY and query_row.max() < shard.rows):
-        raise refused(path, f"/query_row leads out of the {shard.rows} rows of /audio")
+        raise RefusedError(path, f"/query_row leads out of the {shard.rows} rows of /audio")
     if not (np.isfinite(scale).all() and (scale > 0).all()):
-        raise refused(path, "/scale holds values that are not positive and finite")
+        raise RefusedError(path, "/scale holds values that are not positive and finite")
     clips = _clip_table(file, shard)
     if any(split != shard.split for split in clips["split"]):
-        raise refused(path, f"holds clips of another split than {shard.split}")
+        raise RefusedError(path, f"holds clips of another split than {shard.split}")
     return Tables(
         clips=clips,
         row=row,
@@ -108,7 +108,7 @@ def read_mask_file(folder: Path, index: Index, mask: MaskRecord) -> NDArray[np.b
         available: NDArray[np.bool_] = file[f"masks/{mask.name}"][...]
     # Small enough to hash at each reading, unlike shards.
     if file_sha256(promise.path) != mask.sha256:
-        raise refused(promise.path, "is not the file that the index lists (sha256 differs)")
+        raise RefusedError(promise.path, "is not the file that the index lists (sha256 differs)")
     return available
 
 

@@ -1,0 +1,176 @@
+"""What must hold inside a shard beyond its structure: sums, states, levels, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from slakh_hier.hierarchy import MIX, UNASSIGNED, Column, Hierarchy
+from slakh_hier.shards.format import ABSENT, INT16_SCALE, NO_QUERY, SILENT
+from slakh_hier.shards.tables import Tables
+
+RMS_TOLERANCE_DB: Final = 0.1
+RMS_FLOOR_DBFS: Final = -60.0
+"""Below it the quantisation to int16 moves the level by itself."""
+RESAMPLING_NOISE: Final = 4e-6
+"""Resampling a sum and summing the resampled differ by this part of the peaks (soxr HQ: about 20 bits)."""
+
+Children = Mapping[int, tuple[int, ...]]
+
+
+@dataclass
+class Tally:
+    """Faults of one shard, counted by kind: the first of each is told in full."""
+
+    _kinds: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, detail: str) -> None:
+        self._kinds.setdefault(kind, []).append(detail)
+
+    def messages(self) -> Iterator[str]:
+        """One line a kind: what, how often, and the first case."""
+        for kind, details in self._kinds.items():
+            more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+            yield f"{kind}: {details[0]}{more}"
+
+
+def complete_children(columns: Sequence[Column], tree: Hierarchy) -> Children:
+    """For each column whose children, all of them, are columns too: their places. They must add up to it.
+
+    With ``--target`` only one path is rendered and its children do not add up; the same holds for categories
+    where some finest nodes hold their rule themselves.
+    """
+    complete = {}
+    for place, column in enumerate(columns):
+        below = [child for child, about in enumerate(columns) if about.parent == place]
+        assigned = [columns[child] for child in below if columns[child].name != UNASSIGNED]
+        if not assigned:
+            continue
+        level = assigned[0].level
+        whole = tree.categories if level == 0 else tree.level_nodes(level)
+        needed = {name for name in whole if column.name == MIX or column.name in tree.path(name)}
+        if column.name == MIX and tree.unassigned == "keep":
+            needed.add(UNASSIGNED)
+        if needed == {columns[child].name for child in below}:
+            complete[place] = tuple(below)
+    return complete
+
+
+def check_tables(tables: Tables, columns: Sequence[Column], dtype: str, children: Children) -> list[str]:
+    """Faults of the tables alone: states, levels, rows, scales, queries."""
+    tally = Tally()
+    row, rms = tables.row, tables.rms
+    _all(tally, "a node that is absent has a level", ~((row == ABSENT) & ~np.isnan(rms)), tables, columns)
+    _all(tally, "a node that is silent has a level", ~((row == SILENT) & ~np.isneginf(rms)), tables, columns)
+    _all(tally, "a node that sounds has no level", ~((row >= 0) & ~np.isfinite(rms)), tables, columns)
+    _all(tally, "the mixture is absent", row[:, :1] != ABSENT, tables, columns)
+    for place, column in enumerate(columns):
+        if column.parent >= 0:
+            lost = (row[:, place] != ABSENT) & (row[:, column.parent] == ABSENT)
+            above = columns[column.parent].name
+            _all(tally, f"{above} is absent, but not its child", ~lost[:, None], tables, columns[place:])
+    for place, below in children.items():
+        alone = (row[:, place] != ABSENT) & (row[:, list(below)] == ABSENT).all(axis=1)
+        _all(tally, "a node is there, but none of its children", ~alone[:, None], tables, columns[place:])
+    used = np.union1d(row[row >= 0], tables.query_row[tables.query_row >= 0])
+    if unused := sorted(set(range(len(tables.scale))) - set(used.tolist())):
+        tally.add("a row belongs to no clip", f"row {unused[0]} of /audio")
+    least = 1.0 if dtype == "int16" else tables.scale
+    if (odd := np.flatnonzero((tables.scale < least) | ((dtype == "float32") & (tables.scale != 1)))).size:
+        tally.add("a scale is wrong", f"{tables.scale[odd[0]]:g} in row {odd[0]}")
+    start, query_start = tables.clips["start"].to_numpy(), tables.clips["query_start"].to_numpy()
+    _all(tally, "a clip's start is no time", (np.isfinite(start) & (start >= 0))[:, None], tables, columns)
+    asked = (tables.clips["query_track"] != "").to_numpy(dtype=bool)
+    same = (asked == np.isfinite(query_start)) & (asked == (tables.query_row != NO_QUERY))
+    _all(tally, "a query is there in part only", same[:, None], tables, columns)
+    return list(tally.messages())
+
+
+def check_audio(
+    audio: h5py.Dataset, tables: Tables, columns: Sequence[Column], dtype: str, children: Children
+) -> list[str]:
+    """Read every row: parents are the sum of their children within quantisation, levels are those of the audio.
+
+    Raises whatever h5py raises for a row whose checksum is wrong.
+    """
+    tally = Tally()
+    for clip in range(len(tables.row)):
+        rows = tables.row[clip]
+        wanted = {*rows[rows >= 0].tolist(), *tables.query_row[clip : clip + 1].tolist()} - {NO_QUERY}
+        signals = {row: _signal(audio, row, tables) for row in sorted(wanted)}
+        if broken := [row for row, samples in signals.items() if not np.isfinite(samples).all()]:
+            tally.add("a signal holds NaN or Inf", f"row {broken[0]}")
+            continue
+        for place, column in enumerate(columns):
+            if rows[place] >= 0:
+                _check_level(
+                    tally, signals[int(rows[place])], float(tables.rms[clip, place]), column, clip, tables
+                )
+        for place, below in children.items():
+            error, allowed = _sum_error(rows, place, below, signals, tables, dtype)
+            if error > allowed:
+                tally.add(
+                    "a node is not the sum of its children",
+                    f"{columns[place].name} in {_where(tables, clip)} is off by {error:.2g} of full scale",
+                )
+    return list(tally.messages())
+
+
+def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64]:
+    samples: NDArray[np.float64] = audio[row].astype(np.float64)
+    if audio.dtype.kind == "i":
+        samples *= float(tables.scale[row]) / INT16_SCALE
+    return samples
+
+
+def _check_level(
+    tally: Tally, samples: NDArray[np.float64], said: float, column: Column, clip: int, tables: Tables
+) -> None:
+    with np.errstate(divide="ignore"):
+        found = float(10 * np.log10(np.mean(samples**2)))
+    if max(said, found) > RMS_FLOOR_DBFS and not abs(found - said) <= RMS_TOLERANCE_DB:
+        tally.add(
+            "a level is not that of the audio",
+            f"{column.name} in {_where(tables, clip)} is said to have {said:.2f} dBFS, but has {found:.2f}",
+        )
+
+
+def _sum_error(
+    rows: NDArray[np.int32],
+    place: int,
+    below: Sequence[int],
+    signals: Mapping[int, NDArray[np.float64]],
+    tables: Tables,
+    dtype: str,
+) -> tuple[float, float]:
+    """Largest difference between a node and the sum of its children, and what rounding can explain."""
+    parent = int(rows[place])
+    parts = [int(rows[child]) for child in below if rows[child] >= 0]
+    if parts == [parent] or (not parts and parent < 0):
+        return 0.0, 0.0
+    total = np.zeros(signals[(parts or [parent])[0]].shape)
+    for part in parts:
+        total += signals[part]
+    if parent >= 0:
+        total -= signals[parent]
+    all_rows = [*parts, parent] if parent >= 0 else parts
+    half_steps = (
+        sum(float(tables.scale[row]) for row in all_rows) / (2 * INT16_SCALE) if dtype == "int16" else 0.0
+    )
+    peaks = sum(float(np.abs(signals[row]).max()) for row in all_rows)
+    return float(np.abs(total).max()), half_steps * 1.001 + peaks * RESAMPLING_NOISE
+
+
+def _all(tally: Tally, kind: str, good: NDArray[np.bool_], tables: Tables, columns: Sequence[Column]) -> None:
+    """Note every False in ``good``, shape (clips, columns) or (clips, 1) for the first of ``columns``."""
+    for clip, place in np.argwhere(~good).tolist():
+        tally.add(kind, f"{columns[place].name} in {_where(tables, clip)}")
+
+
+def _where(tables: Tables, clip: int) -> str:
+    return f"clip {clip} of the shard ({tables.clips['track'].iat[clip]} at {tables.clips['start'].iat[clip]:g} s)"

@@ -1,0 +1,237 @@
+"""Checking a set of shards for damage: all of it is listed, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier import safe_yaml
+from slakh_hier.errors import ShardError, SlakhHierError
+from slakh_hier.files import TEMPORARY_PREFIX, file_sha256
+from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
+from slakh_hier.parallel import run
+from slakh_hier.plan.reductions import TRAIN, availability, rank, withheld, withheld_count
+from slakh_hier.progress import Progress, Silent
+from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
+from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, ShardRecord, read_index
+from slakh_hier.shards.opening import RefusedError, damage, open_checked, shard_promise
+from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
+
+PLAN_NAME, HIERARCHY_NAME = "plan.yaml", "hierarchy.yaml"
+AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
+OTHERWISE: Final = (
+    "The file is as it was written, so that this is no later damage: render again with --overwrite; if it stays, "
+    "it is a fault of the program that wrote it"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that is wrong with a set: in which file (relative to the folder), what, and what to do."""
+
+    file: str
+    what: str
+    advice: str
+
+
+def verify(
+    folder: str | PathLike[str],
+    *,
+    full: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """List everything that is wrong with a finished set; nothing is changed.
+
+    Quick checks read the index, the tables and each file's structure: presence, sizes, digests in the
+    attributes, states, masks. Full ones read every byte too: sha256, checksums of all rows, parents against the
+    sum of their children, levels against the audio.
+
+    Parameters
+    ----------
+    full
+        Read the audio.
+    jobs
+        Parallel workers of a full check; None: one per processor.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist or holds nothing of ours.
+    """
+    path = Path(folder)
+    try:
+        index = read_index(path)
+    except ShardError as error:
+        what, _, advice = (
+            str(error).removeprefix(f"{path / INDEX_NAME}: ").removeprefix(f"{path}: ").partition(". ")
+        )
+        return [Finding(INDEX_NAME, what, advice)]
+    findings = [*_check_plan(path, index), *_strays(path, index)]
+    tree, problems = _read_tree(path, index)
+    findings += problems
+    children = complete_children(index.columns, tree) if tree is not None else {}
+    tables: dict[str, Tables] = {}
+    progress = progress or Silent()
+    with progress.stage("check", len(index.shards), "shards") as advance:
+        for shard in index.shards:
+            found, table = _quick(path, index, shard, children)
+            findings += found
+            if table is not None:
+                tables[shard.file] = table
+            advance(1)
+    findings += _check_masks(path, index, tables)
+    if full:
+        tasks = {
+            shard.file: (path, index.model_copy(update={"shards": [shard]}), children)
+            for shard in index.shards
+            if shard.file in tables
+        }
+        with progress.stage("read", sum(shard.bytes for shard in index.shards) / 1e6, "MB") as advance:
+            for result in run(check_contents, tasks, jobs=jobs):
+                findings += result.unwrap()
+                advance(next(shard.bytes for shard in index.shards if shard.file == result.id) / 1e6)
+    return sorted(set(findings))
+
+
+def check_contents(folder: Path, index: Index, children: Children) -> list[Finding]:
+    """Read every byte of the only shard in ``index``: runs in a worker."""
+    (shard,) = index.shards
+    promise = shard_promise(folder, index, shard)
+    try:
+        if file_sha256(promise.path) != shard.sha256:
+            return [Finding(shard.file, "its bytes changed since it was written (sha256 differs)", AGAIN)]
+        with open_checked(promise) as file, damage(promise.path):
+            tables = read_tables(file, index, shard, promise.path)
+            messages = check_audio(file["audio"], tables, index.columns, index.dtype, children)
+    except RefusedError as error:
+        return [_refusal(folder, error)]
+    except OSError as error:
+        return [Finding(shard.file, f"cannot be read: {error.strerror}", AGAIN)]
+    return [Finding(shard.file, message, OTHERWISE) for message in messages]
+
+
+def _quick(
+    folder: Path, index: Index, shard: ShardRecord, children: Children
+) -> tuple[list[Finding], Tables | None]:
+    try:
+        tables = load_tables(folder, index, shard)
+    except RefusedError as error:
+        return [_refusal(folder, error)], None
+    messages = check_tables(tables, index.columns, index.dtype, children)
+    return [Finding(shard.file, message, OTHERWISE) for message in messages], tables
+
+
+def _refusal(folder: Path, error: RefusedError) -> Finding:
+    return Finding(error.path.relative_to(folder).as_posix(), error.reason, AGAIN)
+
+
+def _check_plan(folder: Path, index: Index) -> Iterator[Finding]:
+    path = folder / PLAN_NAME
+    advice = "Run the same slakh-hier render command again: it writes the plan again"
+    try:
+        document = safe_yaml.load(path.read_bytes(), PLAN_NAME)
+        digest = document.get("digest") if isinstance(document, dict) else None
+    except OSError as error:
+        yield Finding(PLAN_NAME, f"cannot be read: {error.strerror}", advice)
+    except SlakhHierError as error:
+        yield Finding(PLAN_NAME, f"is damaged: {error}", advice)
+    else:
+        if digest != index.plan_digest:
+            yield Finding(PLAN_NAME, "is not the plan of these shards (its digest differs)", advice)
+
+
+def _read_tree(folder: Path, index: Index) -> tuple[Hierarchy | None, list[Finding]]:
+    path = folder / HIERARCHY_NAME
+    advice = "Run the same slakh-hier render command again: it writes the tree again"
+    try:
+        tree = parse_hierarchy(path.read_text(encoding="utf-8"), HIERARCHY_NAME)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        return None, [Finding(HIERARCHY_NAME, f"cannot be read: {reason}", advice)]
+    except SlakhHierError as error:
+        return None, [Finding(HIERARCHY_NAME, f"is damaged: {error}", advice)]
+    if tree.digest != index.hierarchy_digest:
+        return None, [Finding(HIERARCHY_NAME, "is not the tree of these shards (its digest differs)", advice)]
+    return tree, []
+
+
+def _strays(folder: Path, index: Index) -> Iterator[Finding]:
+    listed = {shard.file for shard in index.shards} | {
+        mask.file for mask in index.masks if mask.file is not None
+    }
+    for path in sorted((*folder.glob("*.h5"), *folder.glob("masks/*.h5"))):
+        name = path.relative_to(folder).as_posix()
+        if name not in listed:
+            yield Finding(name, "is not in the index", "Nothing reads it: remove it if you do not know it")
+    for path in sorted((*folder.glob(f"{TEMPORARY_PREFIX}*"), *folder.glob(f"masks/{TEMPORARY_PREFIX}*"))):
+        yield Finding(
+            path.relative_to(folder).as_posix(), "was left behind by a run that was killed", "Remove it"
+        )
+
+
+def _check_masks(folder: Path, index: Index, tables: dict[str, Tables]) -> Iterator[Finding]:
+    whole = len(tables) == len(index.shards)
+    clips = join_clips([tables[shard.file].clips for shard in index.shards if shard.file in tables])
+    if whole and (twice := clips.duplicated(["split", "track", "start", "target"])).any():
+        first = clips[twice].iloc[0]
+        yield Finding(
+            first["shard"],
+            f"a clip is there twice: {first['track']} at {first['start']:g} s, {first['target']}",
+            AGAIN,
+        )
+    for mask in index.masks:
+        advice = OTHERWISE
+        if mask.file is not None:
+            advice = f"Add it again: slakh-hier mask {folder} --remove {mask.name}, then --add"
+        try:
+            if mask.file is not None:
+                values = read_mask_file(folder, index, mask)
+            elif whole:
+                parts = [tables[shard.file].masks[mask.name] for shard in index.shards]
+                values = np.concatenate([np.zeros((0, len(index.nodes)), bool), *parts])
+            else:
+                continue
+        except RefusedError as error:
+            yield Finding(mask.file or INDEX_NAME, error.reason, advice)
+            continue
+        if whole and (fault := _mask_fault(index, mask, values, clips)):
+            yield Finding(mask.file or INDEX_NAME, f"mask {mask.name}: {fault}", advice)
+
+
+def _mask_fault(index: Index, mask: MaskRecord, values: NDArray[np.bool_], clips: pd.DataFrame) -> str | None:
+    """What is wrong with a mask: it must follow from the clips alone (docs/shard-format.md)."""
+    reduction = mask.reduction
+    levels = np.array([node.level for node in index.nodes], np.int8)
+    hit = withheld(reduction, clips)
+    can_withhold = not availability(reduction, np.ones(1, bool), levels).all()
+    if index.failures and reduction.mode == "exact" and can_withhold:
+        # Clips that were left out have ranks too: those withheld must still be the lowest, about as many.
+        hit = np.any(~values, axis=1)
+        train = (clips["split"] == TRAIN).to_numpy(dtype=bool)
+        fewest = withheld_count(reduction, int(train.sum())) - index.failures
+        most = withheld_count(reduction, int(train.sum()) + index.failures)
+        ranks = np.array(
+            [rank(reduction.seed, *row) for row in clips[["track", "start", "target"]].to_numpy()]
+        )
+        if (hit & ~train).any():
+            return "withholds clips of another split than train"
+        if not fewest <= hit.sum() <= most:
+            return f"withholds {hit.sum()} training clips, between {max(0, fewest)} and {most} are right"
+        if hit.any() and (train & ~hit).any() and ranks[hit].max() > ranks[train & ~hit].min():
+            return "does not withhold the clips of lowest rank, so that masks are not nested"
+    expected = availability(reduction, hit, levels)
+    if (wrong := np.flatnonzero((values != expected).any(axis=1))).size:
+        first = clips.iloc[wrong[0]]
+        return (
+            f"is wrong for {wrong.size} of {len(clips)} clips, the first is {first['track']} at {first['start']:g} s "
+            f"({first['split']}); it withholds {(~values).any(axis=1).sum()} clips, {hit.sum()} are right"
+        )
+    return None
