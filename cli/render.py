@@ -70,6 +70,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
 @click.pass_context
 def render(
     context: click.Context,
+    /,
     slakh: str,
     out: str,
     plan_folder: str | None,

@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import soundfile
@@ -22,6 +22,27 @@ FULL_SCALE = 32768.0
 INT16_SUBTYPES = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
 MAX_FRAMES = 48_000 * 3600 * 24
 """A header that promises more than a day of audio is taken as damaged (libsndfile would allocate it)."""
+
+
+class StemRef(NamedTuple):
+    """A stem as a catalog knows it: where its audio is, and what it must be like. ``path`` is below the root."""
+
+    track: str
+    stem: str
+    path: str
+    sample_rate: int
+    frames: int
+
+    def open(self, root: Path) -> StemFile:
+        """Open the stem for reading; :class:`~slakh_hier.errors.AudioError` when it is not what the catalog says."""
+        return StemFile(
+            root / self.path,
+            root=root,
+            track=self.track,
+            stem=self.stem,
+            sample_rate=self.sample_rate,
+            frames=self.frames,
+        )
 
 
 class StemFile:
@@ -81,7 +102,7 @@ class StemFile:
         self.integer: bool = file.subtype in INT16_SUBTYPES
         self._position = 0
 
-    def read(self, start: int, count: int) -> NDArray[np.int16] | NDArray[np.float32]:
+    def read(self, start: int, count: int) -> NDArray[Any]:
         """Read ``count`` mono samples from sample ``start``; after the file's end come zeros.
 
         Returns int16 for 16-bit mono files, else float32 in the same units (full scale 32768), shape (count,).
@@ -103,7 +124,9 @@ class StemFile:
             got = self._file.read(inside, dtype="int16" if exact else "float32", always_2d=not exact)
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
             self._position = -1
-            raise self._error(f"decoding fails near {start / self.sample_rate:.2f} s: {_reason(error)}") from error
+            raise self._error(
+                f"decoding fails near {start / self.sample_rate:.2f} s: {_reason(error)}"
+            ) from error
         self._position = start + len(got)
         if len(got) != inside:
             raise self._error(
@@ -130,7 +153,9 @@ class StemFile:
     def _check_place(self, root: Path) -> None:
         real = os.path.realpath(self.path)
         if os.path.commonpath([real, root]) != str(root):
-            raise self._error(f"{self.path} leads out of the data set ({root}); links are not followed out of it")
+            raise self._error(
+                f"{self.path} leads out of the data set ({root}); links are not followed out of it"
+            )
         try:
             mode = os.stat(real).st_mode
         except FileNotFoundError:

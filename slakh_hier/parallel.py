@@ -87,7 +87,7 @@ def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) ->
     """Runs in the worker: a task's own error is a value, since loky drops the rest after an exception."""
     try:
         return Result(id, function(*arguments))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (whatever a task raises is its result)
         return Result(id, error=error)
 
 

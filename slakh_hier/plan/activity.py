@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from slakh_hier.audio import StemFile
+from slakh_hier.audio import StemFile, StemRef
 from slakh_hier.errors import AudioError, FaultError
 from slakh_hier.files import (
     LOCK_NAME,
@@ -88,27 +88,27 @@ def default_path(root: Path) -> Path:
     return cache_folder() / "activity" / f"{root.name}-{name}.h5"
 
 
-def measure_track(rows: list[dict[str, Any]], root: Path) -> TrackActivity:
+def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
     """Sums and Gram matrices of one track's stems.
 
     Parameters
     ----------
     rows
-        Catalog rows of the track's stems (``track, stem, path, frames, sample_rate``).
+        The track's stems.
     root
         The data set's folder.
     """
-    rate = int(rows[0]["sample_rate"])
-    frames = max(int(row["frames"]) for row in rows)
+    rate = rows[0].sample_rate
+    frames = max(row.frames for row in rows)
     hops = -(-frames * HOPS_PER_SECOND // rate)
     hop_samples = hop_edge(1, rate) + 1  # one more than the floor: hops of odd rates differ by a sample
     files: list[StemFile | None] = []
     broken: dict[str, str] = {}
     for row in rows:
         try:
-            files.append(_open(row, root, rate))
+            files.append(row.open(root))
         except AudioError as error:
-            broken[row["stem"]] = error.reason
+            broken[row.stem] = error.reason
             files.append(None)
     sums = np.zeros((hops, len(rows)))
     gram = np.zeros((hops, len(rows), len(rows)))
@@ -124,7 +124,7 @@ def measure_track(rows: list[dict[str, Any]], root: Path) -> TrackActivity:
                 try:
                     decoded = file.read(int(edges[0]), int(edges[-1] - edges[0]))
                 except AudioError as error:
-                    broken[row["stem"]] = error.reason
+                    broken[row.stem] = error.reason
                     files[index] = None
                     sums[:, index] = gram[:, index, :] = gram[:, :, index] = 0
                     continue
@@ -137,7 +137,7 @@ def measure_track(rows: list[dict[str, Any]], root: Path) -> TrackActivity:
         for file in files:
             if file is not None:
                 file.close()
-    return TrackActivity(tuple(row["stem"] for row in rows), broken, rate, frames, sums, gram)
+    return TrackActivity(tuple(row.stem for row in rows), broken, rate, frames, sums, gram)
 
 
 def _measure(
@@ -151,13 +151,16 @@ def _measure(
     progress: Progress,
 ) -> None:
     """Measure chunks of tracks in parallel, one part file a chunk."""
-    stems = {str(track): rows for track, rows in _readable(catalog).groupby("track", sort=False)}
-    seconds = {track: float((rows["frames"] / rows["sample_rate"]).max()) for track, rows in stems.items()}
+    stems = {
+        str(track): [StemRef(*row) for row in rows[list(StemRef._fields)].itertuples(index=False, name=None)]
+        for track, rows in _readable(catalog).groupby("track", sort=False)
+    }
+    seconds = {track: max(row.frames / row.sample_rate for row in rows) for track, rows in stems.items()}
     tasks: dict[str, tuple[Any, ...]] = {}
     amounts: dict[str, float] = {}
     for chunk in chunks:
         id = chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}"
-        work = [(track, wanted[track], stems[track].to_dict("records")) for track in chunk]
+        work = [(track, wanted[track], stems[track]) for track in chunk]
         tasks[id] = (work, str(catalog.root), str(parts), os.getpid())
         amounts[id] = sum(seconds[track] for track in chunk)
     with progress.stage("activity", sum(amounts.values()), "s of audio") as advance:
@@ -173,9 +176,7 @@ def _chunks(missing: list[str], part: tuple[int, int] | None) -> list[list[str]]
     return chunks if part is None else chunks[part[0] - 1 :: part[1]]
 
 
-def _measure_part(
-    work: list[tuple[str, str, list[dict[str, Any]]]], root: str, folder: str, parent: int
-) -> str:
+def _measure_part(work: list[tuple[str, str, list[StemRef]]], root: str, folder: str, parent: int) -> str:
     """One task: measure some tracks and publish them as one small activity file."""
     buffer, file = new_image()
     with file:
@@ -184,17 +185,6 @@ def _measure_part(
     name = hashlib.sha256("".join(key for _, key, _ in work).encode()).hexdigest()[:16]
     publish(Path(folder) / f"part-{name}.h5", buffer.getbuffer(), parent_pid=parent)
     return name
-
-
-def _open(row: dict[str, Any], root: Path, rate: int) -> StemFile:
-    return StemFile(
-        root / row["path"],
-        root=root,
-        track=row["track"],
-        stem=row["stem"],
-        sample_rate=rate,
-        frames=int(row["frames"]),
-    )
 
 
 def _readable(catalog: Catalog) -> pd.DataFrame:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import soxr
 from numpy.typing import NDArray
 
-from slakh_hier.audio import FULL_SCALE, StemFile
+from slakh_hier.audio import FULL_SCALE, StemFile, StemRef
 
 Signal = NDArray[np.float32]
 LOWEST_RMS = 1e-10
@@ -43,15 +43,15 @@ class TrackReader:
 
     Parameters
     ----------
-    rows
+    stems
         Catalog rows of the stems to read.
     columns
         bool (nodes, stems): which stem sounds in which node; the first is the mix.
     """
 
-    def __init__(self, rows: Sequence[dict[str, Any]], columns: NDArray[np.bool_], root: Path):
-        self.columns = columns
-        self.sample_rate = int(rows[0]["sample_rate"])
+    def __init__(self, stems: pd.DataFrame, columns: NDArray[np.bool_], root: Path):
+        rows = [StemRef(*row) for row in stems[list(StemRef._fields)].itertuples(index=False, name=None)]
+        self.sample_rate = rows[0].sample_rate
         self._rows, self._root = rows, root
         self._files: list[StemFile | None] = [None] * len(rows)
         self._tails: list[tuple[int, NDArray[Any]]] = [(0, np.zeros(0, np.int16))] * len(rows)
@@ -141,15 +141,7 @@ class TrackReader:
     def _open(self, index: int) -> StemFile:
         file = self._files[index]
         if file is None:
-            row = self._rows[index]
-            file = self._files[index] = StemFile(
-                self._root / row["path"],
-                root=self._root,
-                track=row["track"],
-                stem=row["stem"],
-                sample_rate=self.sample_rate,
-                frames=int(row["frames"]),
-            )
+            file = self._files[index] = self._rows[index].open(self._root)
         return file
 
 

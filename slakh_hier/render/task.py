@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -114,52 +115,56 @@ def render_shard(task: ShardTask) -> ShardDone:
     return ShardDone(record, failures)
 
 
+class _Clip(NamedTuple):
+    """What of a plan's row decides its audio."""
+
+    track: str
+    start: float
+    target: str
+    query_track: str
+    query_start: float
+
+
 def _clips(
     task: ShardTask, failures: list[Failure]
 ) -> Iterator[tuple[int, NodeSignals, NDArray[np.float32] | None]]:
     """Signals of the shard's clips, in their order; clips of one track stand together in a plan."""
     header, root = task.header, Path(task.root)
-    stems_of = {track: rows.reset_index(drop=True) for track, rows in task.stems.groupby("track", sort=False)}
-    clips = task.clips.reset_index(drop=True)
-    for track, part in clips.groupby("track", sort=False):
+    stems_of = {str(track): rows for track, rows in task.stems.groupby("track", sort=False)}
+    table = task.clips[list(_Clip._fields)].itertuples(index=False, name=None)
+    numbered = enumerate(_Clip(*row) for row in table)
+    for track, part in groupby(numbered, key=lambda item: item[1].track):
         stems = stems_of[track]
-        members = column_membership(stems, header.columns)
-        with TrackReader(stems.to_dict("records"), members, root) as reader:
-            for clip in part.itertuples():
+        with TrackReader(stems, column_membership(stems, header.columns), root) as reader:
+            for index, clip in part:
                 try:
                     start, count = _cut(clip.start, header, reader.sample_rate)
                     nodes = reader.clip(start, count, header.sample_rate, header.samples)
-                    query = _query(clip, stems_of, header, root) if clip.query_track else None
+                    query = (
+                        _query(clip, stems_of[clip.query_track], header, root) if clip.query_track else None
+                    )
                 except AudioError as error:
                     if not task.skip_broken:
                         raise
-                    reason = f"{error.track}: {error.reason}" if error.track != track else error.reason
-                    failures.append(
-                        Failure(header.split, str(track), clip.start, clip.target, error.stem, reason)
-                    )
+                    reason = error.reason if error.track == track else f"{error.track}: {error.reason}"
+                    failures.append(Failure(header.split, track, clip.start, clip.target, error.stem, reason))
                     continue
-                yield clip.Index, nodes, query
+                yield index, nodes, query
 
 
-def _query(
-    clip: Any, stems_of: Mapping[Any, pd.DataFrame], header: ShardHeader, root: Path
-) -> NDArray[np.float32]:
+def _query(clip: _Clip, stems: pd.DataFrame, header: ShardHeader, root: Path) -> NDArray[np.float32]:
     """The target node alone, in the query's track."""
-    stems = stems_of[clip.query_track]
-    stems = stems[stems["level_1"] == clip.target].reset_index(drop=True)
-    with TrackReader(stems.to_dict("records"), np.ones((1, len(stems)), bool), root) as reader:
+    stems = stems[stems["level_1"] == clip.target]
+    with TrackReader(stems, np.ones((1, len(stems)), bool), root) as reader:
         start, count = _cut(clip.query_start, header, reader.sample_rate)
         nodes = reader.clip(start, count, header.sample_rate, header.samples)
     if nodes.place[0] < 0:
-        first = stems.iloc[0]
-        raise AudioError(
-            str(clip.query_track),
-            first["stem"],
-            f"is silent at {clip.query_start} s, where the plan found it sounding",
-        )
+        reason = f"is silent at {clip.query_start} s, where the plan found it sounding; scan and plan again"
+        raise AudioError(clip.query_track, str(stems["stem"].iloc[0]), reason)
     return nodes.signals[0]
 
 
 def _cut(start: float, header: ShardHeader, native_rate: int) -> tuple[int, int]:
+    """First sample and number of samples of a clip at the native rate."""
     first = int(start * native_rate)
     return first, int((start + header.clip_seconds) * native_rate) - first
