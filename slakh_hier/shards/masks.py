@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import folder_lock, make_folder, publish, remove_temporaries, sha256
-from slakh_hier.plan.reductions import TRAIN, Reduction, availability, withheld
-from slakh_hier.shards.index import Index, MaskRecord, read_index, write_index
+from slakh_hier.plan.reductions import Reduction, availability, withheld
+from slakh_hier.shards.index import MaskRecord, read_index, write_index
 from slakh_hier.shards.read import nearest
 from slakh_hier.shards.tables import clip_table
 from slakh_hier.shards.write import mask_image
@@ -27,6 +27,10 @@ class MaskInfo:
     name: str
     reduction: Reduction
     where: Literal["shards", "file"]
+
+    def as_row(self) -> dict[str, Any]:
+        """The mask as one row of a table."""
+        return {"mask": self.name, **asdict(self.reduction), "where": self.where}
 
 
 def list_masks(folder: str | PathLike[str]) -> list[MaskInfo]:
@@ -109,11 +113,6 @@ def remove_mask(folder: str | PathLike[str], name: str) -> None:
         write_index(path, index.model_copy(update={"masks": kept}))
         if gone.file is not None:
             (path / gone.file).unlink(missing_ok=True)
-
-
-def train_clips(index: Index) -> int:
-    """Number of clips that reductions count: those of the training split."""
-    return sum(shard.clips for shard in index.shards if shard.split == TRAIN)
 
 
 def _require_same(folder: Path, there: Reduction, asked: Reduction) -> None:

@@ -1,0 +1,73 @@
+"""``slakh-hier inspect``: what a shard set holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from slakh_hier.cli.common import format_option, print_json, print_table
+
+
+@click.command()
+@click.argument("shards", type=click.Path())
+@click.option("--split", help="Count the nodes of this split only.")
+@format_option
+def inspect(shards: str, split: str | None, output_format: str) -> None:
+    """Show what the shard set SHARDS holds: splits, nodes, masks, and what it was made with.
+
+    --format csv prints the nodes only.
+    """
+    from slakh_hier.shards.inspect import summary
+
+    found = summary(shards, split=split)
+    if output_format == "json":
+        print_json(found)
+    elif output_format == "csv":
+        print_table(found["nodes"], output_format)
+    else:
+        _show(found, split)
+
+
+def _show(found: dict[str, Any], split: str | None) -> None:
+    seconds, rate = found["clip_seconds"], found["sample_rate"]
+    click.echo(
+        f"{found['folder']}: {found['clips']:,} clips of {seconds:g} s ({found['hours']:.2f} h) at {rate:,} Hz, "
+        f"{found['dtype']}, {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB"
+    )
+    if found["failures"]:
+        click.echo(
+            f"{found['failures']:,} clips were left out because a stem could not be read (failures.jsonl)"
+        )
+    click.echo()
+    print_table(found["splits"], title="Splits")
+    depths: dict[str, int] = {}
+    rows = []
+    for node in found["nodes"]:
+        depths[node["node"]] = depths.get(node["parent"], -1) + 1
+        rows.append({**node, "node": "  " * depths[node["node"]] + node["node"]})
+        del rows[-1]["parent"]
+    where = "all splits" if split is None else split
+    print_table(rows, title=f"Nodes: clips in which each sounds, is silent, is absent ({where})")
+    if found["masks"]:
+        print_table(found["masks"], title="Masks")
+    else:
+        click.echo(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf:50)\n")
+    made = {
+        **_flat(found["parameters"]),
+        "plan digest": found["plan_digest"],
+        "made by": found["tool_version"],
+    }
+    print_table([{"made with": name, "value": value} for name, value in made.items()])
+
+
+def _flat(values: dict[str, Any], above: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{above}{name}.")
+        elif isinstance(value, list):
+            flat[above + name] = ", ".join(map(str, value)) or "-"
+        else:
+            flat[above + name] = "-" if value is None else str(value)
+    return flat

@@ -1,0 +1,53 @@
+"""``slakh-hier mask``: data-reduction masks of a finished shard set."""
+
+from __future__ import annotations
+
+import click
+
+from slakh_hier.cli.common import format_option, print_table
+
+
+@click.command()
+@click.argument("shards", type=click.Path())
+@click.option(
+    "--add", metavar="TYPE:PERCENT", help="Add a mask: leaf:90 withholds level 1 and finer, all:90 all nodes."
+)
+@click.option("--remove", metavar="NAME", help="Remove a mask: leaf-90.")
+@click.option("--list", "list_", is_flag=True, help="List the masks (what happens without any option).")
+@click.option(
+    "--mode",
+    type=click.Choice(["exact", "bernoulli"]),
+    default="exact",
+    show_default=True,
+    help="With --add: exactly that share of the training clips, or each clip by its own draw.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=588,
+    show_default=True,
+    help="With --add: ranks the clips; another seed, other clips.",
+)
+@format_option
+def mask(
+    shards: str, add: str | None, remove: str | None, list_: bool, mode: str, seed: int, output_format: str
+) -> None:
+    """Add, remove or list the data-reduction masks of the finished set SHARDS.
+
+    A mask says for which training clips the ground truth is withheld. It lies beside the shards, which stay as
+    they are. Masks of one seed are nested: what 50 % withholds, 90 % withholds too.
+    """
+    from slakh_hier.plan.reductions import Reduction
+    from slakh_hier.shards.masks import add_mask, list_masks, remove_mask
+
+    if sum((add is not None, remove is not None, list_)) > 1:
+        raise click.UsageError("--add, --remove and --list exclude each other")
+    if add is not None:
+        reduction = Reduction.parse(add, mode=mode, seed=seed)  # type: ignore[arg-type]  # click checked it
+        count = add_mask(shards, reduction)
+        click.echo(f"{reduction.name}: the ground truth of {count:,} training clips is withheld")
+    elif remove is not None:
+        remove_mask(shards, remove)
+        click.echo(f"{remove}: removed")
+    else:
+        print_table([mask.as_row() for mask in list_masks(shards)], output_format)
