@@ -158,7 +158,7 @@ class _Draft:
 
     def check_depth(self, levels: Any) -> None:
         """Every leaf lies ``levels`` deep."""
-        leaves = [node for node in self.nodes.values() if node.kind != "<nodes>"]
+        leaves = [node for node in self.nodes.values() if node.kind in ("<categories>", "<match>")]
         depths = Counter(node.depth for node in leaves)
         if not depths:
             return
@@ -169,14 +169,13 @@ class _Draft:
             else:
                 deep = "deep" if len(depths) == 1 else "deep in most places"
                 self.report.value(
-                    ("levels",), f"the tree is {wanted} levels {deep}, not {levels}: write levels: {wanted}"
+                    ("levels",), f"the tree is {_levels(wanted)} {deep}, not {levels}: write levels: {wanted}"
                 )
         for node in leaves:
             if node.depth != wanted:
-                more = "too deep" if node.depth > wanted else "not deep enough"
                 self.report.key(
                     node.path,
-                    f"the node {node.name} lies {node.depth} levels deep, the others {wanted}: {more}",
+                    f"the node {node.name} lies {_levels(node.depth)} deep, the others {wanted}",
                 )
 
     def check_overrides(self) -> None:
@@ -205,7 +204,7 @@ class _Draft:
 
     def check_leaves(self) -> None:
         """Every leaf's list holds known categories, each in one leaf only."""
-        filled = {override.get("node") for override, _ in self.overrides.values()}
+        filled = {node for override, _ in self.overrides.values() if _is_name(node := override.get("node"))}
         for node in self.nodes.values():
             if node.empty and node.name not in filled:
                 self.report.value(
@@ -334,6 +333,10 @@ class _Draft:
 
 def _mapping(value: Any) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _levels(number: int) -> str:
+    return "1 level" if number == 1 else f"{number} levels"
 
 
 def _is_name(value: Any) -> TypeGuard[str]:

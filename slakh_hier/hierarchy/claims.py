@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from itertools import pairwise
 from typing import Any
 
 from slakh_hier.hierarchy.labels import DRUM_PROGRAM, word_key
@@ -49,17 +48,31 @@ class Claims:
     def check_shared_patches(self, overridden: Collection[str]) -> None:
         """Report patches that several categories have although no program decides between them."""
         for patch, owners in self.patches.items():
-            if patch in overridden:
-                continue
-            blind = [name for name in owners if not (self.rules[name].programs or self.rules[name].drums)]
-            for first, second in pairwise(owners):
-                if {first, second} & set(blind):
-                    without = first if first in blind else second
+            judged: dict[int, str] = {}
+            earlier = blind = ""
+            for owner, path in owners.items() if patch not in overridden else ():
+                programs = self._all_programs(owner)
+                blind = blind or ("" if programs else owner)
+                both = [program for program in programs if judged.setdefault(program, owner) != owner]
+                why = (
+                    f"{blind} has no programs"
+                    if blind
+                    else f"both claim {_programs_text(both)}"
+                    if both
+                    else ""
+                )
+                other = judged[both[0]] if both and not blind else earlier
+                if earlier and why:
+                    line = self.report.line(owners[other])
                     self.report.value(
-                        owners[second],
-                        f"the patch {patch} belongs to {first} too ({self.report.line(owners[first])}), and no "
-                        f"program decides between them: {without} has no programs",
+                        path,
+                        f"the patch {patch} belongs to {other} too ({line}), and the program cannot decide: {why}",
                     )
+                earlier = owner
+
+    def _all_programs(self, owner: str) -> list[int]:
+        rule = self.rules[owner]
+        return sorted(rule.programs | ({DRUM_PROGRAM} if rule.drums else frozenset()))
 
     def _programs(self, owner: str, path: Path, raw: Any) -> set[int]:
         mine: set[int] = set()

@@ -90,11 +90,11 @@ def _parse(data: bytes, file: str) -> Hierarchy:
     report = Report(file, places, problems)
     check_traps(report)
     report.next_stage()
-    recipe = is_recipe(raw)
-    check_shape(report, RecipeText if recipe else HierarchyText, raw)
-    report.next_stage()
-    if recipe:
+    if is_recipe(raw):
+        check_shape(report, RecipeText, raw)
         raw = as_tree(raw, report, file)
+        report.next_stage()
+    if raw is not None or not report.problems:
         check_shape(report, HierarchyText, raw)
         report.next_stage()
     if not isinstance(raw, dict):

@@ -23,13 +23,15 @@ def is_recipe(raw: Any) -> bool:
     return isinstance(raw, dict) and not {"Mixing key", "Recipes"}.isdisjoint(raw)
 
 
-def as_tree(raw: dict[Any, Any], report: Report, file: str) -> dict[str, Any]:
+def as_tree(raw: dict[Any, Any], report: Report, file: str) -> dict[str, Any] | None:
     """The values of a tree file that means the same; the report then answers for its paths.
 
-    A recipe is a node with one rule, its name in snake_case as slakh-utils writes it on disk. What slakh-utils puts
+    ``None`` when the mixing key is not one that a tree knows, which was reported with the shapes. A recipe is a node with one rule, its name in snake_case as slakh-utils writes it on disk. What slakh-utils puts
     into ``residuals`` is unassigned here, and kept in the mix.
     """
-    rule = _RULES.get(raw.get("Mixing key", ""), "programs")
+    mixing_key = raw.get("Mixing key")
+    if not isinstance(mixing_key, str) or mixing_key not in _RULES:
+        return None
     recipes = raw.get("Recipes")
     tree: dict[str, Any] = {}
     original: dict[str, str] = {}
@@ -47,7 +49,7 @@ def as_tree(raw: dict[Any, Any], report: Report, file: str) -> dict[str, Any]:
         elif not values:
             report.value(path, f"the recipe {recipe} is empty")
         else:
-            tree[name] = {"match": {rule: values}}
+            tree[name] = {"match": {_RULES[mixing_key]: values}}
             original[name] = recipe
 
     def where(path: Path) -> Path:

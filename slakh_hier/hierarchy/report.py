@@ -95,7 +95,7 @@ def check_traps(report: Report) -> None:
             elif raw.lstrip("+-").startswith("0") and raw.lstrip("+-").isdigit():
                 advice = f"it is octal. Write {int(raw)}, or put the text in quotes"
             else:
-                advice = "write it in decimal digits, or put the text in quotes"
+                advice = f"write {value}, or put the text in quotes"
             tell(path, f"YAML reads {raw} as the number {value}: {advice}")
 
 
@@ -107,22 +107,18 @@ def check_shape(report: Report, model: type[BaseModel], raw: Any) -> None:
         errors = fault.errors(include_url=False)
     else:
         return
-    guessed: set[Path] = set()
+    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    guessed = {_unknown_key(report, model, loc) for loc in unknown}
     for error in errors:
-        if error["type"] == "extra_forbidden":
-            guessed.add(_unknown_key(report, model, error["loc"]))
-    for error in errors:
-        kind, loc, value = error["type"], error["loc"], error["input"]
-        path = _data_path(loc)
-        if kind == "extra_forbidden" or (kind == "missing" and path in guessed):
-            continue
-        if kind == "missing":
+        kind, path = error["type"], _data_path(error["loc"])
+        if kind == "missing" and path not in guessed:
             report.key(path[:-1], f"the key '{path[-1]}' is missing")
-        elif loc[-1:] == ("[key]",):
-            place = report.place(path)
-            report.key(path, _message(error, _found(value, place.raw_key)))
+        elif kind in ("missing", "extra_forbidden"):
+            continue
+        elif error["loc"][-1:] == ("[key]",):
+            report.key(path, _message(error, ("a key",), report.place(path).raw_key))
         else:
-            report.value(path, _message(error, _found(value, report.place(path).raw)))
+            report.value(path, _message(error, path, report.place(path).raw))
 
 
 def _unknown_key(report: Report, model: type[BaseModel], loc: Sequence[Any]) -> Path:
@@ -145,43 +141,67 @@ def _keys(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _message(error: Any, found: str) -> str:
-    kind, context = error["type"], error.get("ctx", {})
+def _message(error: Any, path: Path, raw: str | None) -> str:
+    """What is wrong with a value, and what to write instead."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
-    if kind == "literal_error":
-        return f"must be {context['expected']}, not {found}"
     if kind == "too_short":
-        return "it is empty"
+        return f"{path[-1]} is empty"
+    if path == ("schema",):
+        return f"this is a tree file of version {value!r}, and this slakh-hier reads version 1: update slakh-hier"
+    if kind == "literal_error":
+        known = re.findall("'([^']+)'", context["expected"])
+        near = did_you_mean(nearest(value, known)) if isinstance(value, str) else ""
+        return f"{path[-1]} must be {context['expected']}, not {_found(value, raw)}{near}"
     if kind == "greater_than_equal":
-        return f"must be at least {context['ge']}, not {found}"
+        return f"{path[-1]} must be at least {context['ge']}, not {value}"
     if kind == "less_than_equal":
-        return f"must be at most {context['le']}, not {found}"
+        return f"{path[-1]} must be at most {context['le']}, not {value}"
+    as_list = f": write [{raw}]" if raw and not isinstance(value, dict) else ""
     if kind == "union_tag_not_found":
-        return f"a node holds nodes, a list of categories, or 'match:' with a rule, not {found}"
-    return f"must be {_KINDS.get(kind, error['msg'])}, not {found}"
+        what = "a node holds nodes, a list of categories, or 'match:' with a rule"
+        return f"{what}, not {_found(value, raw)}{as_list if isinstance(value, str) else ''}"
+    if kind == "list_type":
+        return f"{path[-1]} must be a list, not {_found(value, raw)}{as_list}"
+    if not path:
+        return f"a tree file has keys (schema, name, levels, tree, ...), this one holds {_found(value, raw)}"
+    advice = ": put text in quotes" if kind == "string_type" and raw else ""
+    return f"{_subject(path)} must be {_KINDS.get(kind, error['msg'])}, not {_found(value, raw)}{advice}"
+
+
+def _subject(path: Path) -> str:
+    """What a message speaks of: the key, or an item of a key's list."""
+    return f"an item of {path[-2]}" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
 
 
 def _found(value: Any, raw: str | None) -> str:
     """A wrong value as its writer sees it, with what YAML made of it."""
     if value is None:
-        return "empty" if raw in (None, "") else f"{raw}, which YAML reads as empty (put text in quotes)"
+        return f"{raw}, which YAML reads as empty" if raw else "empty"
     if isinstance(value, dict):
         return "keys with values"
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
         return repr(value) if len(value) <= 60 else repr(value[:57] + "...")
-    what = {bool: str(value).lower(), int: "a number", float: "a number"}.get(type(value), "a date")
     text = str(value) if raw is None else raw
-    return f"{text}, which YAML reads as {what} (put text in quotes)" if text != what else text
+    if isinstance(value, bool):
+        return f"{text}, which YAML reads as {str(value).lower()}" if text != str(value).lower() else text
+    return f"the number {text}" if isinstance(value, int | float) else f"{text}, which YAML reads as a date"
 
 
 def _data_path(loc: Sequence[Any]) -> Path:
-    """pydantic's location without its own marks."""
-    return tuple(
-        part for part in loc if part != "[key]" and not (isinstance(part, str) and part.startswith("<"))
-    )
+    """pydantic's location without its own marks: ``[key]`` at the end, and in the tree the form of each node."""
+    parts = list(loc)
+    if len(parts) > 1 and parts[-1] == "[key]":
+        parts.pop()
+    position = 2
+    while parts[0:1] == ["tree"] and position < len(parts):
+        if parts.pop(position) != "<nodes>":
+            break
+        position += 1
+    return tuple(parts)
 
 
 def _parsed_int(raw: str | None) -> int | None:
