@@ -1,6 +1,7 @@
 """Data sets in Slakh's layout: what is on disk, which songs, which splits, and the catalog of it all."""
 
-from slakh_hier.slakh.catalog import Catalog, build_frame
+from slakh_hier.slakh.catalog import Catalog
+from slakh_hier.slakh.frame import build_frame
 from slakh_hier.slakh.scan import scan
 from slakh_hier.slakh.splits import SCHEMES
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slakh_hier.slakh.catalog import Catalog
 from slakh_hier.slakh.layout import NO_SPLIT
 from slakh_hier.slakh.rows import Track
-from slakh_hier.slakh.splits import FOLDERS, split_of
-
-_NAMED = 5  # so many tracks or songs are named in one message
+from slakh_hier.slakh.splits import FOLDERS, some, split_of
 
 
 def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
@@ -53,24 +50,3 @@ def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dic
             f"{len(unsure)} tracks have another name and a song that {scheme} has in several splits: {some(unsure, '; ')}"
         )
     return splits
-
-
-def leak_message(catalog: Catalog) -> str:
-    leaks = catalog.leaks
-    if not leaks:
-        return ""
-    named = [
-        " and ".join(f"{', '.join(tracks)} ({split})" for split, tracks in by_split.items())
-        for _, by_split in leaks
-    ]
-    if catalog.scheme in ("orig", "redux"):
-        advice = "; split2 keeps songs together"
-    else:
-        advice = "; move a song's tracks into one split, in the folders or in a saved catalog"
-    count = "1 song lies" if len(leaks) == 1 else f"{len(leaks)} songs lie"
-    return f"{count} in more than one split (scheme {catalog.scheme}): {some(named, '; ')}{advice}"
-
-
-def some(names: Sequence[str], separator: str = ", ") -> str:
-    more = f"{separator}and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return separator.join(names[:_NAMED]) + more

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from slakh_hier.slakh.headers import streaminfo
+from slakh_hier.slakh.headers import libsndfile_reason, streaminfo
 
 _BLOCK = 1 << 18
 _NOT_STORED = bytes(16)
@@ -36,8 +36,7 @@ def check_audio(path: str | os.PathLike[str]) -> str:
     try:
         return _decode(path, info)
     except (soundfile.LibsndfileError, AssertionError) as error:
-        reason = getattr(error, "error_string", None) or str(error)
-        return f"decoding fails: {reason or type(error).__name__}"
+        return f"decoding fails: {libsndfile_reason(error)}"
 
 
 def _decode(path: str | os.PathLike[str], info: tuple[Any, int, bytes] | None) -> str:

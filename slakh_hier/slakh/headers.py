@@ -67,6 +67,12 @@ def streaminfo(head: bytes) -> tuple[Header, int, bytes] | None:
     return Header(packed & (1 << 36) - 1, rate, channels), bits, head[26:42]
 
 
+def libsndfile_reason(error: BaseException) -> str:
+    """libsndfile's words for what is wrong, without its ``Error : `` and full stop."""
+    text = getattr(error, "error_string", None) or str(error) or type(error).__name__
+    return str(text).removeprefix("Error : ").rstrip(".")
+
+
 def _flac(head: bytes) -> Header | None:
     info = streaminfo(head)
     # 0 frames mean that the encoder did not know; libsndfile then refuses the file.
@@ -107,5 +113,4 @@ def _any(path: str | os.PathLike[str], head: bytes) -> Header:
             raise HeaderError("is empty") from error
         if head.startswith(b"version https://git-lfs"):
             raise HeaderError("is a Git LFS pointer, not audio: run git lfs pull") from error
-        reason = getattr(error, "error_string", None) or str(error)
-        raise HeaderError(f"is not audio that can be opened: {reason}") from error
+        raise HeaderError(f"is not audio that can be opened: {libsndfile_reason(error)}") from error

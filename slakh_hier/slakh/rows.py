@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from slakh_hier.slakh.catalog import StemRow
+from slakh_hier.slakh.frame import StemRow
 from slakh_hier.slakh.layout import TrackFolder
 from slakh_hier.slakh.metadata import StemEntry
-from slakh_hier.slakh.splits import Erratum, Identity, errata_of
+from slakh_hier.slakh.splits import ABSENT, Erratum, Identity, errata_of
 from slakh_hier.slakh.tracks import SUFFIXES, FileFacts, TrackFacts
 
 _UNKNOWN = StemEntry(None, None, False, None, None, "the metadata do not name this stem")
@@ -41,10 +41,10 @@ def stem_rows(track: Track, split: str, *, errata: bool) -> list[StemRow]:
         entry = metadata.stems.get(stem, _UNKNOWN)
         names = chosen.get(stem, [])
         facts = files[names[0]] if names else None
-        status, why = _status(facts, rate, faults.get(stem, ()))
         if facts is None:
-            why = _why_absent(stem, track.facts.strays)
+            status, why = "no_audio", _why_absent(stem, track.facts.strays, faults.get(stem, ()))
         else:
+            status, why = _status(facts, rate, faults.get(stem, ()))
             remarks = [entry.doubts, f"{', '.join(names[1:])} not used" if names[1:] else ""]
             if facts.channels > 1:
                 remarks.append(f"{facts.channels} channels, folded down to one")
@@ -74,27 +74,31 @@ def stem_rows(track: Track, split: str, *, errata: bool) -> list[StemRow]:
     return rows
 
 
-def _status(facts: FileFacts | None, rate: int, faults: Sequence[Erratum]) -> tuple[str, str]:
-    if facts is None:
-        return "no_audio", ""
+def _status(facts: FileFacts, rate: int, faults: Sequence[Erratum]) -> tuple[str, str]:
     if facts.fault or facts.deep:
         return "broken", facts.fault or facts.deep or ""
     if facts.sample_rate != rate:
         return "broken", f"its sample rate is {facts.sample_rate} Hz, the track's is {rate} Hz"
-    known = [
+    heard = [fault for fault in faults if fault.defect != ABSENT]
+    if any(fault.exclude for fault in heard):
+        return "excluded", f"erratum: {_named(heard)}"
+    return "audio", f"known fault, kept: {_named(heard)}" if heard else ""
+
+
+def _named(faults: Sequence[Erratum]) -> str:
+    return "; ".join(
         f"{fault.defect.replace('_', ' ')} ({fault.track}/{fault.stem}, {fault.source})" for fault in faults
-    ]
-    if any(fault.exclude for fault in faults):
-        return "excluded", "erratum: " + "; ".join(known)
-    return "audio", "known fault, kept: " + "; ".join(known) if known else ""
+    )
 
 
 def _choose_files(files: Mapping[str, FileFacts]) -> dict[str, list[str]]:
     """Names of the files of each stem, the one that counts first."""
     chosen: dict[str, list[str]] = {}
-    order = {suffix: place for place, suffix in enumerate(SUFFIXES)}
-    for name in sorted(files, key=lambda name: (order[os.path.splitext(name)[1].lower()], name)):
-        chosen.setdefault(os.path.splitext(name)[0], []).append(name)
+    for name in files:
+        chosen.setdefault(name.partition(".")[0], []).append(name)
+    for names in chosen.values():
+        if len(names) > 1:
+            names.sort(key=lambda name: (SUFFIXES.index(os.path.splitext(name)[1].lower()), name))
     return chosen
 
 
@@ -104,9 +108,9 @@ def _common_rate(files: Sequence[FileFacts]) -> int:
     return rates.most_common(1)[0][0] if rates else 0
 
 
-def _why_absent(stem: str, strays: Sequence[str]) -> str:
-    near = [name for name in strays if os.path.splitext(name)[0].lower() == stem.lower()]
-    if near:
-        return f"{near[0]} is there, but only {' and '.join(SUFFIXES)} files called {stem} are read"
-    outside = [name for name in strays if name.startswith("stems ")]
-    return outside[0] if outside else "no file"
+def _why_absent(stem: str, strays: Sequence[str], faults: Sequence[Erratum]) -> str:
+    for name in strays:
+        if os.path.splitext(name)[0].lower() == stem.lower():
+            return f"{name} is there, but only {' and '.join(stem + suffix for suffix in SUFFIXES)} are read"
+    known = [fault for fault in faults if fault.defect == ABSENT]
+    return f"no file; {_named(known)}" if known else "no file"

@@ -12,16 +12,16 @@ from slakh_hier import parallel
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.progress import Progress, Silent
-from slakh_hier.slakh.assign import assign_splits, default_scheme, leak_message, some
+from slakh_hier.slakh.assign import assign_splits, default_scheme
 from slakh_hier.slakh.cache import load_facts, save_facts
-from slakh_hier.slakh.catalog import Catalog, build_frame
+from slakh_hier.slakh.catalog import Catalog
+from slakh_hier.slakh.frame import build_frame
 from slakh_hier.slakh.layout import TrackFolder, find_tracks, resolve_root
 from slakh_hier.slakh.rows import Track, stem_rows
-from slakh_hier.slakh.splits import check_scheme, identify
+from slakh_hier.slakh.splits import check_scheme, describe_leaks, identify, some
 from slakh_hier.slakh.tracks import TrackFacts, look_at_all
 
-_TASK = 50  # tracks of one task: a quarter of a second of reading
-_PARALLEL = 300  # fewer tracks are read sooner than worker processes start
+_TASK = 50  # tracks of one task
 _SAVE_SECONDS = 60.0
 
 
@@ -82,17 +82,17 @@ def scan(
     tracks = _usable(folders, facts, skipped)
     if not tracks:
         raise InputError(f"{resolved}: no track can be used. {some(skipped, '; ')}")
-    notes: list[str] = []
+    notes = _notes(tracks)
     scheme = split_scheme or default_scheme(tracks, notes)
     splits = assign_splits(tracks, scheme, notes)
     rows = [row for track in tracks for row in stem_rows(track, splits[track.folder.track], errata=errata)]
     catalog = Catalog(
         resolved, hierarchy, scheme, build_frame(rows, hierarchy), list(skipped), list(skipped), notes
     )
-    if leak := leak_message(catalog):
-        catalog.problems.append(leak)
+    if catalog.leaks:
+        catalog.problems.append(describe_leaks(catalog.leaks, scheme))
         if not strict:
-            warnings.warn(leak, SlakhHierWarning, stacklevel=2)
+            warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)
     if strict and catalog.problems:
         raise InputError(
             "\n".join([f"{resolved}: {len(catalog.problems)} problems (strict):", *catalog.problems])
@@ -106,34 +106,23 @@ def _look(
     """Facts of every track by its path; those of the cache count where nothing has changed."""
     known = load_facts(root) if cache else {}
     paths = [folder.path for folder in folders]
-    new = [path for path in paths if path not in known or (deep and _unchecked(known[path]))]
-    old = sorted(set(paths) - set(new))
     size = 1 if deep else _TASK
-    tasks = {
-        group[0]: (root, [(path, known.get(path)) for path in group], deep)
-        for group in (new[i : i + size] for i in range(0, len(new), size))
-    }
+    groups = [paths[i : i + size] for i in range(0, len(paths), size)]
+    tasks = {group[0]: (root, [(path, known.get(path)) for path in group], deep) for group in groups}
     found: dict[str, TrackFacts] = {}
     saved = time.monotonic()
     with progress.stage("checking audio" if deep else "reading headers", len(paths), "tracks") as advance:
-        found.update(look_at_all(root, [(path, known[path]) for path in old], deep))
-        advance(len(old))
-        workers = jobs if deep or len(new) >= _PARALLEL else 1
-        # Decoding lets go of the interpreter's lock, parsing YAML does not.
-        for result in parallel.run(look_at_all, tasks, jobs=workers, backend="threading" if deep else "loky"):
+        # Threads: what takes long here is waiting for the disk, or decoding; YAML is half a millisecond a track.
+        for result in parallel.run(look_at_all, tasks, jobs=jobs, backend="threading"):
             group = result.unwrap()
             found.update(group)
             advance(len(group))
             if cache and deep and time.monotonic() - saved > _SAVE_SECONDS:
                 save_facts(root, known | found)  # a stopped check goes on from here
                 saved = time.monotonic()
-    if cache and found != {path: known.get(path) for path in paths}:
+    if cache and found != known:
         save_facts(root, found)
     return found
-
-
-def _unchecked(facts: TrackFacts) -> bool:
-    return any(file.deep is None and not file.fault for file in facts.files.values())
 
 
 def _usable(
@@ -143,9 +132,10 @@ def _usable(
     for folder in folders:
         found = facts[folder.path]
         if found.metadata is None:
-            skipped.append(
-                f"{found.error}\n  {folder.track} is skipped" if found.error else f"{folder.path}: skipped"
-            )
+            skipped.append("; ".join([*found.error.splitlines(), "the track is skipped"]))
+            continue
+        if found.stems_fault:
+            skipped.append(f"{folder.path}/stems: {found.stems_fault}; the track is skipped")
             continue
         skipped += [f"{folder.path}: {reason}; left out" for reason in found.metadata.unusable]
         if not found.metadata.stems and not found.files:
@@ -154,3 +144,13 @@ def _usable(
         song = found.metadata.uuid or found.midi_md5
         tracks.append(Track(folder, found, song, identify(folder.track, song)))
     return tracks
+
+
+def _notes(tracks: Sequence[Track]) -> list[str]:
+    notes = []
+    if not any(track.facts.files for track in tracks):
+        notes.append("no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav")
+    strays = [f"{track.folder.path}/stems/{name}" for track in tracks for name in track.facts.strays]
+    if strays:
+        notes.append(f"{len(strays)} files are not called S00.flac to S999.wav and not read: {some(strays)}")
+    return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -15,6 +15,9 @@ from slakh_hier.slakh.layout import NO_SPLIT
 
 SCHEMES = ("orig", "split2", "redux", "folders")
 FOLDERS = "folders"
+ABSENT = "absent_on_disk"
+"""The erratum of a stem that some copies of Slakh2100 have no file for: a remark, no fault."""
+
 _LEAK_FREE = frozenset({NO_SPLIT, "omitted"})
 
 
@@ -114,6 +117,26 @@ def find_leaks(rows: Iterable[tuple[str, str, str]]) -> list[tuple[str, dict[str
         for song, by_split in sorted(songs.items())
         if len(by_split) > 1
     ]
+
+
+def describe_leaks(leaks: Sequence[tuple[str, dict[str, list[str]]]], scheme: str) -> str:
+    """One sentence that names the tracks of the first few leaks, and what to do."""
+    named = [
+        " and ".join(f"{', '.join(tracks)} ({split})" for split, tracks in by_split.items())
+        for _, by_split in leaks
+    ]
+    if scheme in ("orig", "redux"):
+        advice = "split2 keeps songs together"
+    else:
+        advice = "move a song's tracks into one split, in the folders or in a saved catalog"
+    count = "1 song lies" if len(leaks) == 1 else f"{len(leaks)} songs lie"
+    return f"{count} in more than one split (splits: {scheme}): {some(named, '; ')}; {advice}"
+
+
+def some(names: Sequence[str], separator: str = ", ", most: int = 5) -> str:
+    """The first names of a list that may be long, and how many more there are."""
+    more = f"{separator}and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
 
 
 @cache

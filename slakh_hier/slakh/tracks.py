@@ -51,16 +51,20 @@ class TrackFacts:
     """All that a scan needs to know of a track.
 
     ``metadata`` is None where they cannot be read, for the reason ``error``. ``files`` maps names of audio files
-    in the stems folder to what they are; ``strays`` are the other names there.
+    in the stems folder to what they are; ``strays`` are the other names there. ``stems_fault`` says why that folder
+    cannot be looked into.
     """
 
     metadata_stamp: Stamp | None
     metadata: TrackMetadata | None
-    error: str
+    error: str = field(compare=False)
     midi_stamp: Stamp | None
     midi_md5: str | None
     files: dict[str, FileFacts] = field(default_factory=dict)
-    strays: list[str] = field(default_factory=list)
+    strays: list[str] = field(
+        default_factory=list, compare=False
+    )  # never kept: a look at the folder shows them
+    stems_fault: str = field(default="", compare=False)
 
 
 def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool = False) -> TrackFacts:
@@ -78,16 +82,21 @@ def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool =
     folder = root / path
     try:
         stamp, metadata, error = _metadata(root, folder, f"{path}/{METADATA}", known)
-    except OSError as fault:
-        stamp, metadata, error = None, None, f"{path}/{METADATA}: cannot be read: {fault.strerror or fault}"
-    midi_stamp, midi_md5 = None, None
-    if metadata is not None and metadata.uuid is None:
-        midi_stamp, midi_md5 = _midi(root, folder, known)
+    except OSError as system:
+        stamp, metadata, error = None, None, f"{path}/{METADATA}: cannot be read: {system.strerror or system}"
+    if metadata is None:
+        return TrackFacts(stamp, None, error, None, None)
+    midi_stamp, midi_md5 = (None, None) if metadata.uuid else _midi(root, folder, known)
+    entries, fault = _stems_folder(root, folder / STEMS)
     files: dict[str, FileFacts] = {}
     strays: list[str] = []
-    if metadata is not None:
-        _files(root, folder / STEMS, known.files if known else {}, files, strays, deep)
-    return TrackFacts(stamp, metadata, error, midi_stamp, midi_md5, files, strays)
+    for entry in entries:
+        name, suffix = os.path.splitext(entry.name)
+        if suffix.lower() in SUFFIXES and STEM_ID.fullmatch(name):
+            files[entry.name] = _file(root, entry, known.files.get(entry.name) if known else None, deep)
+        else:
+            strays.append(entry.name)
+    return TrackFacts(stamp, metadata, "", midi_stamp, midi_md5, files, strays, fault)
 
 
 def look_at_all(
@@ -137,33 +146,18 @@ def _midi(root: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | N
         return None, None
 
 
-def _files(
-    root: Path,
-    folder: Path,
-    known: dict[str, FileFacts],
-    files: dict[str, FileFacts],
-    strays: list[str],
-    deep: bool,
-) -> None:
+def _stems_folder(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str]:
+    """What lies in the stems folder, in order of names, without hidden files; else why it cannot be read."""
     try:
         if folder.is_symlink() and not inside(root, folder):
-            strays.append(f"{STEMS} is a link that leads out of the data set; not followed")
-            return
+            return [], "a link that leads out of the data set; links are not followed out of it"
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            # ._S00.flac and the like come out of archives that a Mac made.
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name), ""
     except FileNotFoundError:
-        return
+        return [], ""
     except OSError as error:
-        strays.append(f"{STEMS} cannot be read: {error.strerror}")
-        return
-    for entry in found:
-        name, suffix = os.path.splitext(entry.name)
-        if entry.name.startswith("."):
-            continue  # ._S00.flac and the like, which some archives hold
-        if suffix.lower() in SUFFIXES and STEM_ID.fullmatch(name):
-            files[entry.name] = _file(root, entry, known.get(entry.name), deep)
-        else:
-            strays.append(entry.name)
+        return [], f"cannot be read: {error.strerror}"
 
 
 def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bool) -> FileFacts:
