@@ -1,0 +1,57 @@
+"""Baseline separators on PyTorch: data, networks, losses, training, evaluation, separation.
+
+Needs the extra ``train``; without it, importing this package says how to install it. Names are imported when
+they are first used, because PyTorch alone takes seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from slakh_hier.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from slakh_hier.models.config import Config as Config
+    from slakh_hier.models.config_file import load_config as load_config
+    from slakh_hier.models.data import ClipDataset as ClipDataset
+    from slakh_hier.models.evaluate import evaluate as evaluate
+    from slakh_hier.models.selection import select_clips as select_clips
+    from slakh_hier.models.separate import separate as separate
+    from slakh_hier.models.separate import separate_files as separate_files
+    from slakh_hier.models.separator import Separator as Separator
+    from slakh_hier.models.separator import build_separator as build_separator
+    from slakh_hier.models.train import train as train
+    from slakh_hier.models.weights import load_weights as load_weights
+
+_WHERE = {
+    "ClipDataset": "data",
+    "Config": "config",
+    "Separator": "separator",
+    "build_separator": "separator",
+    "evaluate": "evaluate",
+    "load_config": "config_file",
+    "load_weights": "weights",
+    "select_clips": "selection",
+    "separate": "separate",
+    "separate_files": "separate",
+    "train": "train",
+}
+__all__ = sorted(_WHERE)  # noqa: PLE0605
+
+for _package, _module in (
+    ("torch", "torch"),
+    ("pytorch-lightning", "pytorch_lightning"),
+    ("torchmetrics", "torchmetrics"),
+    ("safetensors", "safetensors"),
+    ("tensorboard", "tensorboard"),
+):
+    if find_spec(_module) is None:
+        raise MissingExtraError(_package, "train")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

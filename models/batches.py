@@ -1,0 +1,105 @@
+"""Which clips each optimizer step sees: a function of (seed, epoch, step), whatever the number of devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.data import Key
+
+ORDER = 0x0B57
+"""Keeps the order of clips apart from other draws of the same seed."""
+
+
+class Batches(Sampler[list[Key]]):
+    """Shuffled batches of an epoch, cut for accumulation and devices.
+
+    The epoch's clips are a chain of random permutations. A step takes the next ``batch_size`` of them, cuts them
+    into ``parts`` (worked off one after another) and gives each of ``world`` devices every world-th clip of a part.
+    So the clips of a step do not depend on how it is shared out.
+
+    Parameters
+    ----------
+    clips
+        Examples in the data set.
+    batch_size
+        Clips of a step, all parts and devices together. With fewer clips than that and without ``steps``, a step
+        takes all.
+    seed
+        Of the order.
+    steps
+        Steps an epoch; None: the whole batches in one permutation.
+    parts, rank, world
+        Accumulated parts; this device and the number of them.
+
+    Attributes
+    ----------
+    epoch : int
+        Which epoch the next iterator belongs to.
+    start : int
+        Batches (steps x parts) that the next iterator leaves out, because they were done before a resumption.
+    """
+
+    def __init__(
+        self,
+        clips: int,
+        batch_size: int,
+        *,
+        seed: int,
+        steps: int | None = None,
+        parts: int = 1,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        self.clips = clips
+        if steps is None:
+            batch_size = min(batch_size, clips)
+        self.batch_size = batch_size // parts * parts  # parts of equal size weigh the same
+        if self.batch_size < parts * world:
+            raise InputError(
+                f"{clips} clips are too few for {parts} accumulated parts on {world} devices: each needs one a step"
+            )
+        self.seed, self.steps, self.parts = seed, steps or clips // self.batch_size, parts
+        self.rank, self.world = rank, world
+        self.epoch = self.start = 0
+
+    def __len__(self) -> int:
+        return self.steps * self.parts
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, start, self.start = self.epoch, self.start, 0
+        order = self._order(epoch)
+        number = 0
+        for step in range(self.steps):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            for part in np.array_split(batch, self.parts):
+                if number >= start:
+                    yield [Key(epoch, int(index)) for index in part[self.rank :: self.world]]
+                number += 1
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng((self.seed, ORDER, epoch))
+        rounds = math.ceil(self.steps * self.batch_size / self.clips)
+        return np.concatenate([rng.permutation(self.clips) for _ in range(rounds)])
+
+
+class InOrder(Sampler[list[Key]]):
+    """All clips once, in order, for validation; each of ``world`` devices takes every world-th clip."""
+
+    def __init__(self, clips: int, batch_size: int, *, rank: int = 0, world: int = 1):
+        if clips < world:
+            raise InputError(f"{clips} validation clips are too few for {world} devices")
+        self.indices = list(range(rank, clips, world))
+        self.batch_size = max(1, batch_size // world)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.indices) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for begin in range(0, len(self.indices), self.batch_size):
+            yield [Key(0, index) for index in self.indices[begin : begin + self.batch_size]]

@@ -1,0 +1,56 @@
+"""Drawing a query afresh: the same node in another song."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.models.selection import Selection
+from slakh_hier.shards.read import ShardSet
+
+SALIENCE_DB = -30.0
+"""A query is at least this loud (dBFS), like every clip's target, where the shards do not say otherwise."""
+
+
+class QueryPool:
+    """Clips in which one node can be heard alone, ordered by song.
+
+    Parameters
+    ----------
+    clips
+        Numbers in the shard set.
+    songs
+        A number for each song, of every clip in the shard set.
+    """
+
+    def __init__(self, clips: NDArray[np.int64], songs: NDArray[np.int64]):
+        self.clips = clips[np.argsort(songs[clips], kind="stable")]
+        self._all_songs = songs
+        self._songs = songs[self.clips]
+
+    def draw(self, clip: int, rng: np.random.Generator) -> int | None:
+        """A clip of another song than that of ``clip``, each with equal chance; None where there is none."""
+        own = self._all_songs[clip]
+        first, last = np.searchsorted(self._songs, own, "left"), np.searchsorted(self._songs, own, "right")
+        others = len(self.clips) - int(last - first)
+        if others == 0:
+            return None
+        place = int(rng.integers(others))
+        return int(self.clips[place if place < first else place + last - first])
+
+
+def query_pools(shards: ShardSet, selection: Selection, mask: str | None) -> dict[int, QueryPool]:
+    """A pool for each finest node of a QBE selection, by column.
+
+    A clip serves as a query when the node is salient in it and, under ``mask``, available.
+    """
+    assert selection.query_column is not None
+    songs, _ = pd.factorize(shards.clips["song"])
+    usable = shards.rms >= float(shards.index.parameters.get("salience_db", SALIENCE_DB))
+    if mask is not None:
+        usable &= shards.mask(mask)
+    return {
+        int(column): QueryPool(np.flatnonzero(usable[:, column]), songs.astype(np.int64))
+        for column in np.unique(selection.query_column)
+    }

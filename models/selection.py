@@ -1,0 +1,177 @@
+"""Which clips of a shard set a separator sees, and what its targets are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.config import Task
+from slakh_hier.shards.read import ShardSet
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which clips of a split a separator sees, and which node is its target at each level.
+
+    Attributes
+    ----------
+    levels : tuple of int
+        Leaf (smallest number) first: the order of ``sources``, ``available`` and every estimate.
+    clips : int64, shape (n,)
+        Numbers in the shard set.
+    columns : int64, shape (n, levels)
+        The shard set's column of the target at each level.
+    available : bool, shape (n, levels)
+        Ground truth available.
+    query_column : int64, shape (n,), or None
+        QBE: the finest node of each clip's path, whose sound is the query.
+    """
+
+    levels: tuple[int, ...]
+    clips: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    available: NDArray[np.bool_]
+    query_column: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def part(self, which: NDArray[Any]) -> Selection:
+        """The clips at these places (indices or booleans)."""
+        query = None if self.query_column is None else self.query_column[which]
+        return replace(
+            self,
+            clips=self.clips[which],
+            columns=self.columns[which],
+            available=self.available[which],
+            query_column=query,
+        )
+
+
+def select_clips(
+    shards: ShardSet,
+    task: Task,
+    *,
+    node: str | None = None,
+    levels: tuple[int, ...] | None = None,
+    mask: str | None = None,
+    sounding: bool = True,
+) -> Selection:
+    """The clips of one split that fit a task.
+
+    ``sss`` takes every clip in which the path's finest node sounds, whatever the clip was drawn for; ``qbe``
+    every clip with a query, on the path of its own target. Clips of which a mask withholds all levels are left
+    out.
+
+    Parameters
+    ----------
+    shards
+        One split of a shard set.
+    node
+        SSS: the finest node of the path; None: the one that all clips were drawn for.
+    levels
+        Levels to separate; None: all on the path (QBE: all numbered ones).
+    mask
+        Name of a data-reduction mask; None: everything is available.
+    sounding
+        False: also the clips in which the finest node is silent or absent (SSS; evaluation measures what
+        leaks there).
+
+    Raises
+    ------
+    InputError
+        The shards have no such node, level or mask, no queries, or no clip is left.
+    """
+    split = ", ".join(shards.splits)
+    where = f"{shards.folder}, split {split}"
+    if len(shards) == 0:
+        raise InputError(f"{where}: has no clips")
+    if task == "sss":
+        targets = [_node(shards, node)] * len(shards)
+    else:
+        targets = [str(name) for name in shards.clips["target"]]
+        missing = sorted(set(targets) - {column.name for column in shards.nodes})
+        if missing:
+            raise InputError(
+                f"{where}: the clips' targets ({', '.join(missing[:5])}) were not rendered. Render level 1 too "
+                "(--levels)"
+            )
+    paths = {name: _path(shards, name) for name in dict.fromkeys(targets)}
+    levels = _levels(list(paths.values()), levels, where)
+    leaf = np.array([shards.node(name) for name in targets], np.int64)
+    columns = np.array([[paths[name][level] for level in levels] for name in targets], np.int64)
+    every = np.arange(len(shards))
+    keep = np.ones(len(shards), bool)
+    if sounding:
+        keep &= shards.row[every, leaf] >= 0
+        if not keep.any():
+            raise InputError(
+                f"{where}: {shards.nodes[leaf[0]].name} sounds in none of its {len(shards)} clips"
+            )
+    if task == "qbe":
+        keep &= shards.query_row >= 0
+        if not keep.any():
+            raise InputError(
+                f"{where}: holds no queries. Render with queries (plan --queries) to train or test qbe"
+            )
+    available = np.ones(columns.shape, bool)
+    if mask is not None:
+        available = shards.mask(mask)[every[:, None], columns]
+        keep &= available.any(1)
+        if not keep.any():
+            raise InputError(f"{where}: mask {mask} withholds levels {levels} of every clip")
+    selection = Selection(levels, every.astype(np.int64), columns, available, leaf if task == "qbe" else None)
+    return selection.part(keep)
+
+
+def level_names(shards: ShardSet, selection: Selection) -> tuple[str, ...]:
+    """Name of the target at each level: the node where all clips share it (SSS), else ``level_N``."""
+    names = []
+    for place, level in enumerate(selection.levels):
+        columns = np.unique(selection.columns[:, place])
+        names.append(shards.nodes[columns[0]].name if len(columns) == 1 else f"level_{level}")
+    return tuple(names)
+
+
+def _node(shards: ShardSet, node: str | None) -> str:
+    """The finest node of the path: the one asked for, else the one that all clips were drawn for."""
+    if node is not None:
+        shards.node(node)
+        return node
+    targets = sorted(set(shards.clips["target"].tolist()))
+    if len(targets) > 1:
+        raise InputError(
+            f"{shards.folder}: the clips have {len(targets)} different targets; say which one sss shall separate, "
+            f"for example --set node={targets[0]} (there are {', '.join(targets)})"
+        )
+    return str(targets[0])
+
+
+def _path(shards: ShardSet, node: str) -> dict[int, int]:
+    """Column of the node at each level of a path, from ``node`` up to below the mix."""
+    column = shards.node(node)
+    path: dict[int, int] = {}
+    while column > 0:
+        path[shards.nodes[column].level] = column
+        column = shards.nodes[column].parent
+    if not path:
+        raise InputError(f"{shards.folder}: {node} is the mixture itself; choose a node below it")
+    return path
+
+
+def _levels(
+    paths: Sequence[Mapping[int, int]], levels: tuple[int, ...] | None, where: str
+) -> tuple[int, ...]:
+    common = sorted(set.intersection(*(set(path) for path in paths)))
+    missing = [level for level in levels or () if level not in common]
+    if missing or not common:
+        raise InputError(
+            f"{where}: the path has levels {', '.join(map(str, common))}, not {', '.join(map(str, missing))}. "
+            f"Choose among them with --set levels={common}, or render more levels"
+        )
+    return levels or tuple(common)

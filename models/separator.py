@@ -1,0 +1,147 @@
+"""A separator: mixture (and query) in, one estimate for each level out. All networks are used through it."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.config import Config
+from slakh_hier.models.networks.bandsplit import BandSplit
+from slakh_hier.models.networks.blstm import QBE, SSS, QueryEncoder
+from slakh_hier.models.networks.constraint import hierarchical_maximum
+from slakh_hier.models.stft import Stft
+
+
+class MaskNetwork(Protocol):
+    """What a network must offer; see :mod:`slakh_hier.models.networks`."""
+
+    levels: int
+    takes_query: bool
+
+    def __call__(self, mixture: Tensor, query: Tensor | None = None) -> Tensor: ...
+
+
+class Separator(nn.Module):
+    """STFT, mask network, hierarchical constraint, and the way back with the mixture's phase.
+
+    Parameters
+    ----------
+    network
+        Gives the masks.
+    stft
+        The transform.
+    constraint
+        Raise each level's mask to the one below it, in training and inference alike.
+    """
+
+    def __init__(self, network: MaskNetwork, stft: Stft, *, constraint: bool = True):
+        super().__init__()
+        assert isinstance(network, nn.Module)
+        self.network: nn.Module = network
+        self.stft = stft
+        self.constraint = constraint
+        self.levels = network.levels
+        self.takes_query = network.takes_query
+
+    def masks(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
+        """Masks of spectra.
+
+        Parameters
+        ----------
+        mixture
+            complex64, (batch, bins, frames).
+        query
+            complex64, (batch, bins, query frames), for networks that take one.
+
+        Returns
+        -------
+        Tensor
+            (batch, levels, bins, frames), leaf first; real in [0, 1], or complex (band-split network).
+        """
+        if self.takes_query and query is None:
+            raise InputError("this separator needs a query: the sound of what it shall separate")
+        masks = cast(Tensor, self.network(mixture, query))
+        return hierarchical_maximum(masks) if self.constraint else masks
+
+    def forward(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
+        """Estimates of signals.
+
+        Parameters
+        ----------
+        mixture
+            float32, (batch, samples).
+        query
+            float32, (batch, query samples), for networks that take one.
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, levels, samples), leaf first.
+        """
+        spectrum = self.stft(mixture)
+        masks = self.masks(spectrum, None if query is None else self.stft(query))
+        return self.stft.inverse(masks * spectrum.unsqueeze(1), mixture.shape[-1])
+
+    @property
+    def parameter_count(self) -> int:
+        """Trainable numbers."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def build_separator(config: Config, levels: int) -> Separator:
+    """A separator with fresh weights, which follow from ``config.training.seed`` alone.
+
+    Parameters
+    ----------
+    config
+        Task, network, STFT, constraint.
+    levels
+        How many levels it estimates.
+    """
+    n = config.network
+    stft = Stft(config.stft.window, config.stft.hop)
+    network: MaskNetwork
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        if n.kind == "bandsplit":
+            query = None
+            if config.task == "qbe":
+                query = QueryEncoder(
+                    stft.bins,
+                    layers=n.query_layers,
+                    units=n.query_units or n.units,
+                    dropout=n.dropout,
+                    embedding=n.embedding,
+                )
+            network = BandSplit(
+                stft.bins,
+                levels,
+                layers=n.layers,
+                features=n.features,
+                units=n.units,
+                dropout=n.dropout,
+                query=query,
+            )
+        elif config.task == "qbe":
+            network = QBE(
+                stft.bins,
+                levels,
+                layers=n.layers,
+                units=n.units,
+                dropout=n.dropout,
+                query_layers=n.query_layers,
+                embedding=n.embedding,
+            )
+        else:
+            network = SSS(
+                stft.bins,
+                levels,
+                layers=n.layers,
+                units=n.units,
+                dropout=n.dropout,
+                batch_norm=n.batch_norm,
+            )
+    return Separator(network, stft, constraint=config.constraint)

@@ -1,0 +1,104 @@
+"""Presets, files and settings become one configuration; mistakes are named with their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slakh_hier.errors import ConfigError, InputError
+from slakh_hier.models.config import Config
+from slakh_hier.models.config_file import config_yaml, differences, load_config, presets, read_config
+
+
+@pytest.mark.parametrize("task", ["sss", "qbe"])
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_loads(task: str, preset: str) -> None:
+    assert load_config(task, preset=preset).preset == preset  # type: ignore[arg-type]
+
+
+def test_paper_is_the_default_and_says_every_value() -> None:
+    assert load_config("sss") == Config(task="sss")
+
+
+def test_later_ones_win(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("preset: tiny\noptimizer: {lr: 1e-5}\ntraining:\n  epochs: 7\n  batch_size: 3\n")
+    config = load_config("sss", file, settings=["training.epochs=9", "levels=[1, 3]", "data.mask=leaf-90"])
+    assert config.preset == "tiny"
+    assert config.network.units == 64  # of the preset
+    assert config.optimizer.lr == 1e-5  # of the file (YAML 1.1 reads 1e-5 as text)
+    assert (config.training.batch_size, config.training.epochs) == (3, 9)
+    assert config.levels == (1, 3)
+    assert config.data.mask == "leaf-90"
+    assert load_config("sss", file, preset="paper").preset == "paper"
+    assert load_config("sss", preset="small", settings=["preset=tiny"]).preset == "tiny"
+    assert load_config("sss", settings=["data.mask="]).data.mask is None
+
+
+def test_a_written_configuration_reads_back(tmp_path: Path) -> None:
+    config = load_config("qbe", preset="small", settings=["optimizer.lr=3.3e-5", "levels=[2]"])
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
+    assert read_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages"),
+    [
+        (["training.epoch=3"], ["--set training.epoch=3", "unknown key training.epoch", "training.epochs?"]),
+        (["batch_size=3"], ["did you mean training.batch_size?"]),
+        (["optimiser.lr=3"], ["unknown key optimiser", "did you mean optimizer"]),
+        (["preset=tinny"], ["unknown preset 'tinny'", "tiny?"]),
+        (["loss.kind=tpsaa"], ["loss.kind", "'tpsa' or 'complex'"]),
+        (["training.batch_size=0"], ["training.batch_size", "greater than or equal to 1", "0"]),
+        (["network.kind=bandsplit"], ["loss.kind complex"]),
+        (["stft.hop=500"], ["hop must divide"]),
+        (["levels=[3, 1]"], ["finest"]),
+        (["levels"], ["key=value"]),
+        (["a..b=1"], ["key=value"]),
+        (["training.accumulate=3"], ["batch_size"]),
+        (["network.query_units=3"], ["query_units"]),
+        (["optimizer.lr=.nan"], ["optimizer.lr"]),
+        (["data={a: 1, b: 2}"], ["unknown key data.a", "unknown key data.b"]),
+    ],
+)
+def test_mistakes_in_settings(settings: list[str], messages: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("sss", settings=settings)
+    for message in messages:
+        assert message in str(caught.value)
+
+
+def test_mistakes_in_a_file_have_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("training:\n  epochs: many\n  bach_size: 3\nnode: [1]\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config("sss", file)
+    text = str(caught.value)
+    assert f"{file}:2:" in text
+    assert f"{file}:3:3: unknown key training.bach_size: did you mean training.batch_size?" in text
+    assert f"{file}:4:" in text
+    assert len(caught.value.problems) == 3
+
+
+def test_task_of_the_file_must_be_the_one_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("task: qbe\n")
+    with pytest.raises(InputError, match="task qbe, but sss"):
+        load_config("sss", file)
+
+
+def test_qbe_has_no_node() -> None:
+    with pytest.raises(ConfigError, match="node is for sss"):
+        load_config("qbe", settings=["node=piano"])
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config("sss", tmp_path / "none.yaml")
+
+
+def test_differences() -> None:
+    one = load_config("sss")
+    other = load_config("sss", settings=["training.epochs=3", "levels=[1]"])
+    assert differences(one, other) == {"training.epochs": (100, 3), "levels": (None, [1])}

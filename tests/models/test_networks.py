@@ -1,0 +1,147 @@
+"""Sizes, shapes and the anchor of the networks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.config import Config
+from slakh_hier.models.config_file import load_config
+from slakh_hier.models.networks.bandsplit import BandSplit, band_widths
+from slakh_hier.models.networks.blstm import QueryEncoder, log_magnitude
+from slakh_hier.models.separator import Separator, build_separator
+
+
+def tiny(task: str, kind: str, **more: object) -> Config:
+    return Config.model_validate(
+        {
+            "task": task,
+            "stft": {"window": 64, "hop": 32},
+            "network": {
+                "kind": kind,
+                "layers": 1,
+                "units": 4,
+                "features": 4,
+                "query_layers": 1,
+                "embedding": 3,
+            },
+            "loss": {"kind": "complex"},
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "levels", "millions"), [("sss", 1, 31.9), ("sss", 3, 33.1), ("qbe", 1, 58.3), ("qbe", 3, 59.6)]
+)
+def test_the_papers_networks_have_the_papers_size(task: str, levels: int, millions: float) -> None:
+    with torch.device("meta"):
+        separator = build_separator(load_config(task), levels)  # type: ignore[arg-type]
+    assert separator.parameter_count / 1e6 == pytest.approx(millions, rel=0.01)
+
+
+@pytest.mark.parametrize("task", ["sss", "qbe"])
+@pytest.mark.parametrize("kind", ["blstm", "bandsplit"])
+@pytest.mark.parametrize("levels", [1, 3])
+def test_all_separators_are_called_alike(task: str, kind: str, levels: int) -> None:
+    separator = build_separator(tiny(task, kind), levels)
+    assert separator.takes_query == (task == "qbe")
+    mixture, query = torch.randn(2, 1000), torch.randn(2, 777)
+    estimates = separator(mixture, query if task == "qbe" else None)
+    assert estimates.shape == (2, levels, 1000)
+    masks = separator.masks(separator.stft(mixture), separator.stft(query))
+    assert masks.shape == (2, levels, 33, 33)
+    assert bool((masks.abs().diff(dim=1) >= -1e-6).all())
+    estimates.square().sum().backward()
+    for name, parameter in separator.named_parameters():
+        assert parameter.grad is not None, name
+
+
+def test_real_masks_are_between_zero_and_one_and_use_the_mixtures_phase() -> None:
+    separator = build_separator(tiny("sss", "blstm"), 2)
+    spectrum = separator.stft(torch.randn(1, 640))
+    masks = separator.masks(spectrum)
+    assert not masks.is_complex()
+    assert 0 <= float(masks.detach().min()) <= float(masks.detach().max()) <= 1
+
+
+def test_a_missing_query_is_named() -> None:
+    with pytest.raises(InputError, match="needs a query"):
+        build_separator(tiny("qbe", "blstm"), 1)(torch.randn(1, 640))
+
+
+def test_the_estimate_follows_the_query() -> None:
+    separator = build_separator(tiny("qbe", "blstm"), 1)
+    generator = torch.Generator().manual_seed(0)
+    mixture = torch.randn(1, 640, generator=generator)
+    low = torch.sin(torch.arange(640) * 0.1)[None]
+    high = torch.sin(torch.arange(640) * 2.5)[None]
+    assert not torch.allclose(separator(mixture, low), separator(mixture, high), atol=1e-4)
+
+
+def test_the_anchor_is_the_mean_embedding_of_loud_bins() -> None:
+    """Against the definition: embed every bin, average those within 60 dB of the maximum, scale to length 1."""
+    torch.manual_seed(0)
+    encoder = QueryEncoder(33, layers=1, units=5, dropout=0.0, embedding=4)
+    query = torch.randn(2, 33, 7, dtype=torch.complex64)
+    query[:, 20:] *= 1e-5
+    hidden = encoder.blstm(log_magnitude(query).transpose(1, 2))
+    embedded = nn.functional.linear(hidden, encoder.head.weight, encoder.head.bias).view(2, 7, 33, 4)
+    for clip in range(2):
+        magnitude = query[clip].abs().T  # (frames, bins)
+        loud = 20 * torch.log10(magnitude / magnitude.max()) >= -60
+        assert 0 < int(loud.sum()) < loud.numel()
+        anchor = embedded[clip][loud].mean(0)
+        torch.testing.assert_close(encoder(query)[clip], anchor / anchor.norm(), atol=1e-5, rtol=1e-4)
+
+
+def test_a_silent_query_gives_a_finite_anchor() -> None:
+    anchor = QueryEncoder(33, layers=1, units=4, embedding=3)(torch.zeros(1, 33, 5, dtype=torch.complex64))
+    assert bool(torch.isfinite(anchor).all())
+
+
+def test_initial_weights_follow_from_the_seed_alone() -> None:
+    config = tiny("sss", "blstm")
+    torch.manual_seed(1)
+    one = build_separator(config, 2).state_dict()
+    torch.manual_seed(2)
+    other = build_separator(config, 2).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    changed = build_separator(tiny("sss", "blstm", training={"seed": 3}), 2).state_dict()
+    assert not torch.equal(one["network.head.weight"], changed["network.head.weight"])
+
+
+@pytest.mark.parametrize("bins", [1, 5, 33, 64, 65, 257, 513, 1025])
+def test_bands_cover_every_bin_once(bins: int) -> None:
+    widths = band_widths(bins)
+    assert sum(widths) == bins
+    assert min(widths) >= 1
+    # A short rest joins the last band, so the widest has less than twice 32 bins.
+    assert max(widths) < 64
+
+
+def test_the_third_network_needs_less_than_the_papers() -> None:
+    """Fewer steps one after another, and fewer multiplications by its recurrent weights."""
+    with torch.device("meta"):
+        sss = build_separator(load_config("sss"), 3)
+        split = build_separator(load_config("sss", preset="bandsplit"), 3)
+    frames = sss.stft.frames(160_000)
+    network = split.network
+    assert isinstance(network, BandSplit)
+    bands = len(network.widths)
+    assert len(network.along_time) * (frames + bands) < 4 * frames
+    assert _products(split, frames, bands) < _products(sss, frames, bands)
+
+
+def _products(separator: Separator, frames: int, bands: int) -> int:
+    """Multiplications of a 10-s clip in LSTM and linear layers."""
+    total = 0
+    for name, module in separator.named_modules():
+        if isinstance(module, nn.LSTM):
+            weights = sum(p.numel() for n, p in module.named_parameters() if n.startswith("weight"))
+            total += weights * frames * (bands if "along" in name else 1)
+        elif isinstance(module, nn.Linear | nn.Conv1d):
+            total += module.weight.numel() * frames * (bands if "along" in name else 1)
+    return total
