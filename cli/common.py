@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from slakh_hier.errors import SlakhHierWarning
-from slakh_hier.progress import Advance
+from slakh_hier.progress import Advance, Worth
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,15 +99,30 @@ class TerminalProgress:
     """A bar on a terminal, one line a minute elsewhere (both on stderr)."""
 
     @contextmanager
-    def stage(self, description: str, total: float, unit: str) -> Iterator[Advance]:
+    def stage(
+        self, description: str, total: float, unit: str, *, worth: Worth | None = None
+    ) -> Iterator[Advance]:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                ProgressColumn,
+                Task,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+            from rich.text import Text
+
+            class SpeedColumn(ProgressColumn):
+                def render(self, task: Task) -> Text:
+                    return Text(_speed(task.speed or 0.0, unit, worth) if worth else "")
 
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
+                SpeedColumn(),
                 TimeRemainingColumn(),
             )
             with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -123,9 +138,17 @@ class TerminalProgress:
             if (now := time.monotonic()) - last >= 60:
                 last = now
                 left = (now - began) * (total - done) / done if done else float("nan")
-                note(f"{description}: {done:,.0f} of {total:,.0f} {unit}, about {left / 60:.0f} min left")
+                speed = f", {_speed(done / (now - began), unit, worth)}" if worth else ""
+                note(
+                    f"{description}: {done:,.0f} of {total:,.0f} {unit}{speed}, about {left / 60:.0f} min left"
+                )
 
         yield advance
+
+
+def _speed(per_second: float, unit: str, worth: Worth) -> str:
+    each, what = worth
+    return f"{per_second:,.1f} {unit}/s, {per_second * each:,.0f} {what}/s"
 
 
 def _cell(value: Any) -> str:
