@@ -54,6 +54,7 @@ class TrackReader:
         self.sample_rate = rows[0].sample_rate
         self._rows, self._root = rows, root
         self._files: list[StemFile | None] = [None] * len(rows)
+        self._last: tuple[tuple[int, int, int, int], NodeSignals] | None = None
         self._tails: list[tuple[int, NDArray[Any]]] = [(0, np.zeros(0, np.int16))] * len(rows)
         # Stems that belong to the same nodes always sound together: they are one signal to resample.
         patterns, self._atom_of = np.unique(columns, axis=1, return_inverse=True)
@@ -61,7 +62,7 @@ class TrackReader:
         self._atoms_of_node = patterns  # (nodes, atoms)
 
     def clip(self, start: int, count: int, sample_rate: int, samples: int) -> NodeSignals:
-        """Every node's signal between two native samples.
+        """Every node's signal between two native samples; the same object when the same clip is asked for again.
 
         Parameters
         ----------
@@ -75,23 +76,10 @@ class TrackReader:
         AudioError
             A stem cannot be decoded there.
         """
-        atoms = self._atoms_of_node.shape[1]
-        sums: list[NDArray[np.float32] | None] = [None] * atoms
-        for index, atom in enumerate(self._atom_of.tolist()):
-            decoded = self._read(index, start, count)
-            if decoded.any():
-                if sums[atom] is None:
-                    sums[atom] = decoded.astype(np.float32)
-                else:
-                    sums[atom] += decoded  # exact: fewer than 256 int16 stay below 2**24
-        return self._add_up(
-            {
-                atom: resample(native, self.sample_rate, sample_rate, samples)
-                for atom, native in enumerate(sums)
-                if native is not None
-            }
-        )
-
+        asked = (start, count, sample_rate, samples)
+        if self._last is None or self._last[0] != asked:
+            self._last = asked, self._add_up(self._resampled_atoms(*asked))
+        return self._last[1]
     def close(self) -> None:
         for file in self._files:
             if file is not None:
@@ -105,6 +93,21 @@ class TrackReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _resampled_atoms(self, start: int, count: int, sample_rate: int, samples: int) -> dict[int, Signal]:
+        """Each sounding set of stems with the same nodes, summed and then resampled: as few as can be."""
+        sums: dict[int, Signal] = {}
+        for index, atom in enumerate(self._atom_of.tolist()):
+            decoded = self._read(index, start, count)
+            if decoded.any():
+                if atom in sums:
+                    sums[atom] += decoded  # exact: fewer than 256 int16 stay below 2**24
+                else:
+                    sums[atom] = decoded.astype(np.float32)
+        return {
+            atom: resample(native, self.sample_rate, sample_rate, samples)
+            for atom, native in sorted(sums.items())
+        }
 
     def _add_up(self, atoms: dict[int, Signal]) -> NodeSignals:
         """Signals of the nodes; nodes with the same sounding atoms share one."""

@@ -83,10 +83,13 @@ def render_shard(task: ShardTask) -> ShardDone:
     kept: list[int] = []
     failures: list[Failure] = []
     builder = ShardBuilder(header, task.clips)
+    last: NodeSignals | None = None
     for index, nodes, query in _clips(task, failures):
         kept.append(index)
-        rows = [builder.add_signal(signal) for signal in nodes.signals]
-        levels = [rms_of(signal) for signal in nodes.signals]
+        if nodes is not last:  # clips that differ in their target only share their rows
+            rows = [builder.add_signal(signal) for signal in nodes.signals]
+            levels = [rms_of(signal) for signal in nodes.signals]
+            last = nodes
         for column, place in enumerate(nodes.place):
             if place >= 0:
                 builder.set(index, column, rows[place], levels[place])

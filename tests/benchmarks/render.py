@@ -1,0 +1,144 @@
+"""CPU seconds of ``render`` over the floor: decode what is needed once, resample what differs once, write once.
+
+    python tests/benchmarks/render.py [--data SLAKH] [--any] [--clips 60] [--rounds 5]
+
+The floor, measured in the same run and in turns: read the union of the clips' windows of every stem once with
+soundfile, resample one signal for each distinct sum of stems at the finest rendered level with soxr HQ, write the
+stored bytes once with h5py. CSV on stdout; the last line is render over floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import soundfile
+import soxr
+from harness import MINI, cpu_seconds, in_turns, report
+
+from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.plan import Plan, plan_clips
+from slakh_hier.plan.layout import column_membership
+from slakh_hier.render import render
+from slakh_hier.shards import open_shards
+from slakh_hier.slakh import scan
+from slakh_hier.testing import make_slakh
+
+RATE = 16_000
+Segment = tuple[Path, int, int]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one")
+    parser.add_argument("--any", action="store_true", help="all nodes with queries instead of the guitar path")
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
+        work = Path(name)
+        data = options.data or (
+            MINI if MINI.is_dir() else make_slakh(work / "slakh", tracks=12, seconds=60, stems=10)
+        )
+        tree = load_hierarchy("slakh34")
+        plan = plan_clips(
+            scan(data, tree, split_scheme="folders"),
+            tree,
+            target=None if options.any else "clean_guitars",
+            clips=dict.fromkeys(("train", "validation", "test"), options.clips),
+            activity=work / "activity.h5",
+        )
+        segments = needed_segments(plan)
+        sums = distinct_sums(plan)
+        render(plan, work / "once", jobs=1)
+        stored = sum(record.rows for record in open_shards(work / "once").index.shards)
+        medians = in_turns(
+            {
+                "floor": lambda: floor(segments, sums, stored, plan, work / "floor.h5"),
+                "render": lambda: render(plan, work / "out", jobs=1, overwrite=True),
+            },
+            options.rounds,
+            cpu_seconds,
+        )
+    clips = len(plan.clips)
+    report(
+        {f"{what}, {clips} clips, {len(sums)} sums": value for what, value in medians.items()},
+        "cpu_seconds",
+        medians["render"] / medians["floor"],
+        clips_per_cpu_second=clips / medians["render"],
+    )
+
+
+def floor(segments: list[Segment], sums: list[int], rows: int, plan: Plan, path: Path) -> None:
+    """The work that no implementation can leave out.
+
+    Parameters
+    ----------
+    segments
+        File, first frame and frames of every stretch that some clip needs.
+    sums
+        Native sample rate of every signal that has to be resampled.
+    rows
+        Signals to store.
+    """
+    for file, first, frames in segments:
+        soundfile.read(file, start=first, frames=frames, dtype="int16")
+    noise = np.random.default_rng(0).standard_normal(round(plan.parameters.clip_seconds * max(sums)))
+    for rate in sums:
+        source = noise[: round(plan.parameters.clip_seconds * rate)].astype(np.float32)
+        signal = soxr.resample(source, rate, RATE, quality="HQ")
+    samples = round(plan.parameters.clip_seconds * RATE)
+    row = (signal[:samples] * 3000).astype(np.int16)
+    with h5py.File(path, "w", libver="v110") as file:
+        audio = file.create_dataset("audio", (rows, samples), "int16", chunks=(1, samples), fletcher32=True)
+        for index in range(rows):
+            audio[index] = row
+
+
+def needed_segments(plan: Plan) -> list[Segment]:
+    """The union of all clips' windows, stem by stem; queries need the stems of their node."""
+    windows: dict[Path, tuple[int, list[float]]] = {}
+    stems = {str(track): rows for track, rows in plan.catalog.usable.groupby("track")}
+    for clip in plan.clips.itertuples():
+        needed = [(stems[clip.track], clip.start)]
+        if clip.query_track:
+            query = stems[clip.query_track]
+            needed.append((query[query["level_1"] == clip.target], clip.query_start))
+        for rows, start in needed:
+            for stem in rows.itertuples():
+                path = plan.catalog.root / stem.path
+                windows.setdefault(path, (stem.sample_rate, []))[1].append(start)
+    segments = []
+    for path, (rate, starts) in windows.items():
+        first = last = None
+        for start in sorted(set(starts)):
+            if last is not None and start <= last:
+                last = start + plan.parameters.clip_seconds
+                continue
+            if last is not None:
+                segments.append((path, int(first * rate), int((last - first) * rate)))
+            first, last = start, start + plan.parameters.clip_seconds
+        segments.append((path, int(first * rate), int((last - first) * rate)))
+    return segments
+
+
+def distinct_sums(plan: Plan) -> list[int]:
+    """Native rate of every distinct sum of stems at the finest rendered level, one entry a stretch and sum."""
+    columns = plan.hierarchy.columns(target=plan.parameters.target)
+    sums = {}
+    for track, stems in plan.catalog.usable.groupby("track"):
+        patterns = np.unique(column_membership(stems, columns), axis=1)
+        sums[str(track)] = [int(stems["sample_rate"].iloc[0])] * patterns.shape[1]
+    found = []
+    for track in plan.clips[["track", "start"]].drop_duplicates()["track"]:
+        found += sums[track]
+    for track in plan.clips[["query_track", "target", "query_start"]].drop_duplicates()["query_track"]:
+        found += sums[track][:1] if track else []
+    return found
+
+
+if __name__ == "__main__":
+    main()
