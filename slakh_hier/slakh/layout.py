@@ -19,6 +19,7 @@ SPLIT_FOLDERS = {
 """Folder name to split; some tools write val."""
 
 NO_SPLIT = "none"
+LEADS_OUT = "a link that leads out of the data set; links are followed inside it only"
 METADATA = "metadata.yaml"
 STEMS = "stems"
 _TRACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -100,10 +101,7 @@ def _folders(root: Path, folder: str, problems: list[str]) -> list[str]:
     """Names of the folders inside ``folder`` that may be looked into, sorted; hidden ones are not."""
     place = root / folder
     if folder and not inside(root, place):
-        problems.append(
-            f"{folder}: a link that leads out of the data set; skipped. Give the folder it points to: "
-            f"{os.path.realpath(place)}"
-        )
+        problems.append(f"{folder}: {LEADS_OUT}; skipped. It points to {os.path.realpath(place)}")
         return []
     names = []
     try:
@@ -112,10 +110,8 @@ def _folders(root: Path, folder: str, problems: list[str]) -> list[str]:
                 if entry.name.startswith(".") or not entry.is_dir():
                     continue
                 if entry.is_symlink() and not inside(root, entry.path):
-                    problems.append(
-                        f"{f'{folder}/' if folder else ''}{entry.name}: a link that leads out of the data set; "
-                        "skipped. Links are followed inside the data set only"
-                    )
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    problems.append(f"{path}: {LEADS_OUT}; skipped")
                     continue
                 names.append(entry.name)
     except OSError as error:

@@ -111,17 +111,24 @@ def _look(
     tasks = {group[0]: (root, [(path, known.get(path)) for path in group], deep) for group in groups}
     found: dict[str, TrackFacts] = {}
     saved = time.monotonic()
-    with progress.stage("checking audio" if deep else "reading headers", len(paths), "tracks") as advance:
-        # Threads: what takes long here is waiting for the disk, or decoding; YAML is half a millisecond a track.
-        for result in parallel.run(look_at_all, tasks, jobs=jobs, backend="threading"):
-            group = result.unwrap()
-            found.update(group)
-            advance(len(group))
-            if cache and deep and time.monotonic() - saved > _SAVE_SECONDS:
-                save_facts(root, known | found)  # a stopped check goes on from here
-                saved = time.monotonic()
-    if cache and found != known:
-        save_facts(root, found)
+
+    def save() -> None:
+        facts = known | found
+        if cache and facts != known:
+            save_facts(root, {path: facts[path] for path in paths if path in facts})
+
+    try:
+        with progress.stage("checking audio" if deep else "reading headers", len(paths), "tracks") as advance:
+            # Threads: what takes long is waiting for the disk, or decoding. YAML takes half a millisecond a track.
+            for result in parallel.run(look_at_all, tasks, jobs=jobs, backend="threading"):
+                group = result.unwrap()
+                found.update(group)
+                advance(len(group))
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    save()
+                    saved = time.monotonic()
+    finally:
+        save()  # a stopped check of an hour's audio goes on from here
     return found
 
 

@@ -14,7 +14,7 @@ from slakh_hier.errors import MetadataError
 from slakh_hier.safe_yaml import MAX_BYTES
 from slakh_hier.slakh.deep import check_audio
 from slakh_hier.slakh.headers import HeaderError, read_header
-from slakh_hier.slakh.layout import METADATA, STEMS, inside
+from slakh_hier.slakh.layout import LEADS_OUT, METADATA, STEMS, inside
 from slakh_hier.slakh.metadata import STEM_ID, TrackMetadata, read_metadata
 
 SUFFIXES = (".flac", ".wav")
@@ -61,9 +61,8 @@ class TrackFacts:
     midi_stamp: Stamp | None
     midi_md5: str | None
     files: dict[str, FileFacts] = field(default_factory=dict)
-    strays: list[str] = field(
-        default_factory=list, compare=False
-    )  # never kept: a look at the folder shows them
+    # Never kept: a look at the folder shows them.
+    strays: list[str] = field(default_factory=list, compare=False)
     stems_fault: str = field(default="", compare=False)
 
 
@@ -113,11 +112,7 @@ def _metadata(
     info = os.lstat(path)
     if stat.S_ISLNK(info.st_mode):
         if not inside(root, path):
-            return (
-                None,
-                None,
-                f"{name}: a link that leads out of the data set; links are not followed out of it",
-            )
+            return None, None, f"{name}: {LEADS_OUT}"
         info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):
         return None, None, f"{name}: not a regular file"
@@ -150,7 +145,7 @@ def _stems_folder(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str
     """What lies in the stems folder, in order of names, without hidden files; else why it cannot be read."""
     try:
         if folder.is_symlink() and not inside(root, folder):
-            return [], "a link that leads out of the data set; links are not followed out of it"
+            return [], LEADS_OUT
         with os.scandir(folder) as entries:
             # ._S00.flac and the like come out of archives that a Mac made.
             return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name), ""

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import yaml
+from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
-from slakh_hier.testing.track import AudioFormat, StemSpec, TrackSpec, metadata, write_audio, write_metadata
+from slakh_hier.testing.track import AudioFormat, TrackSpec, metadata, write_audio, write_metadata
 
 WHITE_NOISE_SONG = "2dfc2e66f4cace81c83f18e2d2f12f74"
+"""The song of Slakh2100's Track00357, whose S03 is white noise."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a defect is put."""
+    """Where a defect is put: a track and, for defects of a stem, its id."""
 
     root: Path
     specs: Sequence[TrackSpec]
     spec: TrackSpec
-    stem: StemSpec | None
+    stem: str
 
     @property
     def folder(self) -> Path:
@@ -33,14 +37,21 @@ class Place:
     @property
     def file(self) -> Path:
         """The stem's audio file as it stands."""
-        assert self.stem is not None
-        return next((self.folder / "stems").glob(f"{self.stem.stem}.*"))
+        return next((self.folder / "stems").glob(f"{self.stem}.*"))
 
     @property
     def frames(self) -> int:
-        import soundfile
-
+        """Samples of every stem of the track."""
         return int(soundfile.info(str(next(self.folder.glob("mix.*")))).frames)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.spec.stems[0].sample_rate
+
+    def samples(self) -> NDArray[np.int16]:
+        """What the stem would be without the defect, int16 (frames,)."""
+        stem = next(stem for stem in self.spec.stems if stem.stem == self.stem)
+        return stem.samples(0, self.frames)
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the track's metadata as they stand."""
@@ -52,18 +63,22 @@ class Place:
 
 @dataclass(frozen=True)
 class Defect:
-    """A defect and its place: ``track`` counts from 1 (-1: the last), ``stem`` is an id or None for the track."""
+    """A defect and its place.
+
+    ``track`` counts from 1 (-1: the last); ``stem`` is an id, or "" for a defect of the whole track. ``present`` is
+    False for a stem that only the defect makes.
+    """
 
     what: str
     track: int
-    stem: str | None
+    stem: str
     put: Callable[[Place], None]
     flac_only: bool = False
+    present: bool = True
 
     def apply(self, root: Path, specs: Sequence[TrackSpec]) -> None:
-        spec = specs[self.track - 1 if self.track > 0 else self.track]
-        stem = next((s for s in spec.stems if s.stem == self.stem), None)
-        self.put(Place(root, specs, spec, stem))
+        """Put the defect into the data set ``root`` that was written from ``specs``."""
+        self.put(Place(root, specs, specs[self.track - 1 if self.track > 0 else self.track], self.stem))
 
 
 def check_defects(defects: Collection[str], tracks: int, stems: int, audio_format: AudioFormat) -> None:
@@ -76,10 +91,12 @@ def check_defects(defects: Collection[str], tracks: int, stems: int, audio_forma
             hint = f"did you mean {near[0]}? " if near else ""
             raise InputError(f"no defect is called {name!r}; {hint}There are: {', '.join(DEFECTS)}")
         defect = DEFECTS[name]
-        needed = defect.track if defect.track > 0 else 2
-        if tracks < needed or (defect.stem and defect.stem < "S20" and int(defect.stem[1:]) >= stems):
+        needed = max(defect.track, 2)
+        if tracks < needed:
+            raise InputError(f"the defect {name} needs {needed} tracks or more, not {tracks}")
+        if defect.stem and defect.present and int(defect.stem[1:]) >= stems:
             raise InputError(
-                f"the defect {name} lies at track {needed}, {defect.stem}: ask for more tracks or stems"
+                f"the defect {name} lies at {defect.stem}: it needs {int(defect.stem[1:]) + 1} stems or more"
             )
         if defect.flac_only and audio_format != "flac":
             raise InputError(f"the defect {name} needs audio_format='flac'")
@@ -106,25 +123,19 @@ def _bit_flip(place: Place) -> None:
 
 
 def _wrong_rate(place: Place) -> None:
-    assert place.stem is not None
-    rate = 48000 if place.stem.sample_rate != 48000 else 44100
-    write_audio(place.file, place.stem.samples(0, place.frames), rate)
+    write_audio(place.file, place.samples(), 48000 if place.sample_rate != 48000 else 44100)
 
 
 def _stereo(place: Place) -> None:
-    assert place.stem is not None
-    left = place.stem.samples(0, place.frames)
-    write_audio(place.file, np.stack([left, -(left // 2)], axis=1), place.stem.sample_rate)
+    left = place.samples()
+    write_audio(place.file, np.stack([left, -(left // 2)], axis=1), place.sample_rate)
 
 
 def _nan(place: Place) -> None:
-    assert place.stem is not None
-    samples = place.stem.samples(0, place.frames).astype(np.float32) / 32768
+    samples = place.samples().astype(np.float32) / 32768
     samples[len(samples) // 2] = np.nan
     place.file.unlink()
-    write_audio(
-        place.folder / "stems" / f"{place.stem.stem}.wav", samples, place.stem.sample_rate, subtype="FLOAT"
-    )
+    write_audio(place.folder / "stems" / f"{place.stem}.wav", samples, place.sample_rate, subtype="FLOAT")
 
 
 def _not_audio(place: Place) -> None:
@@ -132,31 +143,29 @@ def _not_audio(place: Place) -> None:
 
 
 def _shorter(place: Place) -> None:
-    assert place.stem is not None
-    write_audio(place.file, place.stem.samples(0, place.frames * 3 // 4), place.stem.sample_rate)
+    write_audio(place.file, place.samples()[: place.frames * 3 // 4], place.sample_rate)
 
 
 def _silent(place: Place) -> None:
-    assert place.stem is not None
-    write_audio(place.file, np.zeros(place.frames, np.int16), place.stem.sample_rate)
+    write_audio(place.file, np.zeros(place.frames, np.int16), place.sample_rate)
 
 
 def _white_noise(place: Place) -> None:
-    assert place.stem is not None
-    noise = np.random.default_rng(place.stem.seed).integers(-3000, 3000, place.frames, dtype=np.int16)
-    write_audio(place.file, noise, place.stem.sample_rate)
+    seed = place.spec.stems[0].seed
+    noise = np.random.default_rng(seed).integers(-3000, 3000, place.frames, dtype=np.int16)
+    write_audio(place.file, noise, place.sample_rate)
     place.edit(lambda content: content.update(UUID=WHITE_NOISE_SONG))
 
 
 def _symlink_out(place: Place) -> None:
-    place.file.unlink()
-    (place.folder / "stems" / f"{place.stem.stem if place.stem else ''}.flac").symlink_to("/etc/passwd")
+    path = place.file
+    path.unlink()
+    path.symlink_to(os.devnull)
 
 
 def _unassigned(place: Place) -> None:
     def change(content: dict[str, Any]) -> None:
-        assert place.stem is not None
-        content["stems"][place.stem.stem].update(
+        content["stems"][place.stem].update(
             inst_class="Sound effects", midi_program_name="FX 8 (sci-fi)", plugin_name="None", program_num=103
         )
 
@@ -187,20 +196,22 @@ def _unreadable_metadata(place: Place) -> None:
 
 DEFECTS = {
     "missing_stem": Defect("a stem of the metadata has no file", 1, "S01", _missing_stem),
-    "stem_without_metadata": Defect("a file S20 that no metadata name", 1, "S20", _stem_without_metadata),
+    "stem_without_metadata": Defect(
+        "a file S20 that no metadata name", 1, "S20", _stem_without_metadata, present=False
+    ),
     "truncated_flac": Defect("the last third of a file is gone", 1, "S02", _truncated, flac_only=True),
     "bit_flip": Defect("one bit of a file is turned over", 1, "S04", _bit_flip, flac_only=True),
     "wrong_rate": Defect("a stem at another sample rate than its track", 2, "S01", _wrong_rate),
     "stereo_stem": Defect("a stem with two different channels", 2, "S02", _stereo),
     "nan": Defect("a float WAV file with one NaN in its middle", 2, "S04", _nan),
     "not_audio": Defect("a text file under the name of a stem", 2, "S05", _not_audio),
-    "lying_metadata": Defect("every hint of the metadata is wrong", 2, None, _lying_metadata),
+    "lying_metadata": Defect("every hint of the metadata is wrong", 2, "", _lying_metadata),
     "shorter_stem": Defect("a stem of three quarters of the length", 3, "S01", _shorter),
     "silent_stem": Defect("a stem of zeros", 3, "S02", _silent),
     "white_noise": Defect("a known erratum: the song of Slakh's Track00357", 3, "S03", _white_noise),
     "unassigned_program": Defect("a program that no category of slakh34 has", 3, "S04", _unassigned),
-    "symlink_out": Defect("a link that leads out of the data set", 3, "S05", _symlink_out, flac_only=True),
-    "unreadable_metadata": Defect("a metadata.yaml that is not YAML", 4, None, _unreadable_metadata),
-    "duplicate_song": Defect("the last track is the same song as the first", -1, None, _duplicate_song),
+    "symlink_out": Defect("a link that leads out of the data set", 3, "S05", _symlink_out),
+    "unreadable_metadata": Defect("a metadata.yaml that is not YAML", 4, "", _unreadable_metadata),
+    "duplicate_song": Defect("the last track is the same song as the first", -1, "", _duplicate_song),
 }
 """Every defect by name, with its place."""

@@ -12,17 +12,14 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import yaml
+from harness import in_turns, report, wall_seconds
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.slakh import scan
@@ -45,29 +42,27 @@ def main() -> None:
         os.environ["SLAKH_HIER_CACHE"] = str(Path(folder, "cache"))
         stems = make(root, options.tracks)
         tree = load_hierarchy("slakh34")
-        runs: dict[str, Callable[[], int]] = {
-            "floor": lambda: floor(root),
-            "scan": lambda: len(scan(root, tree, cache=False, jobs=options.jobs).frame),
-            "scan from cache": lambda: len(scan(root, tree, jobs=options.jobs).frame),
-        }
-        scan(root, tree, jobs=options.jobs)  # fills the cache; imports are paid before the clock starts
-        seconds: dict[str, list[float]] = {what: [] for what in runs}
-        for _ in range(options.rounds):
-            for what, run in runs.items():
-                began = time.perf_counter()
-                found = run()
-                seconds[what].append(time.perf_counter() - began)
-                if found != stems:
-                    sys.exit(f"{what} saw {found} stems of {stems}")
-    medians = {what: statistics.median(times) for what, times in seconds.items()}
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["commit", "machine", "what", "seconds"])
-    for what, median in medians.items():
-        writer.writerow(
-            [commit(), machine(), f"{what}, {options.tracks} tracks, {stems} stems", f"{median:.3f}"]
+
+        def counted(run: Callable[[], int]) -> None:
+            if (found := run()) != stems:
+                sys.exit(f"{found} of {stems} stems seen")
+
+        medians = in_turns(
+            {
+                "floor": lambda: counted(lambda: floor(root)),
+                "scan": lambda: counted(lambda: len(scan(root, tree, cache=False, jobs=options.jobs).frame)),
+                "scan from cache": lambda: counted(lambda: len(scan(root, tree, jobs=options.jobs).frame)),
+            },
+            options.rounds,
+            wall_seconds,
         )
-    print(f"cache_speedup={medians['scan'] / medians['scan from cache']:.1f}")
-    print(f"ratio={medians['scan'] / medians['floor']:.2f}")
+    rows = {f"{what}: {options.tracks} tracks, {stems} stems": median for what, median in medians.items()}
+    report(
+        rows,
+        "seconds",
+        medians["scan"] / medians["floor"],
+        cache_speedup=medians["scan"] / medians["scan from cache"],
+    )
 
 
 def floor(root: Path) -> int:
@@ -127,21 +122,6 @@ ENTRY = """\
     plugin_name: {instrument.patch}
     program_num: {instrument.program}
 """
-
-
-def commit() -> str:
-    answer = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or "unknown"
-
-
-def machine() -> str:
-    return f"{platform.machine()} {os.cpu_count()} processors, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":
