@@ -218,26 +218,32 @@ _RENDER_AGAIN = (
 def _read(folder: Path, path: Path) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: there is no such folder") from None
-        if any(folder.glob("*.h5")) or (folder / "plan.yaml").exists():
-            raise ShardError(
-                f"{folder}: the set is unfinished (no {INDEX_NAME}). Run the same slakh-hier render command again: "
-                "it keeps what is finished and does the rest"
-            ) from None
-        raise InputError(
-            f"{folder}: holds no shards (no {INDEX_NAME}). Make some with slakh-hier render"
-        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise _nothing_there(folder) from None
     except OSError as error:
-        raise ShardError(f"{path}: cannot be opened: {error.strerror}") from None
-    with open(handle, "rb") as file:
+        reason = "is a symbolic link" if path.is_symlink() else f"cannot be opened: {error.strerror}"
+        raise ShardError(f"{path}: {reason}") from None
+    try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
             raise ShardError(f"{path}: is not a regular file")
         if about.st_size > MAX_INDEX_BYTES:
             raise ShardError(f"{path}: has {about.st_size} bytes; an index has at most {MAX_INDEX_BYTES}")
-        return file.read(MAX_INDEX_BYTES + 1)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(about.st_size)
+    finally:
+        os.close(handle)
+
+
+def _nothing_there(folder: Path) -> InputError | ShardError:
+    if not folder.is_dir():
+        return InputError(f"{folder}: there is no such folder")
+    if any(folder.glob("*.h5")) or (folder / "plan.yaml").exists():
+        return ShardError(
+            f"{folder}: the set is unfinished (no {INDEX_NAME}). Run the same slakh-hier render command again: it "
+            "keeps what is finished and does the rest"
+        )
+    return InputError(f"{folder}: holds no shards (no {INDEX_NAME}). Make some with slakh-hier render")
 
 
 def _distinct(what: str, values: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,15 +78,15 @@ def query(clip: int) -> np.ndarray | None:
 
 def clip_rows(numbers: Sequence[int]) -> pd.DataFrame:
     """The clip table of clips with these numbers (numbers are unique in the set)."""
-    asked = [query(number) is not None for number in numbers]
+    with_query = {number for number in numbers if query(number) is not None}
     return pd.DataFrame(
         {
             "track": [f"Track{number:05d}" for number in numbers],
             "song": [f"{number:032x}" for number in numbers],
             "target": "high_strings",
             "start": [2.5 * number for number in numbers],
-            "query_track": [f"Träck{number + 1:05d}" if has else None for number, has in zip(numbers, asked)],
-            "query_start": [5.0 * number if has else np.nan for number, has in zip(numbers, asked)],
+            "query_track": [f"Träck{number + 1:05d}" if number in with_query else None for number in numbers],
+            "query_start": [5.0 * number if number in with_query else np.nan for number in numbers],
         }
     )
 
@@ -163,7 +163,9 @@ def make(
     signal: Callable[[int, str], np.ndarray | None] = node,
 ) -> Made:
     """Write a finished set; ``splits`` gives the numbers of the clips of every shard."""
-    splits = {"train": [[0, 1, 2, 3], [4, 5]], "validation": [[6, 7]], "test": []} if splits is None else splits
+    splits = (
+        {"train": [[0, 1, 2, 3], [4, 5]], "validation": [[6, 7]], "test": []} if splits is None else splits
+    )
     folder.mkdir(parents=True, exist_ok=True)
     everything = [(split, number) for split, shards in splits.items() for shard in shards for number in shard]
     table = clip_rows([number for _, number in everything]).assign(split=[split for split, _ in everything])
@@ -235,13 +237,13 @@ def formula() -> type[Formula]:
 
 
 @pytest.fixture
-def make_set(tmp_path: Path) -> Iterator[Callable[..., Made]]:
+def make_set(tmp_path: Path) -> Callable[..., Made]:
     """Write a set; keyword arguments as in :func:`make`."""
 
     def in_folder(name: str = "set", **options: Any) -> Made:
         return make(tmp_path / name, **options)
 
-    yield in_folder
+    return in_folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,347 @@
+"""Every item equals its formula, from any process, thread or pickle; what does not belong is refused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import slakh_hier
+from slakh_hier.errors import InputError, ShardError
+from slakh_hier.plan.reductions import Reduction, availability, withheld
+from slakh_hier.shards import open_shards
+from slakh_hier.shards.index import read_index
+from slakh_hier.shards.tables import clip_table
+
+
+def check_clip(shards, formula, clip, number):
+    """Compare all signals of a clip with the formulas; returns the largest error in steps of int16."""
+    worst = 0.0
+    for column, about in enumerate(shards.nodes):
+        expected = formula.node(number, about.name)
+        audio = shards.audio(clip, column)
+        assert audio.dtype == np.float32
+        assert audio.shape == (shards.samples,)
+        if expected is None or not expected.any():
+            assert not audio.any()
+        else:
+            scale = max(1.0, float(np.abs(expected).max()))
+            worst = max(worst, float(np.abs(audio - expected).max()) * 32768 / scale)
+    query = formula.query(number)
+    found = shards.query(clip)
+    assert (query is None) == (found is None)
+    if query is not None:
+        worst = max(worst, float(np.abs(found - query).max()) * 32768)
+    return worst
+
+
+@pytest.mark.parametrize(("dtype", "steps"), [("int16", 0.51), ("float32", 0.0)])
+@pytest.mark.parametrize("split", [None, "train", "validation", "test"])
+def test_every_item_is_its_formula(make_set, formula, dtype, steps, split):
+    made = make_set(dtype=dtype)
+    numbers = {None: range(8), "train": range(6), "validation": (6, 7), "test": ()}[split]
+    shards = open_shards(made.folder, split)
+    assert len(shards) == len(shards.clips) == len(list(shards)) == len(numbers)
+    for clip in np.random.default_rng(0).permutation(len(numbers)):  # numpy integers too
+        assert check_clip(shards, formula, clip, numbers[clip]) <= steps
+
+
+def test_clip(shared_set, formula):
+    shards = slakh_hier.open_shards(shared_set.folder, split="train")
+    clip = shards[1]
+    assert (clip.track, clip.song, clip.split) == ("Track00001", f"{1:032x}", "train")
+    assert (clip.target, clip.start) == ("high_strings", 2.5)
+    assert (clip.query_track, clip.query_start) == ("Träck00002", 5.0)
+    assert (shards[2].query, shards[2].query_track, shards[2].query_start) == (None, None, None)
+    assert np.array_equal(clip.mix, shards.audio(1, "mix"))
+    assert np.array_equal(clip["strings"], shards.audio(1, shards.node("strings")))
+    assert np.array_equal(clip.query, shards.query(1))
+    assert repr(clip) == "<Clip 1: train, Track00001 at 2.5 s, target high_strings>"
+    assert np.array_equal(shards[-1].mix, shards[5].mix)
+    expected = 10 * np.log10(np.mean(formula.node(1, "strings").astype(float) ** 2))
+    assert clip.rms("strings") == pytest.approx(expected, abs=1e-4)
+
+
+def test_states(shared_set, formula):
+    shards = open_shards(shared_set.folder)
+    seen = set()
+    for clip, number in zip(shards, shared_set.clips, strict=True):
+        for column in shards.nodes:
+            signal = formula.node(number, column.name)
+            state = "absent" if signal is None else "sounding" if signal.any() else "silent"
+            assert clip.state(column.name) == state
+            assert np.isnan(clip.rms(column.name)) == (state == "absent")
+            assert (clip.rms(column.name) == -np.inf) == (state == "silent")
+            seen.add(state)
+    assert seen == {"absent", "silent", "sounding"}
+
+
+def test_equal_signals_share_a_row(shared_set):
+    shards = open_shards(shared_set.folder)
+    winds, flutes = shards.node("winds"), shards.node("flutes")
+    assert np.array_equal(shards.row[:, winds], shards.row[:, flutes])
+
+
+def test_masks_by_split(shared_set):
+    whole = open_shards(shared_set.folder)
+    train, test = open_shards(shared_set.folder, "train"), open_shards(shared_set.folder, "test")
+    assert whole.masks == ("leaf-50", "all-50")
+    reduction = Reduction("leaf", 50)
+    levels = np.array([column.level for column in whole.nodes], np.int8)
+    expected = availability(reduction, withheld(reduction, whole.clips), levels)
+    assert np.array_equal(whole.mask("leaf-50"), expected)
+    assert np.array_equal(train.mask("leaf-50"), expected[:6])
+    assert test.mask("leaf-50").shape == (0, 7)
+    hit = int(np.argmin(expected[:, -1]))
+    assert whole[hit].available("leaf-50") == {
+        "mix": True, "strings": True, "winds": True,
+        "high_strings": False, "low_strings": False, "flutes": False, "unassigned": False,
+    }  # fmt: skip
+    assert all(whole[hit].available().values())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s["string"], "did you mean 'strings'"),
+        (lambda s: s.available("leaf-5"), "did you mean 'leaf-50'.*slakh-hier mask"),
+        (lambda s: s.shards.node("x"), "it has mix, strings"),
+        (lambda s: open_shards(s.shards.folder, "tarin"), "did you mean 'train'"),
+        (lambda s: open_shards(s.shards.folder, max_open=0), "1 or more"),
+    ],
+)
+def test_wrong_names(shared_set, call, message):
+    clip = open_shards(shared_set.folder)[0]
+    with pytest.raises(InputError, match=message):
+        call(clip)
+
+
+@pytest.mark.parametrize("number", [8, -9])
+def test_index_error(shared_set, number):
+    with pytest.raises(IndexError, match="of 8 clips"):
+        open_shards(shared_set.folder)[number]
+
+
+def test_empty_set(make_set):
+    made = make_set(splits={"train": [], "test": []}, masks=["leaf:50"])
+    shards = open_shards(made.folder)
+    assert len(shards) == 0
+    assert list(shards) == []
+    assert shards.row.shape == shards.rms.shape == shards.mask("leaf-50").shape == (0, 7)
+    assert list(shards.clips) == [
+        "split", "track", "song", "target", "start", "query_track", "query_start", "shard",
+    ]  # fmt: skip
+
+
+def test_shard_without_clips(make_set, formula):
+    made = make_set(splits={"train": [[], [0]]})
+    shards = open_shards(made.folder)
+    assert len(shards) == 1
+    assert check_clip(shards, formula, 0, 0) < 0.51
+
+
+def test_clip_table_of_the_whole_folder(shared_set):
+    table = clip_table(shared_set.folder, read_index(shared_set.folder))
+    assert table.equals(open_shards(shared_set.folder).clips)
+    assert table["split"].tolist() == ["train"] * 6 + ["validation"] * 2
+    assert table["shard"].tolist()[3:5] == ["train-00000.h5", "train-00001.h5"]
+
+
+def test_open_files_are_bounded(make_set, formula):
+    made = make_set(splits={"train": [[number] for number in range(9)]})
+    shards = open_shards(made.folder, max_open=3)
+    assert shards._handles.open_files == 0  # opened when first read
+    for number in [*range(9), *range(9)[::-1], *range(9)]:
+        assert check_clip(shards, formula, number, number) < 0.51
+        assert 1 <= shards._handles.open_files <= 3
+    shards.close()
+    assert shards._handles.open_files == 0
+    assert check_clip(shards, formula, 4, 4) < 0.51
+
+
+def test_pickle_carries_no_handles(make_set, formula):
+    made = make_set()
+    shards = open_shards(made.folder)
+    before = pickle.dumps(shards)
+    shards.mask("leaf-50"), shards[0].mix
+    copy = pickle.loads(pickle.dumps(shards))
+    assert copy._handles.open_files == 0
+    assert check_clip(copy, formula, 3, 3) < 0.51
+    shutil.copytree(made.folder, made.folder.parent / "moved")
+    assert len(pickle.loads(before)) == 8
+
+
+def test_threads(make_set, formula):
+    made = make_set(splits={"train": [[number] for number in range(8)]})
+    shards = open_shards(made.folder, max_open=2)  # every thread closes files of the others
+    start = threading.Barrier(8)
+
+    def work(seed):
+        start.wait()
+        return max(check_clip(shards, formula, i, i) for i in np.random.default_rng(seed).permutation(8))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(work, range(8))) < 0.51
+
+
+def read_some(shards, numbers, results):
+    results.put([(number, shards[number].mix.tobytes()) for number in numbers])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_worker_processes(make_set, method):
+    made = make_set(splits={"train": [[0, 1, 2], [3, 4, 5], [6, 7, 8]]})
+    shards = open_shards(made.folder, max_open=2)
+    expected = {number: shards[number].mix.tobytes() for number in range(9)}  # handles are open here
+    order = np.random.default_rng(1).permutation(np.tile(np.arange(9), 12)).tolist()
+    # A bound method carries the whole set along, as a data loader does.
+    with multiprocessing.get_context(method).Pool(3) as pool:
+        got = pool.starmap(shards.audio, [(number, 0) for number in order], chunksize=18)
+    assert [audio.tobytes() for audio in got] == [expected[number] for number in order]
+    assert shards[2].mix.tobytes() == expected[2]  # the parent's handles still work
+
+
+def test_fork_while_a_thread_reads(make_set):
+    shards = open_shards(make_set().folder, max_open=1)
+    expected = [clip.mix.tobytes() for clip in shards]
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            for number in range(8):
+                assert shards[number].mix.tobytes() == expected[number]
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        context = multiprocessing.get_context("fork")
+        for _ in range(10):
+            results = context.SimpleQueue()
+            child = context.Process(target=read_some, args=(shards, range(8), results))
+            child.start()
+            got = results.get()
+            child.join(30)
+            assert child.exitcode == 0
+            assert [audio for _, audio in got] == expected
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_one_read_a_signal(make_set, monkeypatch):
+    import h5py
+
+    shards = open_shards(make_set().folder)
+    shards[0].mix  # noqa: B018  # opens the file
+    reads = []
+    original = h5py.Dataset.__getitem__
+    monkeypatch.setattr(
+        h5py.Dataset, "__getitem__", lambda d, key, *a: reads.append(d.name) or original(d, key, *a)
+    )
+    shards[0]["strings"], shards[0].state("strings"), shards[0].available("leaf-50")
+    assert reads == ["/audio"]
+    silent = next(i for i in range(8) if shards[i].state("flutes") != "sounding")
+    shards[silent]["flutes"]
+    assert reads == ["/audio"]
+
+
+def test_files_are_opened_by_path_without_locks(make_set):
+    import fcntl
+
+    made = make_set()
+    with open(made.file(), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert open_shards(made.folder)[0].mix.any()
+
+
+class TestWhatDoesNotBelong:
+    def test_unfinished(self, make_set):
+        made = make_set()
+        (made.folder / "index.json").unlink()
+        with pytest.raises(ShardError, match=r"unfinished.*render command again"):
+            open_shards(made.folder)
+
+    def test_no_set(self, tmp_path):
+        with pytest.raises(InputError, match="no such folder"):
+            open_shards(tmp_path / "nowhere")
+        with pytest.raises(InputError, match="holds no shards"):
+            open_shards(tmp_path)
+
+    def test_shard_is_missing(self, make_set):
+        made = make_set()
+        made.file(1).unlink()
+        with pytest.raises(ShardError, match=r"train-00001\.h5: is not there"):
+            open_shards(made.folder)
+        assert len(open_shards(made.folder, "validation")) == 2
+
+    @pytest.mark.parametrize(
+        ("options", "what"),
+        [
+            ({"plan_digest": "cd" * 32}, "plan_digest"),
+            ({"split": "validation"}, "split"),
+            ({"first_clip": 4}, "first_clip"),
+        ],
+    )
+    def test_shard_of_another_set_or_place(self, make_set, formula, options, what):
+        made = make_set()
+        masks = {Reduction(kind, 50): np.ones((4, len(formula.COLUMNS)), bool) for kind in ("leaf", "all")}
+        data, _ = formula.build([0, 1, 2, 3], masks=masks, **options)
+        made.replace(0, data)
+        with pytest.raises(ShardError, match=f"another set or place: {what} is"):
+            open_shards(made.folder)
+
+    def test_shards_exchanged(self, make_set):
+        made = make_set(
+            splits={"train": [[0, 1, 3], [105, 106, 108]]}
+        )  # states repeat, so that sizes are equal
+        one, two = made.file(0).read_bytes(), made.file(1).read_bytes()
+        assert len(one) == len(two)
+        made.file(0).write_bytes(two)
+        made.file(1).write_bytes(one)
+        with pytest.raises(ShardError, match="first_clip is 3, but the index says 0"):
+            open_shards(made.folder)
+
+    def test_size(self, make_set):
+        made = make_set()
+        with open(made.file(), "ab") as file:
+            file.write(b"\0")
+        with pytest.raises(ShardError, match="bytes, but the index says"):
+            open_shards(made.folder)
+
+    def test_file_replaced_after_opening(self, make_set, formula):
+        made = make_set()
+        shards = open_shards(made.folder)
+        other = formula.build([0, 1, 2, 3], plan_digest="cd" * 32)[0]
+        size = made.file().stat().st_size
+        made.file().unlink()
+        made.file().write_bytes(other.ljust(size, b"\0")[:size])
+        with pytest.raises(ShardError, match=r"train-00000\.h5"):
+            shards[0].mix  # noqa: B018
+
+    def test_damaged_row(self, make_set):
+        made = make_set()
+        shards = open_shards(made.folder)
+        data = bytearray(made.file().read_bytes())
+        place = data.find((shards.audio_row(0, 0) * 32768).astype(np.int16).tobytes()[:64])
+        assert place > 0
+        data[place + 20] ^= 1
+        made.file().write_bytes(data)
+        shards = open_shards(made.folder)  # the structure is whole
+        with pytest.raises(ShardError, match=r"train-00000\.h5: row 0 of /audio is damaged"):
+            shards.audio_row(0, 0)
+        assert shards[1].mix.any()
+
+
+def test_permission(make_set):
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    made = make_set()
+    made.file().chmod(0)
+    with pytest.raises(ShardError, match="Permission denied"):
+        open_shards(made.folder)
