@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text, word_key
 from slakh_hier.hierarchy.model import Rule
 from slakh_hier.hierarchy.report import Report
 from slakh_hier.hierarchy.schema import check_patch, check_programs, check_word
@@ -140,14 +140,6 @@ def _valid(path: Path, raw: Any, check: Callable[[Any], Any]) -> Iterator[tuple[
 
 def _programs_text(programs: Collection[int]) -> str:
     """``the program 5``, ``the programs 24-27, 31`` or ``drums``."""
-    ordered = sorted(programs)
-    if ordered == [DRUM_PROGRAM]:
+    if set(programs) == {DRUM_PROGRAM}:
         return "drums (program 128)"
-    runs: list[list[int]] = []
-    for program in ordered:
-        if runs and runs[-1][-1] == program - 1:
-            runs[-1].append(program)
-        else:
-            runs.append([program])
-    text = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-    return f"the program{'s' if len(ordered) > 1 else ''} {text}"
+    return f"the program{'s' if len(programs) > 1 else ''} {programs_text(programs)}"

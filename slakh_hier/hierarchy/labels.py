@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 DRUM_PROGRAM = 128
@@ -67,3 +68,16 @@ def word_key(word: str | None) -> str | None:
     if word is None:
         return None
     return " ".join(word.split()).casefold() or None
+
+
+def programs_text(programs: Iterable[int]) -> str:
+    """Program numbers as a person writes them: ``0-7, 24, drums``."""
+    numbers = set(programs)
+    runs: list[list[int]] = []
+    for program in sorted(numbers - {DRUM_PROGRAM}):
+        if runs and runs[-1][-1] == program - 1:
+            runs[-1].append(program)
+        else:
+            runs.append([program])
+    parts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return ", ".join([*parts, "drums"] if DRUM_PROGRAM in numbers else parts)
