@@ -58,7 +58,7 @@ _INSTRUMENTS = (
     Instrument("pipe", 73, "flute.nkm", "Pipe", "Flute"),
     Instrument("synth_lead", 81, "december_saw.nkm", "Synth Lead", "Lead 2 (sawtooth)"),
     Instrument("synth_pad", 89, "ambibella.nkm", "Synth Pad", "Pad 2 (warm)"),
-    Instrument("drums", 128, "pop_kit.nkm", "Drums", "Drums"),
+    Instrument("drum_kit", 128, "pop_kit.nkm", "Drums", "Drums"),
     Instrument("harpsichord", 6, "harpsichord.nkm", "Piano", "Harpsichord"),
     Instrument("woodwind_ensemble", 71, "woodwind_ensemble_essential.nkm", "Reed", "Clarinet"),
 )
@@ -70,7 +70,7 @@ GUITARS = ("acoustic_guitar", "clean_electric_guitar")
 PAIRS = (
     ("acoustic_piano", "acoustic_piano"),
     ("electric_bass", "electric_bass"),
-    ("drums", "timpani"),
+    ("drum_kit", "timpani"),
     ("chromatic_percussion", "chromatic_percussion"),
     ("acoustic_bass", "acoustic_bass"),
     ("violin", "viola"),
