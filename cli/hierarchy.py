@@ -189,9 +189,8 @@ def _count(catalog: Catalog, split: str | None) -> dict[str, int]:
     placed = frame[frame["status"] == "audio"]
     counts: dict[str, int] = {}
     for column in ["category", *(f"level_{level}" for level in range(1, catalog.hierarchy.levels + 1))]:
-        counts.update(
-            placed[column].value_counts().items()
-        )  # an implicit category counts what its node counts
+        # An implicit category has its node's name, and as many stems.
+        counts.update({str(name): int(number) for name, number in placed[column].value_counts().items()})
     unassigned = int((frame["status"] == "unassigned").sum())
     return counts | {MIX: len(placed) + unassigned, UNASSIGNED: unassigned}
 

@@ -32,7 +32,7 @@ def describe(tree: Hierarchy, stems: Mapping[str, int] | None = None) -> dict[st
     Parameters
     ----------
     stems
-        Number of stems of each node and category, to be told with them.
+        Number of stems of each node and category, of ``mix`` (all) and of ``unassigned``, to be told with them.
     """
 
     def counted(name: str) -> dict[str, int]:
@@ -40,6 +40,8 @@ def describe(tree: Hierarchy, stems: Mapping[str, int] | None = None) -> dict[st
 
     return {
         **summary(tree),
+        **counted("mix"),
+        **({} if stems is None else {"unassigned_stems": stems.get("unassigned", 0)}),
         "nodes": [
             {
                 "name": node.name,
