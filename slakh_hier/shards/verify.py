@@ -232,6 +232,6 @@ def _mask_fault(index: Index, mask: MaskRecord, values: NDArray[np.bool_], clips
         first = clips.iloc[wrong[0]]
         return (
             f"is wrong for {wrong.size} of {len(clips)} clips, the first is {first['track']} at {first['start']:g} s "
-            f"({first['split']}); it withholds {(~values).any(axis=1).sum()} clips, {hit.sum()} are right"
+            f"in {first['shard']}; it withholds {(~values).any(axis=1).sum()} clips, {hit.sum()} are right"
         )
     return None

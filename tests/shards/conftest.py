@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,6 +111,13 @@ class Made:
         change(raw)
         (self.folder / "index.json").write_text(json.dumps(raw))
 
+    def edit(self, number: int, change: Callable[[h5py.File], object]) -> None:
+        """Change a shard with h5py; the index agrees in size and digest."""
+        image = io.BytesIO(self.file(number).read_bytes())
+        with h5py.File(image, "r+", libver=("v110", "v110")) as file:
+            change(file)
+        self.replace(number, image.getvalue())
+
     def replace(self, number: int, data: bytes) -> None:
         """Put other bytes in a shard's place, with an index that agrees in size and digest."""
         self.file(number).write_bytes(data)
@@ -161,8 +170,12 @@ def make(
     masks: Sequence[str] = ("leaf:50", "all:50"),
     plan_digest: str = PLAN_DIGEST,
     signal: Callable[[int, str], np.ndarray | None] = node,
+    left_out: Collection[int] = (),
 ) -> Made:
-    """Write a finished set; ``splits`` gives the numbers of the clips of every shard."""
+    """Write a finished set.
+
+    ``splits`` gives the numbers of the clips of every shard, ``left_out`` those whose stems could not be read.
+    """
     splits = (
         {"train": [[0, 1, 2, 3], [4, 5]], "validation": [[6, 7]], "test": []} if splits is None else splits
     )
@@ -175,9 +188,10 @@ def make(
     for split, shards in splits.items():
         first = 0
         for place, numbers in enumerate(shards):
-            here = slice(done, done + len(numbers))
+            kept = [number for number in numbers if number not in left_out]
+            here = [done + place for place, number in enumerate(numbers) if number in kept]
             data, rows = build(
-                numbers,
+                kept,
                 split=split,
                 first_clip=first,
                 dtype=dtype,
@@ -192,7 +206,7 @@ def make(
                 ShardRecord(
                     file=name,
                     split=split,
-                    clips=len(numbers),
+                    clips=len(kept),
                     rows=rows,
                     bytes=len(data),
                     sha256=sha256(data),
@@ -216,9 +230,10 @@ def make(
         splits=list(splits),
         shards=records,
         masks=[MaskRecord.of(reduction) for reduction in whole],
+        failures=len(left_out),
     )
     write_index(folder, index)
-    return Made(folder, index, [number for _, number in everything], columns)
+    return Made(folder, index, [number for _, number in everything if number not in left_out], columns)
 
 
 class Formula:
