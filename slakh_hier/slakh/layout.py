@@ -72,8 +72,6 @@ def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
     places = [(name, split) for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()]
     for folder, split in [*places, ("", NO_SPLIT)]:
         for name in _folders(root, folder, problems):
-            if not folder and name in SPLIT_FOLDERS:
-                continue
             path = f"{folder}/{name}" if folder else name
             if not os.path.exists(root / path / METADATA):
                 if _SLAKH_NAME.fullmatch(name) or (root / path / STEMS).is_dir():
@@ -108,6 +106,8 @@ def _folders(root: Path, folder: str, problems: list[str]) -> list[str]:
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or not entry.is_dir():
+                    continue
+                if not folder and entry.name in SPLIT_FOLDERS:
                     continue
                 if entry.is_symlink() and not inside(root, entry.path):
                     path = f"{folder}/{entry.name}" if folder else entry.name
