@@ -47,7 +47,6 @@ def mask(
         count = add_mask(shards, reduction)
         click.echo(f"{reduction.name}: the ground truth of {count:,} training clips is withheld")
     elif remove is not None:
-        remove_mask(shards, remove)
-        click.echo(f"{remove}: removed")
+        click.echo(f"{remove_mask(shards, remove)}: removed")
     else:
         print_table([mask.as_row() for mask in list_masks(shards)], output_format)

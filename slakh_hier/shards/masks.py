@@ -85,8 +85,13 @@ def add_mask(folder: str | PathLike[str], reduction: Reduction) -> int:
     return int(hit.sum())
 
 
-def remove_mask(folder: str | PathLike[str], name: str) -> None:
-    """Remove a mask: its file is deleted; one that was rendered into the shards is hidden in the index.
+def remove_mask(folder: str | PathLike[str], name: str) -> str:
+    """Remove a mask and return its name: its file is deleted; a rendered one is hidden in the index.
+
+    Parameters
+    ----------
+    name
+        ``leaf-50``, or as it was asked for: ``leaf:50``.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def remove_mask(folder: str | PathLike[str], name: str) -> None:
     with folder_lock(path):
         index = read_index(path)
         visible = {mask.name: mask for mask in index.masks if not mask.hidden}
-        name = name.replace(":", "-") if name not in visible else name  # leaf:50 is how it was asked for
+        name = name.replace(":", "-")
         if name not in visible:
             known = ", ".join(visible) or "none"
             raise InputError(f"{path}: has no mask {name!r}{nearest(name, list(visible))} (it has {known})")
@@ -113,6 +118,7 @@ def remove_mask(folder: str | PathLike[str], name: str) -> None:
         write_index(path, index.model_copy(update={"masks": kept}))
         if gone.file is not None:
             (path / gone.file).unlink(missing_ok=True)
+    return name
 
 
 def _require_same(folder: Path, there: Reduction, asked: Reduction) -> None:
