@@ -287,7 +287,7 @@ def _read_clips(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for name in table.columns:
         if name in ("start", "query_start") or name.startswith("mix_si_sdr"):
-            table[name] = pd.to_numeric(table[name].replace({"": "nan", "inf": "Infinity"}))
+            table[name] = [float(cell) if cell else np.nan for cell in table[name]]
     table["draw"] = table["draw"].astype(int)
     return table
 

@@ -32,9 +32,15 @@ Segment = tuple[Path, int, int]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one")
-    parser.add_argument("--any", action="store_true", help="all nodes with queries instead of the guitar path")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one"
+    )
+    parser.add_argument(
+        "--any", action="store_true", help="all nodes with queries instead of the guitar path"
+    )
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

@@ -1,0 +1,77 @@
+"""``slakh-hier demo``"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from slakh_hier.cli.common import jobs_option, note
+
+SSS_CLIPS = "train=48,validation=12,test=12"
+QBE_CLIPS = "train=60,validation=12,test=12"
+
+
+@click.command()
+@click.option(
+    "-o", "--output", "out", type=click.Path(), default="demo", show_default=True, help="Folder to fill."
+)
+@click.option(
+    "--data",
+    type=click.Choice(["composed", "formula"]),
+    default="composed",
+    show_default=True,
+    help="Composed songs on real instruments (needs the extra `synth`), or test tones.",
+)
+@click.option("--tracks", type=click.IntRange(min=12), default=20, show_default=True, help="Songs to make.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=20), default=40.0, show_default=True, help="Length of a song (s)."
+)
+@jobs_option
+def demo(out: str, data: str, tracks: int, seconds: float, jobs: int) -> None:
+    """Show the whole way: make a small data set, render it for SSS and QBE, verify, and export a clip to listen to.
+
+    Every step is an ordinary command, printed before it is run. What is already made is kept.
+    """
+    folder = Path(out)
+    songs, sss, qbe, clip = (str(folder / name) for name in ("slakh", "shards-sss", "shards-qbe", "clip"))
+    worker = ("-j", str(jobs)) if jobs else ()
+    if data == "composed":
+        _run("synth", "--compose", str(tracks), "--seconds", f"{seconds:g}", "-o", songs, *worker)
+    else:
+        _make_formula(folder / "slakh", tracks, seconds)
+    _run("scan", songs, "--split-scheme", "folders")
+    drawing = ("--split-scheme", "folders", "--clip-seconds", "5", *worker)
+    _run(
+        "render", songs, "-o", sss, "--target", "clean_guitars", "--clips", SSS_CLIPS, *drawing,
+        "--mask", "leaf:50", "--mask", "leaf:90",
+    )  # fmt: skip
+    _run("render", songs, "-o", qbe, "--any", "--clips", QBE_CLIPS, *drawing, "--mask", "leaf:90")
+    _run("verify", sss, "--full", *worker)
+    _run("verify", qbe, "--full", *worker)
+    _run("inspect", sss)
+    _run("export", sss, "0", "--split", "test", "-o", clip)
+    note("")
+    note(f"Done. Listen to {clip}: one clip, from the mixture down to the clean guitars.")
+    note(f"  {songs}: a data set in Slakh's layout")
+    note(f"  {sss}: shards for source-specific separation of guitars, with leaf masks")
+    note(f"  {qbe}: shards for query by example, all nodes and a query for each clip")
+
+
+def _run(*arguments: str) -> None:
+    """Print a command as a person would type it, and run it."""
+    from slakh_hier.cli.main import cli
+
+    note(f"\n$ slakh-hier {shlex.join(arguments)}")
+    code = cli.main(args=list(arguments), prog_name="slakh-hier", standalone_mode=False)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _make_formula(folder: Path, tracks: int, seconds: float) -> None:
+    from slakh_hier.testing import make_slakh
+
+    note(f"\nTest tones in Slakh's layout -> {folder}")
+    if not folder.exists():
+        make_slakh(folder, tracks=tracks, seconds=seconds)
