@@ -37,7 +37,7 @@ def _show(found: dict[str, Any], split: str | None) -> None:
     )
     if found["failures"]:
         click.echo(
-            f"{found['failures']:,} clips were left out because a stem could not be read (failures.jsonl)"
+            f"Clips left out because a stem could not be read (see failures.jsonl): {found['failures']:,}"
         )
     click.echo()
     print_table(found["splits"], title="Splits")

@@ -182,3 +182,10 @@ def test_empty_sets_can_have_masks(make_set):
     assert masks_module.list_masks(made.folder)[0].as_row() == {
         "mask": "all-50", "type": "all", "percent": 50.0, "mode": "exact", "seed": 588, "where": "file",
     }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_written(make_set):
+    made = make_set()
+    (made.folder / ".lock").mkdir()
+    with pytest.raises(InputError, match="cannot be written to: Is a directory"):
+        add_mask(made.folder, Reduction("leaf", 5))
