@@ -30,10 +30,10 @@ class Claims:
         """The rule at ``path``, which belongs to the category ``owner``."""
         raw = raw if isinstance(raw, dict) else {}
         if not raw or raw == {"drums": False}:
-            self.report.value(path, f"the rule of {owner} is empty: no stem can belong to it")
+            self.report.value(path, f"the rule of {owner} is empty: give programs or patches, or remove it")
         programs = self._programs(owner, path, raw.get("programs"))
         if raw.get("drums") is True and DRUM_PROGRAM not in programs:
-            self._claim_programs(owner, (*path, "drums"), range(DRUM_PROGRAM, DRUM_PROGRAM + 1))
+            self._claim_programs(owner, (*path, "drums"), [DRUM_PROGRAM])
             programs.add(DRUM_PROGRAM)
         rule = Rule(
             drums=DRUM_PROGRAM in programs,
@@ -48,27 +48,26 @@ class Claims:
     def check_shared_patches(self, overridden: Collection[str]) -> None:
         """Report patches that several categories have although no program decides between them."""
         for patch, owners in self.patches.items():
+            if patch in overridden or len(owners) < 2:
+                continue
             judged: dict[int, str] = {}
-            earlier = blind = ""
-            for owner, path in owners.items() if patch not in overridden else ():
+            first, blind = next(iter(owners)), ""
+            for owner, path in owners.items():
                 programs = self._all_programs(owner)
-                blind = blind or ("" if programs else owner)
                 both = [program for program in programs if judged.setdefault(program, owner) != owner]
-                why = (
-                    f"{blind} has no programs"
-                    if blind
-                    else f"both claim {_programs_text(both)}"
-                    if both
-                    else ""
-                )
-                other = judged[both[0]] if both and not blind else earlier
-                if earlier and why:
-                    line = self.report.line(owners[other])
-                    self.report.value(
-                        path,
-                        f"the patch {patch} belongs to {other} too ({line}), and the program cannot decide: {why}",
+                blind = blind or ("" if programs else owner)
+                if blind and owner != first:
+                    self._undecided(patch, path, owners, first, f"{blind} has no programs")
+                elif both:
+                    self._undecided(
+                        patch, path, owners, judged[both[0]], f"both claim {_programs_text(both)}"
                     )
-                earlier = owner
+
+    def _undecided(self, patch: str, path: Path, owners: dict[str, Path], other: str, why: str) -> None:
+        line = self.report.line(owners[other])
+        self.report.value(
+            path, f"the patch {patch} belongs to {other} too ({line}), and the program cannot decide: {why}"
+        )
 
     def _all_programs(self, owner: str) -> list[int]:
         rule = self.rules[owner]
@@ -76,10 +75,10 @@ class Claims:
 
     def _programs(self, owner: str, path: Path, raw: Any) -> set[int]:
         mine: set[int] = set()
-        for item, span in _valid((*path, "programs"), raw, check_programs):
+        for item, span in self._valid((*path, "programs"), raw, check_programs):
             if twice := mine.intersection(span):
                 self.report.value(item, f"{_programs_text(twice)} is there twice in {owner}")
-            self._claim_programs(owner, item, range_without(span, mine))
+            self._claim_programs(owner, item, [program for program in span if program not in mine])
             mine.update(span)
         return mine
 
@@ -98,7 +97,7 @@ class Claims:
 
     def _patches(self, owner: str, path: Path, raw: Any) -> tuple[str, ...]:
         mine = []
-        for item, patch in _valid((*path, "patches"), raw, check_patch):
+        for item, patch in self._valid((*path, "patches"), raw, check_patch):
             owners = self.patches[patch.casefold()]
             if owner in owners:
                 self.report.value(item, f"the patch {patch} is there twice in {owner}")
@@ -109,7 +108,7 @@ class Claims:
 
     def _words(self, owner: str, path: Path, kind: str, raw: dict[Any, Any]) -> tuple[str, ...]:
         mine = []
-        for item, word in _valid((*path, kind), raw.get(kind), check_word):
+        for item, word in self._valid((*path, kind), raw.get(kind), check_word):
             other, place = self.words.setdefault((kind, word_key(word) or ""), (owner, item))
             if place == item:
                 mine.append(word)
@@ -122,20 +121,15 @@ class Claims:
                 )
         return tuple(mine)
 
-
-def range_without(span: range, taken: set[int]) -> list[int]:
-    """The numbers of a range that are not taken yet."""
-    return [number for number in span if number not in taken]
-
-
-def _valid(path: Path, raw: Any, check: Callable[[Any], Any]) -> Iterator[tuple[Path, Any]]:
-    """The items of a list that pass a check of the schema, with their paths."""
-    for index, item in enumerate(raw if isinstance(raw, list) else ()):
-        if isinstance(item, str) or check is check_programs:
-            try:
-                yield (*path, index), check(item)
-            except ValueError:
-                continue
+    def _valid(self, path: Path, raw: Any, check: Callable[[Any], Any]) -> Iterator[tuple[Path, Any]]:
+        """The items of a list that pass a check of the schema and were not reported, with their paths."""
+        for index, value in enumerate(raw if isinstance(raw, list) else ()):
+            item = (*path, index)
+            if (isinstance(value, str) or check is check_programs) and not self.report.settled(item):
+                try:
+                    yield item, check(value)
+                except ValueError:
+                    continue
 
 
 def _programs_text(programs: Collection[int]) -> str:

@@ -60,6 +60,11 @@ class Report:
     def place(self, path: Path) -> Place:
         return self.places.nearest(self.where(path))
 
+    def settled(self, path: Path) -> bool:
+        """Whether an earlier stage reported the value at ``path``."""
+        place = self.place(path)
+        return (place.line, place.column) in self._settled
+
     def line(self, path: Path) -> str:
         """``line N`` of a key, for messages that point to a second place."""
         return f"line {self.place(path).key_line}"
