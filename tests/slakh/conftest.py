@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from slakh_hier.hierarchy import Hierarchy, load_hierarchy
 
@@ -44,7 +44,8 @@ def write_track(tmp_path: Path) -> WriteTrack:
         content = {"stems": {"S00": PIANO} if stems is None else dict(stems), **more}
         if uuid is not None:
             content["UUID"] = uuid
-        (folder / "metadata.yaml").write_text(yaml.safe_dump(content) if text is None else text)
+        # JSON is YAML; a YAML dumper would make aliases of the repeated stems.
+        (folder / "metadata.yaml").write_text(json.dumps(content, indent=2) if text is None else text)
         for name in files:
             soundfile.write(
                 folder / "stems" / name, np.arange(frames, dtype=np.int16), rate, subtype="PCM_16"
