@@ -71,6 +71,10 @@ class AudioError(SlakhHierError):
         return type(self), (self.track, self.stem, self.reason)  # pickled by workers
 
 
+class SongError(SlakhHierError):
+    """A MIDI file that cannot be read as a song. The message says why, without the file's name."""
+
+
 class PlanError(SlakhHierError):
     """A plan that cannot be drawn, read or used with this data set."""
 
@@ -93,4 +97,6 @@ class MissingExtraError(SlakhHierError):
     """An optional dependency that this call needs is not installed."""
 
     def __init__(self, package: str, extra: str):
-        super().__init__(f"this needs the package {package}. Install it with: pip install 'slakh-hier[{extra}]'")
+        super().__init__(
+            f"this needs the package {package}. Install it with: pip install 'slakh-hier[{extra}]'"
+        )

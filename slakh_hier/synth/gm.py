@@ -1,0 +1,122 @@
+"""General MIDI: the names that metadata use, and what the instruments behind the programs can play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slakh_hier.synth.songs import DRUMS
+
+PROGRAM_NAMES = (
+    "Acoustic Grand Piano", "Bright Acoustic Piano", "Electric Grand Piano", "Honky-tonk Piano",
+    "Electric Piano 1", "Electric Piano 2", "Harpsichord", "Clavinet",
+    "Celesta", "Glockenspiel", "Music Box", "Vibraphone", "Marimba", "Xylophone", "Tubular Bells", "Dulcimer",
+    "Drawbar Organ", "Percussive Organ", "Rock Organ", "Church Organ", "Reed Organ", "Accordion", "Harmonica",
+    "Tango Accordion",
+    "Acoustic Guitar (nylon)", "Acoustic Guitar (steel)", "Electric Guitar (jazz)", "Electric Guitar (clean)",
+    "Electric Guitar (muted)", "Overdriven Guitar", "Distortion Guitar", "Guitar Harmonics",
+    "Acoustic Bass", "Electric Bass (finger)", "Electric Bass (pick)", "Fretless Bass", "Slap Bass 1",
+    "Slap Bass 2", "Synth Bass 1", "Synth Bass 2",
+    "Violin", "Viola", "Cello", "Contrabass", "Tremolo Strings", "Pizzicato Strings", "Orchestral Harp", "Timpani",
+    "String Ensemble 1", "String Ensemble 2", "Synth Strings 1", "Synth Strings 2", "Choir Aahs", "Voice Oohs",
+    "Synth Choir", "Orchestra Hit",
+    "Trumpet", "Trombone", "Tuba", "Muted Trumpet", "French Horn", "Brass Section", "Synth Brass 1",
+    "Synth Brass 2",
+    "Soprano Sax", "Alto Sax", "Tenor Sax", "Baritone Sax", "Oboe", "English Horn", "Bassoon", "Clarinet",
+    "Piccolo", "Flute", "Recorder", "Pan Flute", "Blown bottle", "Shakuhachi", "Whistle", "Ocarina",
+    "Lead 1 (square)", "Lead 2 (sawtooth)", "Lead 3 (calliope)", "Lead 4 chiff", "Lead 5 (charang)",
+    "Lead 6 (voice)", "Lead 7 (fifths)", "Lead 8 (bass + lead)",
+    "Pad 1 (new age)", "Pad 2 (warm)", "Pad 3 (polysynth)", "Pad 4 (choir)", "Pad 5 (bowed)", "Pad 6 (metallic)",
+    "Pad 7 (halo)", "Pad 8 (sweep)",
+    "FX 1 (rain)", "FX 2 (soundtrack)", "FX 3 (crystal)", "FX 4 (atmosphere)", "FX 5 (brightness)",
+    "FX 6 (goblins)", "FX 7 (echoes)", "FX 8 (sci-fi)",
+    "Sitar", "Banjo", "Shamisen", "Koto", "Kalimba", "Bagpipe", "Fiddle", "Shanai",
+    "Tinkle Bell", "Agogo", "Steel Drums", "Woodblock", "Taiko Drum", "Melodic Tom", "Synth Drum",
+    "Reverse Cymbal",
+    "Guitar Fret Noise", "Breath Noise", "Seashore", "Bird Tweet", "Telephone Ring", "Helicopter", "Applause",
+    "Gunshot",
+)  # fmt: skip
+"""Names of the programs 0 to 127, spelt as in Slakh2100's metadata."""
+
+_CLASSES = (
+    "Piano", "Chromatic Percussion", "Organ", "Guitar", "Bass", "Strings", "Strings (continued)", "Brass", "Reed",
+    "Pipe", "Synth Lead", "Synth Pad", "Sound Effects", "Ethnic", "Percussive", "Sound effects",
+)  # fmt: skip
+
+
+def program_name(program: int) -> str:
+    """``midi_program_name`` of a program (0 to 127; drums 128)."""
+    return "Drums" if program == DRUMS else PROGRAM_NAMES[program]
+
+
+def instrument_class(program: int) -> str:
+    """``inst_class`` of a program (0 to 127; drums 128)."""
+    return "Drums" if program == DRUMS else _CLASSES[program // 8]
+
+
+@dataclass(frozen=True)
+class Register:
+    """Keys that an instrument can play (inclusive), and whether it plays more than one at a time."""
+
+    low: int
+    high: int
+    chords: bool
+
+    def holds(self, low: int, high: int) -> bool:
+        return self.low <= low and high <= self.high
+
+
+def register(program: int) -> Register:
+    """What the instrument of a program can play: sounding ranges as orchestration books give them.
+
+    Synthesizers and organs take the range in which their General MIDI sounds are of use.
+    """
+    for programs, low, high, chords in _REGISTERS:
+        if program in programs:
+            return Register(low, high, chords)
+    return Register(36, 96, True)
+
+
+_REGISTERS = (
+    (range(0, 6), 28, 103, True),
+    (range(6, 7), 29, 89, True),
+    (range(7, 8), 36, 84, True),
+    (range(8, 9), 60, 96, True),
+    (range(9, 10), 72, 96, True),
+    (range(10, 11), 60, 96, True),
+    (range(11, 12), 53, 89, True),
+    (range(12, 13), 45, 96, True),
+    (range(13, 14), 65, 96, True),
+    (range(14, 15), 60, 77, True),
+    (range(15, 16), 55, 88, True),
+    (range(16, 21), 36, 96, True),
+    (range(21, 24), 53, 89, True),
+    (range(24, 32), 40, 84, True),
+    (range(32, 40), 28, 62, False),
+    (range(40, 41), 55, 96, False),
+    (range(41, 42), 48, 84, False),
+    (range(42, 43), 36, 76, False),
+    (range(43, 44), 28, 60, False),
+    (range(44, 46), 36, 92, True),
+    (range(46, 47), 31, 96, True),
+    (range(47, 48), 38, 57, False),
+    (range(48, 52), 36, 92, True),
+    (range(52, 55), 43, 80, True),
+    (range(56, 57), 54, 84, False),
+    (range(57, 58), 40, 72, False),
+    (range(58, 59), 28, 58, False),
+    (range(59, 60), 54, 82, False),
+    (range(60, 61), 38, 77, False),
+    (range(61, 64), 40, 82, True),
+    (range(64, 65), 56, 87, False),
+    (range(65, 66), 49, 80, False),
+    (range(66, 67), 44, 75, False),
+    (range(67, 68), 37, 68, False),
+    (range(68, 69), 58, 91, False),
+    (range(69, 70), 52, 81, False),
+    (range(70, 71), 34, 72, False),
+    (range(71, 72), 50, 89, False),
+    (range(72, 73), 74, 98, False),
+    (range(73, 80), 60, 93, False),
+    (range(80, 88), 43, 91, False),
+    (range(88, 96), 36, 88, True),
+)

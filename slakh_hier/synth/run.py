@@ -1,0 +1,311 @@
+"""Making a data set: songs in, a folder in Slakh's layout out; in parallel, and resumed where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slakh_hier import parallel
+from slakh_hier.errors import FaultError, InputError, SongError
+from slakh_hier.files import (
+    TEMPORARY_PREFIX,
+    file_sha256,
+    folder_lock,
+    make_folder,
+    publish_json,
+    remove_temporaries,
+)
+from slakh_hier.progress import Progress, Silent
+from slakh_hier.synth.extras import default_soundfont, require
+from slakh_hier.synth.sampler import open_soundfont
+from slakh_hier.synth.sources import find_midi
+from slakh_hier.synth.splits import DEFAULT_SHARES, SPLITS, assign_splits, check_shares
+from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
+from slakh_hier.synth.track import Settings, Source, TrackRecord, make_track
+
+RECORD = "synth.json"
+DEFAULT_SEED = 588
+DEFAULT_SECONDS = 40.0
+MAX_TRACKS = 99_999
+_RECIPE = 1
+"""Raised when the same parameters give other audio, so that an old folder is not continued with new sound."""
+
+_LIBRARIES = ("symusic", "pyloudnorm", "scipy.signal")
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What a split holds. ``songs`` are distinct; ``silent`` stems hold zeros; ``without_audio`` only have metadata."""
+
+    split: str
+    tracks: int
+    songs: int
+    minutes: float
+    stems: int
+    silent: int
+    without_audio: int
+
+
+@dataclass(frozen=True)
+class SynthReport:
+    """What was made: the folder, its splits, tracks made now and kept from before, songs left out and why."""
+
+    folder: Path
+    splits: tuple[SplitSummary, ...]
+    made: int
+    kept: int
+    failures: tuple[tuple[str, str], ...]
+
+
+def make_data_set(
+    midi: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    compose: int = 0,
+    seconds: float = DEFAULT_SECONDS,
+    soundfont: str | os.PathLike[str] | None = None,
+    synthesiser: Synthesiser = "builtin",
+    reorchestrate: bool = False,
+    max_seconds: float | None = None,
+    splits: Sequence[float] = DEFAULT_SHARES,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> SynthReport:
+    """Synthesise songs into a data set in Slakh2100's layout.
+
+    The same songs and parameters give the same bytes, whatever the number of jobs. A folder that holds a part of
+    the same data set is completed; any other folder that is not empty is refused.
+
+    Parameters
+    ----------
+    midi
+        MIDI files, or folders of them. Nothing with ``compose``.
+    compose
+        Compose this many songs instead.
+    seconds
+        About how long a composed song is.
+    soundfont
+        SF2 or SF3 file; by default TimGM6mb.sf2 from the package pretty_midi.
+    synthesiser
+        ``builtin``, ``symusic`` or ``fluidsynth``.
+    reorchestrate
+        Spread the parts over all categories.
+    max_seconds
+        Take only the beginning of each song.
+    splits
+        Percentages of songs for train, validation and test.
+    jobs
+        Parallel workers; None or 0: one per processor.
+
+    Raises
+    ------
+    InputError
+        Wrong parameters, or a folder that holds something else; nothing is done.
+    MissingExtraError
+        A library of the extra ``synth`` is missing.
+    LockedError
+        Another run is writing into the folder.
+    FaultError
+        The disk is full or a worker died; finished tracks are kept.
+    """
+    progress = progress or Silent()
+    shares = check_shares(splits)
+    _check(midi, compose, seconds, synthesiser, max_seconds)
+    for library in _LIBRARIES:
+        require(library)
+    font = Path(soundfont) if soundfont is not None else default_soundfont()
+    open_soundfont(str(font))
+    settings = Settings(str(font.resolve()), synthesiser, reorchestrate, max_seconds, seed)
+    if compose:
+        sources, failures = _composed(compose, seconds, seed, jobs, progress), []
+    else:
+        sources, failures = _listed(midi)
+    split_of = assign_splits((source.md5 for source in sources), shares, seed)
+    sources = [replace(source, split=split_of[source.md5]) for source in sources]
+    folder = make_folder(Path(out))
+    with folder_lock(folder):
+        _claim(folder, _record(settings, font, shares, seconds if compose else None, sources))
+        _remove_leftovers(folder)
+        return _make_all(folder, sources, settings, failures, jobs, progress)
+
+
+def _make_all(
+    folder: Path,
+    sources: Sequence[Source],
+    settings: Settings,
+    failures: list[tuple[str, str]],
+    jobs: int | None,
+    progress: Progress,
+) -> SynthReport:
+    done = {
+        s.track: _kept(folder / s.split / s.track) for s in sources if _is_made(folder / s.split / s.track)
+    }
+    kept = len(done)
+    by_track = {source.track: source for source in sources}
+    tasks: dict[str, tuple[Any, ...]] = {
+        source.track: (source, settings, str(folder), os.getpid())
+        for source in sources
+        if source.track not in done
+    }
+    with progress.stage("synthesising", len(tasks), "tracks") as advance:
+        for result in parallel.run(make_track, tasks, jobs=jobs):
+            advance(1)
+            if isinstance(result.error, SongError):
+                failures.append((by_track[result.id].name, str(result.error)))
+            else:
+                record = result.unwrap()
+                done[record.track] = record
+    return SynthReport(
+        folder,
+        tuple(_summary(split, sources, done) for split in SPLITS),
+        len(done) - kept,
+        kept,
+        tuple(sorted(failures)),
+    )
+
+
+def _check(
+    midi: Sequence[object], compose: int, seconds: float, synthesiser: str, max_seconds: float | None
+) -> None:
+    if bool(midi) == bool(compose):
+        raise InputError("give MIDI files or folders, or a number of songs to compose: one of the two")
+    if compose < 0 or compose > MAX_TRACKS:
+        raise InputError(f"the number of songs to compose must be 1 to {MAX_TRACKS}, not {compose}")
+    if not 8 <= seconds <= 600:
+        raise InputError(f"a composed song lasts 8 to 600 s, not {seconds:g}")
+    if max_seconds is not None and not max_seconds > 0:
+        raise InputError(f"max_seconds must be more than 0, not {max_seconds:g}")
+    if synthesiser not in SYNTHESISERS:
+        raise InputError(f"synthesiser must be one of {', '.join(SYNTHESISERS)}, not {synthesiser!r}")
+
+
+def _listed(midi: Sequence[str | os.PathLike[str]]) -> tuple[list[Source], list[tuple[str, str]]]:
+    """A source for every file that can be read, numbered by the place among all of them; and the others' reasons."""
+    found = find_midi(midi)
+    if len(found) > MAX_TRACKS:
+        raise InputError(
+            f"{len(found)} MIDI files are more than the {MAX_TRACKS} that tracks can be numbered for"
+        )
+    failures = [(file.name, file.reason) for file in found if file.reason]
+    sources = [
+        Source(f"Track{number:05d}", "", file.name, file.md5, path=str(file.path.absolute()))
+        for number, file in enumerate(found, start=1)
+        if not file.reason
+    ]
+    return sources, failures
+
+
+def _composed(count: int, seconds: float, seed: int, jobs: int | None, progress: Progress) -> list[Source]:
+    from slakh_hier.synth.compose import compose_song, plan_songs
+
+    plans = plan_songs(count, seed)
+    tasks = {f"Track{i:05d}": (plan, seconds) for i, plan in enumerate(plans, start=1)}
+    songs: dict[str, Source] = {}
+    with progress.stage("composing", count, "songs") as advance:
+        for result in parallel.run(compose_song, tasks, jobs=jobs):
+            song = result.unwrap()
+            songs[result.id] = Source(result.id, "", song.name, song.md5, data=song.data)
+            advance(1)
+    return [songs[track] for track in tasks]
+
+
+def _record(
+    settings: Settings, font: Path, shares: Sequence[float], seconds: float | None, sources: Iterable[Source]
+) -> dict[str, Any]:
+    """What decides every byte of the data set: written first, compared when the folder is continued."""
+    parameters = {
+        **{key: value for key, value in asdict(settings).items() if key != "soundfont"},
+        "soundfont": font.name,
+        "soundfont_sha256": file_sha256(font),
+        "splits": list(shares),
+        "seconds": seconds,
+    }
+    return {
+        "format": "slakh-hier synth",
+        "recipe": _RECIPE,
+        "parameters": parameters,
+        "tracks": [
+            {"track": s.track, "split": s.split, "source": s.name, "midi_md5": s.md5} for s in sources
+        ],
+    }
+
+
+def _claim(folder: Path, record: dict[str, Any]) -> None:
+    """Take the folder for this data set, or refuse it. Only the lock may be there before."""
+    path = folder / RECORD
+    if not path.exists():
+        if others := [p.name for p in folder.iterdir() if not p.name.startswith(".")]:
+            raise InputError(
+                f"{folder} holds {', '.join(sorted(others)[:3])} and no {RECORD}: it was not made by synth. Choose an "
+                "empty or new folder"
+            )
+        publish_json(path, record)
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        old, new = before["parameters"], record["parameters"]
+        if before["recipe"] != record["recipe"]:
+            differences = ["it was made by another version of this program"]
+        else:
+            keys = sorted({*old, *new})
+            differences = [f"{k} was {old.get(k)}, is {new.get(k)}" for k in keys if old.get(k) != new.get(k)]
+        if not differences and before["tracks"] != record["tracks"]:
+            differences = [f"its songs were {len(before['tracks'])} others, or other content"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); choose another folder") from error
+    if differences:
+        raise InputError(
+            f"{folder} holds a data set made otherwise: {'; '.join(differences)}. Give the same parameters to continue "
+            "it, or choose another folder"
+        )
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a killed run left behind; the lock is held."""
+    remove_temporaries(folder)
+    for path in folder.glob(f"{TEMPORARY_PREFIX}Track*"):
+        shutil.rmtree(path, ignore_errors=True)
+    if any(folder.glob(f"{TEMPORARY_PREFIX}Track*")):
+        raise FaultError(
+            f"{folder}: what an earlier run left behind cannot be removed; remove .tmp-* by hand"
+        )
+
+
+def _is_made(track: Path) -> bool:
+    return (track / "metadata.yaml").is_file()  # a track gets its name when it is complete
+
+
+def _kept(track: Path) -> TrackRecord:
+    """The record of a track that was made before."""
+    import soundfile
+
+    from slakh_hier.slakh.metadata import read_metadata
+
+    path = track / "metadata.yaml"
+    metadata = read_metadata(path.read_bytes(), str(path))
+    stems = sum(entry.patch is not None for entry in metadata.stems.values())
+    silent = path.read_text(encoding="utf-8").count("audio_rendered: true") - path.read_text(
+        encoding="utf-8"
+    ).count("integrated_loudness:")
+    seconds = soundfile.info(track / "mix.flac").duration
+    return TrackRecord(track.name, seconds, stems, silent, len(metadata.stems) - stems)
+
+
+def _summary(split: str, sources: Sequence[Source], done: dict[str, TrackRecord]) -> SplitSummary:
+    mine = [source for source in sources if source.split == split and source.track in done]
+    records = [done[source.track] for source in mine]
+    return SplitSummary(
+        split,
+        len(mine),
+        len({source.md5 for source in mine}),
+        round(sum(record.seconds for record in records) / 60, 2),
+        sum(record.stems for record in records),
+        sum(record.silent for record in records),
+        sum(record.without_audio for record in records),
+    )

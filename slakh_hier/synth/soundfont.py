@@ -1,0 +1,309 @@
+"""SoundFonts (SF2, and SF3 with Ogg Vorbis samples): presets as flat lists of zones, samples as floats.
+
+Source: SoundFont Technical Specification 2.04 (E-mu, 2006); numbers of generators are those of its section 8.1.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slakh_hier.errors import InputError
+
+DRUM_BANK = 128
+_GENERATORS = 61
+_KEY_RANGE, _VELOCITY_RANGE, _INSTRUMENT, _SAMPLE = 43, 44, 41, 53
+_VORBIS = 0x10
+_ROM = 0x8000
+
+_DEFAULTS = np.zeros(_GENERATORS, np.int32)
+_DEFAULTS[[8]] = 13500
+_DEFAULTS[[21, 23, 25, 26, 27, 28, 30, 33, 34, 35, 36, 38]] = -12000
+_DEFAULTS[[46, 47, 58]] = -1
+_DEFAULTS[56] = 100
+_NOT_ADDED = [0, 1, 2, 3, 4, 12, 43, 44, 45, 46, 47, 50, 53, 54, 57, 58]  # a preset may not set these
+
+_PHDR = np.dtype([("name", "S20"), ("program", "<u2"), ("bank", "<u2"), ("bag", "<u2"), ("rest", "V12")])
+_INST = np.dtype([("name", "S20"), ("bag", "<u2")])
+_BAG = np.dtype([("generator", "<u2"), ("modulator", "<u2")])
+_GEN = np.dtype([("kind", "<u2"), ("amount", "<i2")])
+_SHDR = np.dtype(
+    [("name", "S20"), ("start", "<u4"), ("end", "<u4"), ("loop_start", "<u4"), ("loop_end", "<u4"),
+     ("rate", "<u4"), ("key", "u1"), ("correction", "i1"), ("link", "<u2"), ("kind", "<u2")]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One sample with how it is played, for a range of keys and velocities (inclusive).
+
+    Attributes
+    ----------
+    start, end, loop_start, loop_end
+        In samples of the SoundFont; an SF3's are counted from its sample's beginning.
+    looped, to_end
+        Whether the loop is played, and whether it ends when the key is released.
+    root, scale
+        Key of the sample, and cents a key (100 but for a few effects).
+    tune
+        Cents.
+    attenuation
+        dB.
+    delay, attack, hold, decay, release
+        Of the volume envelope (s); decay and release are the times for 100 dB.
+    sustain
+        dB below the peak.
+    hold_by_key, decay_by_key
+        Timecents a key below 60.
+    cutoff, resonance
+        Of the low-pass filter (Hz, dB).
+    group
+        Notes of the same group other than 0 stop each other (hi-hats).
+    """
+
+    sample: int
+    keys: tuple[int, int]
+    velocities: tuple[int, int]
+    start: int
+    end: int
+    loop_start: int
+    loop_end: int
+    looped: bool
+    to_end: bool
+    rate: int
+    root: int
+    scale: int
+    tune: float
+    attenuation: float
+    delay: float
+    attack: float
+    hold: float
+    decay: float
+    sustain: float
+    release: float
+    hold_by_key: int
+    decay_by_key: int
+    cutoff: float
+    resonance: float
+    group: int
+    fixed_key: int
+    fixed_velocity: int
+
+    def plays(self, key: int, velocity: int) -> bool:
+        low, high = self.keys
+        soft, loud = self.velocities
+        return low <= key <= high and soft <= velocity <= loud
+
+    def ratio(self, key: int, rate: int) -> float:
+        """Samples of the SoundFont per sample of output at ``rate`` Hz."""
+        key = self.fixed_key if self.fixed_key >= 0 else key
+        cents = (key - self.root) * self.scale + self.tune
+        return float(2 ** (cents / 1200)) * self.rate / rate
+
+
+class SoundFont:
+    """An SF2 or SF3 file: its presets, read from disk when they are asked for."""
+
+    def __init__(self, path: str | Path):
+        """Read the tables of a SoundFont.
+
+        Raises
+        ------
+        InputError
+            There is no such file, or it is no SoundFont.
+        """
+        self.path = Path(path)
+        try:
+            self._read()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        except (ValueError, IndexError, KeyError) as error:
+            raise InputError(f"{path}: is not a SoundFont that can be used (SF2 or SF3): {error}") from error
+        if not self._presets:
+            raise InputError(f"{path}: holds no preset")
+
+    def zones(self, bank: int, program: int) -> tuple[Zone, ...]:
+        """The zones of a preset, or of the nearest that is there.
+
+        A melodic bank that is missing falls back to bank 0; a drum kit to the standard kit; nothing at all is ().
+        """
+        wanted = (
+            [(bank, program), (0, program)] if bank != DRUM_BANK else [(DRUM_BANK, program), (DRUM_BANK, 0)]
+        )
+        for place in wanted:
+            if place in self._presets:
+                return self._flatten(*place)
+        return ()
+
+    def samples(self, zone: Zone) -> NDArray[np.float32]:
+        """The zone's samples from its start to its end, full scale 1.0, shape (samples,)."""
+        if self._sample_table[zone.sample]["kind"] & _VORBIS:
+            return _decoded(self._file, self._data_place, self._sample_table[zone.sample])[
+                zone.start : zone.end
+            ]
+        raw = self._data[zone.start : zone.end]
+        return raw.astype(np.float32) / 32768.0
+
+    def _read(self) -> None:
+        size = self.path.stat().st_size
+        with open(self.path, "rb") as file:
+            head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"sfbk":
+            raise ValueError("it does not begin as one (RIFF ... sfbk)")
+        # Mapped: SoundFonts of a gigabyte exist, and a song uses a few of their samples.
+        self._file = np.memmap(self.path, np.uint8, "r")
+        chunks = {}
+        for kind, start, length in self._chunks(12, size):
+            if kind == b"LIST":
+                chunks.update({k: (s, n) for k, s, n in self._chunks(start + 4, start + length)})
+        for kind, dtype in ((b"phdr", _PHDR), (b"pbag", _BAG), (b"pgen", _GEN), (b"inst", _INST),
+                            (b"ibag", _BAG), (b"igen", _GEN), (b"shdr", _SHDR)):  # fmt: skip
+            if kind not in chunks:
+                raise ValueError(f"its {kind.decode()} table is missing")
+            start, length = chunks[kind]
+            count = length // dtype.itemsize
+            table = np.frombuffer(self._file[start : start + count * dtype.itemsize].tobytes(), dtype)
+            setattr(self, f"_{kind.decode()}", table)
+        self._sample_table = self._shdr  # type: ignore[attr-defined]
+        if b"smpl" not in chunks:
+            raise ValueError("it holds no samples")
+        self._data_place, length = chunks[b"smpl"]
+        self._data = self._file[self._data_place : self._data_place + length // 2 * 2].view("<i2")
+        headers = self._phdr[:-1]  # type: ignore[attr-defined]  # the last row ends the table
+        self._presets: dict[tuple[int, int], int] = {}
+        for index, (bank, program) in enumerate(zip(headers["bank"], headers["program"], strict=True)):
+            self._presets.setdefault((int(bank), int(program)), index)
+        self._flatten = lru_cache(maxsize=64)(self._flatten_preset)
+
+    def _chunks(self, place: int, end: int) -> list[tuple[bytes, int, int]]:
+        """(kind, start, length) of the RIFF chunks between two places."""
+        found = []
+        while place + 8 <= end:
+            kind = self._file[place : place + 4].tobytes()
+            length = int.from_bytes(self._file[place + 4 : place + 8].tobytes(), "little")
+            if place + 8 + length > end:
+                raise ValueError(f"it is cut off inside {kind!r}")
+            found.append((kind, place + 8, length))
+            place += 8 + length + length % 2
+        return found
+
+    def _flatten_preset(self, bank: int, program: int) -> tuple[Zone, ...]:
+        """All zones of a preset: the instruments' generators plus what the preset adds to them."""
+        zones = []
+        for added, instrument in self._bags(self._phdr, self._pbag, self._pgen, self._presets[bank, program],  # type: ignore[attr-defined]
+                                            _INSTRUMENT):  # fmt: skip
+            for own, sample in self._bags(self._inst, self._ibag, self._igen, instrument, _SAMPLE):  # type: ignore[attr-defined]
+                zone = self._zone(own, added, sample)
+                if zone is not None:
+                    zones.append(zone)
+        return tuple(zones)
+
+    def _bags(
+        self,
+        headers: NDArray[np.void],
+        bags: NDArray[np.void],
+        generators: NDArray[np.void],
+        index: int,
+        last: int,
+    ) -> list[tuple[dict[int, int], int]]:
+        """(generators, target) of each zone; the first zone without a target holds for all others."""
+        shared: dict[int, int] = {}
+        found = []
+        first = int(headers[index]["bag"])
+        for bag in range(first, int(headers[index + 1]["bag"])):
+            values = dict(shared)
+            target = None
+            for row in range(int(bags[bag]["generator"]), int(bags[bag + 1]["generator"])):
+                kind, amount = int(generators[row]["kind"]), int(generators[row]["amount"])
+                if kind == last:
+                    target = amount & 0xFFFF
+                    break
+                values[kind] = amount
+            if target is not None:
+                found.append((values, target))
+            elif bag == first:
+                shared = values
+        return found
+
+    def _zone(self, own: dict[int, int], added: dict[int, int], sample: int) -> Zone | None:
+        g = _DEFAULTS.copy()
+        for kind, amount in own.items():
+            if kind < _GENERATORS:
+                g[kind] = amount
+        for kind, amount in added.items():
+            if kind < _GENERATORS and kind not in _NOT_ADDED:
+                g[kind] += amount
+        keys = _overlap(own.get(_KEY_RANGE), added.get(_KEY_RANGE))
+        velocities = _overlap(own.get(_VELOCITY_RANGE), added.get(_VELOCITY_RANGE))
+        head = self._sample_table[sample]
+        if keys is None or velocities is None or head["kind"] & _ROM:
+            return None
+        vorbis = bool(head["kind"] & _VORBIS)
+        base = 0 if vorbis else int(head["start"])
+        length = _vorbis_length(self._file, self._data_place, head) if vorbis else int(head["end"]) - base
+        loop_base = base
+        begin = base + max(0, int(g[0]) + 32768 * int(g[4]))
+        end = min(base + length + min(0, int(g[1]) + 32768 * int(g[12])), base + length)
+        if not vorbis:
+            end = min(end, len(self._data))
+            loop_base = 0
+        loop_start = loop_base + int(head["loop_start"]) + int(g[2]) + 32768 * int(g[45])
+        loop_end = loop_base + int(head["loop_end"]) + int(g[3]) + 32768 * int(g[50])
+        if end - begin < 2:
+            return None
+        mode = int(g[54]) & 3
+        # A loop of a few samples is a waveform; one that leaves the sample is none.
+        looped = mode in (1, 3) and begin <= loop_start and loop_start + 2 <= loop_end <= end
+        root = int(g[58]) if g[58] >= 0 else int(head["key"]) if head["key"] <= 127 else 60
+        settled = 0.5 * (1 + min(max(1 - int(g[29]) / 1000, 0.0), 1.0))
+        return Zone(
+            sample=sample, keys=keys, velocities=velocities, start=begin, end=end,
+            loop_start=loop_start, loop_end=loop_end, looped=looped, to_end=mode == 3,
+            rate=int(head["rate"]) or 44100, root=root, scale=int(g[56]),
+            tune=float(100 * int(g[51]) + int(g[52]) + int(head["correction"])),
+            # EMU's hardware, which SoundFonts are tuned for, applies 0.4 of what the file says.
+            attenuation=0.04 * max(0, int(g[48])),
+            delay=_seconds(g[33], 20.0), attack=_seconds(g[34], 100.0), hold=_seconds(g[35], 20.0),
+            decay=_seconds(g[36], 100.0), sustain=min(max(int(g[37]) / 10, 0.0), 144.0),
+            release=_seconds(g[38], 100.0), hold_by_key=int(g[39]), decay_by_key=int(g[40]),
+            # The filter is held where the modulation envelope is on average: halfway from its peak to its sustain.
+            cutoff=8.176 * 2 ** ((min(max(int(g[8]) + settled * int(g[11]), 1500), 13500)) / 1200),
+            resonance=min(max(int(g[9]) / 10, 0.0), 24.0), group=int(g[57]),
+            fixed_key=int(g[46]), fixed_velocity=int(g[47]),
+        )  # fmt: skip
+
+
+def _overlap(own: int | None, added: int | None) -> tuple[int, int] | None:
+    low, high = 0, 127
+    for amount in (own, added):
+        if amount is not None:
+            low, high = max(low, amount & 0xFF), min(high, amount >> 8 & 0xFF)
+    return (low, high) if low <= high else None
+
+
+def _seconds(timecents: int, longest: float) -> float:
+    return min(float(2 ** (int(timecents) / 1200)), longest) if timecents > -12000 else 0.0
+
+
+@lru_cache(maxsize=128)
+def _decode(data: bytes) -> NDArray[np.float32]:
+    import soundfile
+
+    try:
+        samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InputError(f"a compressed sample of the SoundFont cannot be decoded: {error}") from error
+    return np.ascontiguousarray(samples[:, 0], np.float32)
+
+
+def _decoded(file: NDArray[np.uint8], place: int, head: np.void) -> NDArray[np.float32]:
+    return _decode(file[place + int(head["start"]) : place + int(head["end"])].tobytes())
+
+
+def _vorbis_length(file: NDArray[np.uint8], place: int, head: np.void) -> int:
+    return len(_decoded(file, place, head))

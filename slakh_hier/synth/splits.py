@@ -1,0 +1,61 @@
+"""Which songs train: by what a song is, so that no song is in two splits, and by one seed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+
+from slakh_hier.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+DEFAULT_SHARES = (75.0, 15.0, 10.0)
+_PAIR = 2
+"""A query is drawn from another song of its split: a split of one song has none."""
+
+
+def check_shares(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Three percentages, train, validation and test, that add up to 100.
+
+    Raises
+    ------
+    InputError
+        They are not.
+    """
+    text = ",".join(f"{share:g}" for share in shares)
+    if len(shares) != len(SPLITS):
+        raise InputError(f"splits are three percentages, for {', '.join(SPLITS)}, as 75,15,10; not {text}")
+    if not all(math.isfinite(share) and share >= 0 for share in shares) or not math.isclose(sum(shares), 100):
+        raise InputError(f"the splits {text} are not three percentages that add up to 100")
+    return float(shares[0]), float(shares[1]), float(shares[2])
+
+
+def assign_splits(songs: Iterable[str], shares: Sequence[float], seed: int) -> dict[str, str]:
+    """The split of every song, given by the md5 of its MIDI file.
+
+    The distinct songs are ordered by a hash of (seed, md5) and cut at the shares, so that names and order of the
+    files do not matter. Where there are songs enough, every split that has a share gets at least two.
+    """
+    ordered = sorted(set(songs), key=lambda song: hashlib.blake2b(f"{seed}/{song}".encode()).digest())
+    split_of: dict[str, str] = {}
+    place = 0
+    for split, count in zip(SPLITS, _counts(len(ordered), shares), strict=True):
+        split_of.update(dict.fromkeys(ordered[place : place + count], split))
+        place += count
+    return split_of
+
+
+def _counts(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers by largest remainders, then songs moved from the largest split to those too small."""
+    quotas = [total * share / 100 for share in shares]
+    counts = [math.floor(quota + 1e-9) for quota in quotas]
+    by_remainder = sorted(range(len(quotas)), key=lambda i: counts[i] - quotas[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    used = [i for i, share in enumerate(shares) if share > 0]
+    least = min(_PAIR, total // len(used))
+    for i in used:
+        while counts[i] < least:
+            counts[counts.index(max(counts))] -= 1
+            counts[i] += 1
+    return counts

@@ -1,0 +1,310 @@
+"""One song becomes one track in Slakh's layout: stems, mix, MIDI and metadata, or nothing at all.
+
+By Slakh's recipe: every stem is brought to -13 LUFS, then the whole track to a mix that peaks at -1 dBFS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from slakh_hier.errors import FaultError, SongError
+from slakh_hier.files import TEMPORARY_PREFIX, require_free, sync_folder
+from slakh_hier.synth.gm import instrument_class, program_name
+from slakh_hier.synth.instruments import draw_patch
+from slakh_hier.synth.loudness import LoudnessMeter, gain_to
+from slakh_hier.synth.read_song import read_song
+from slakh_hier.synth.reorchestrate import reorchestrate
+from slakh_hier.synth.songs import Part, Song
+from slakh_hier.synth.synthesise import Synthesiser, synthesise
+from slakh_hier.synth.write_song import song_midi
+
+RATE = 44_100
+STEM_LUFS = -13.0
+PEAK_DBFS = -1.0
+TAIL_SECONDS = 2.0
+"""How long the last notes may ring on after the song."""
+
+MAX_STEMS = 1000
+_FADE_SECONDS, _CUT_SECONDS = 0.5, 0.02
+_BLOCK = 1 << 20
+_FULL_SCALE = 32768.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A song to be made into a track: its name for the metadata, the md5 of its bytes, and where they are."""
+
+    track: str
+    split: str
+    name: str
+    md5: str
+    path: str | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """The MIDI file's bytes; a SongError where they changed since they were listed."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        try:
+            data = Path(self.path).read_bytes()
+        except OSError as error:
+            raise SongError(f"cannot be read: {error.strerror}") from error
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != self.md5:
+            raise SongError("changed while it was read; run again")
+        return data
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How all tracks of a data set are made. ``soundfont`` is a path, ``max_seconds`` None for whole songs."""
+
+    soundfont: str
+    synthesiser: Synthesiser
+    reorchestrate: bool
+    max_seconds: float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """What became of a track: ``silent`` stems hold zeros, those ``without_audio`` have no category in Slakh."""
+
+    track: str
+    seconds: float
+    stems: int
+    silent: int
+    without_audio: int
+
+
+def make_track(source: Source, settings: Settings, out: str, parent_pid: int) -> TrackRecord:
+    """Make one track below ``out``, in a temporary folder that is renamed when all is there.
+
+    Parameters
+    ----------
+    parent_pid
+        The process that gave the task: when it is gone, the track is not published.
+
+    Raises
+    ------
+    SongError
+        The MIDI file cannot be used; nothing is left behind.
+    FaultError
+        The disk is full.
+    """
+    data = source.read()
+    song = read_song(data, max_seconds=settings.max_seconds)
+    identity = f"{settings.seed}/{source.md5}"
+    if settings.reorchestrate:
+        song = Song(reorchestrate(song.parts, identity), song.tempos, song.meters)
+    if len(song.parts) > MAX_STEMS:
+        raise SongError(f"has {len(song.parts)} parts; a track holds {MAX_STEMS} stems at most")
+    folder = Path(out) / f"{TEMPORARY_PREFIX}{source.track}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        for name in ("stems", "MIDI"):
+            (folder / name).mkdir(parents=True)
+        record = _fill(folder, source, song, settings, identity)
+        (folder / "all_src.mid").write_bytes(data)
+        _publish(folder, Path(out) / source.split / source.track, parent_pid)
+    except OSError as error:
+        raise FaultError(
+            f"cannot write {folder}: {error.strerror or error}. Finished tracks are kept; make room and run the same "
+            "command again"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return record
+
+
+@dataclass
+class _Stem:
+    """A stem on its way: its part, its patch, and once rendered its level."""
+
+    name: str
+    part: Part
+    patch: str | None
+    loudness: float | None = None
+    gain: float = 1.0
+    peak: float = 0.0
+
+
+def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity: str) -> TrackRecord:
+    stems = [
+        _Stem(f"S{i:02d}", part, draw_patch(part.program_num, Random(f"{identity}/{i}")))
+        for i, part in enumerate(song.parts)
+    ]
+    sounding = [stem for stem in stems if stem.patch is not None]
+    if not sounding:
+        programs = sorted({program_name(part.program_num) for part in song.parts})
+        raise SongError(
+            f"has no part that Slakh's categories know, only {', '.join(programs)}; try --reorchestrate"
+        )
+    seconds = song.end + TAIL_SECONDS
+    cut = settings.max_seconds is not None and seconds > settings.max_seconds
+    if cut and settings.max_seconds is not None:
+        seconds = settings.max_seconds
+    frames = max(1, round(seconds * RATE))
+    require_free(folder, 4 * frames * (len(sounding) + 2), f"{source.track} ({seconds / 60:.0f} min)")
+    scratch = _Scratch(folder / "stems", frames)
+    fade = _CUT_SECONDS if cut else _FADE_SECONDS
+    for stem in sounding:
+        _render(stem, scratch, settings, fade)
+    peak = scratch.peak("mix")
+    if peak == 0:
+        raise SongError("is silent: the SoundFont has no sound for its parts, or their volume is zero")
+    overall = 10 ** (PEAK_DBFS / 20) / peak
+    # Stems may cancel in the mix: none of them may clip by itself.
+    loudest = max(stem.gain * stem.peak for stem in sounding)
+    overall = min(overall, (_FULL_SCALE - 1) / _FULL_SCALE / loudest)
+    for stem in sounding:
+        _write_stem(folder / "stems" / f"{stem.name}.flac", stem, overall, scratch)
+        (folder / "MIDI" / f"{stem.name}.mid").write_bytes(song_midi([stem.part], song))
+    _write_flac(folder / "mix.flac", scratch.blocks("total"))
+    scratch.remove()
+    (folder / "metadata.yaml").write_text(_metadata(source, overall, stems), encoding="utf-8")
+    return TrackRecord(
+        source.track,
+        frames / RATE,
+        len(sounding),
+        sum(stem.peak == 0 for stem in sounding),
+        len(stems) - len(sounding),
+    )
+
+
+class _Scratch:
+    """Signals of one track while it is made, on disk: an hour of ten stems would be 6 GB of memory."""
+
+    def __init__(self, folder: Path, frames: int):
+        self.folder, self.frames = folder, frames
+        self.files: dict[str, NDArray[Any]] = {}
+        self.add("mix", np.float32)
+        self.add("total", np.int32)
+
+    def add(self, name: str, dtype: type[np.generic] = np.float32) -> NDArray[Any]:
+        path = self.folder / f"{TEMPORARY_PREFIX}{name}"
+        self.files[name] = np.memmap(path, dtype, "w+", shape=(self.frames,))
+        return self.files[name]
+
+    def blocks(self, name: str) -> Iterator[NDArray[Any]]:
+        for place in range(0, self.frames, _BLOCK):
+            yield self.files[name][place : place + _BLOCK]
+
+    def peak(self, name: str) -> float:
+        return max(float(np.abs(block).max()) for block in self.blocks(name))
+
+    def remove(self, *names: str) -> None:
+        for name in names or list(self.files):
+            del self.files[name]
+            (self.folder / f"{TEMPORARY_PREFIX}{name}").unlink()
+
+
+def _render(stem: _Stem, scratch: _Scratch, settings: Settings, fade: float) -> None:
+    """Render a stem, measure it, find its gain, and add it to the mix at that gain."""
+    meter = LoudnessMeter(RATE)
+    samples = scratch.add(stem.name)
+    place = 0
+    for block in synthesise(
+        stem.part,
+        frames=scratch.frames,
+        rate=RATE,
+        soundfont=settings.soundfont,
+        synthesiser=settings.synthesiser,
+        fade=fade,
+    ):
+        meter.add(block)
+        samples[place : place + len(block)] = block
+        place += len(block)
+    stem.peak = meter.peak
+    if meter.peak > 0:
+        stem.gain = gain_to(meter, STEM_LUFS)
+        loudness = meter.integrated()
+        # Under the gate at its own level: what the gain makes up for.
+        stem.loudness = loudness if np.isfinite(loudness) else STEM_LUFS - 20 * float(np.log10(stem.gain))
+    for sound, mix in zip(scratch.blocks(stem.name), scratch.blocks("mix"), strict=True):
+        mix += np.float32(stem.gain) * sound
+
+
+def _write_stem(path: Path, stem: _Stem, overall: float, scratch: _Scratch) -> None:
+    """Write a stem's integers, and add the same integers to the total: the mix is exactly their sum."""
+    factor = stem.gain * overall * _FULL_SCALE
+
+    def integers() -> Iterator[NDArray[np.int16]]:
+        for sound, total in zip(scratch.blocks(stem.name), scratch.blocks("total"), strict=True):
+            values = np.rint(sound * np.float64(factor)).astype(np.int32)
+            total += values
+            yield values.astype(np.int16)
+
+    _write_flac(path, integers())
+    scratch.remove(stem.name)
+
+
+def _write_flac(path: Path, blocks: Iterator[NDArray[Any]]) -> None:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path, "w", RATE, 1, format="FLAC", subtype="PCM_16") as file:
+            for block in blocks:
+                file.write(block.astype(np.int16))
+    except soundfile.LibsndfileError as error:
+        raise OSError(f"{path.name}: {error.error_string}") from error
+
+
+def _metadata(source: Source, overall: float, stems: list[_Stem]) -> str:
+    """metadata.yaml, with the keys of Slakh2100's and their meaning there.
+
+    ``integrated_loudness`` is a stem's before it was normalised; a silent one has none.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for stem in stems:
+        program = stem.part.program_num
+        entry: dict[str, Any] = {
+            "audio_rendered": stem.patch is not None,
+            "inst_class": instrument_class(program),
+            "is_drum": stem.part.is_drum,
+            "midi_program_name": program_name(program),
+            "midi_saved": stem.patch is not None,
+            "plugin_name": stem.patch or "None",
+            "program_num": program,
+        }
+        if stem.loudness is not None:
+            entry["integrated_loudness"] = float(stem.loudness)
+        entries[stem.name] = entry
+    content = {
+        "UUID": source.md5,
+        "audio_dir": "stems",
+        "lmd_midi_dir": source.name,
+        "midi_dir": "MIDI",
+        "normalization_factor": STEM_LUFS,
+        "normalized": True,
+        "overall_gain": float(overall),
+        "stems": entries,
+        "target_peak": PEAK_DBFS,
+    }
+    return yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000)
+
+
+def _publish(folder: Path, target: Path, parent_pid: int) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+    for inner in (folder / "stems", folder / "MIDI", folder):
+        sync_folder(inner)
+    target.parent.mkdir(exist_ok=True)
+    if os.getppid() != parent_pid and os.getpid() != parent_pid:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)  # workers outlive a killed parent and would go on writing
+    os.rename(folder, target)
+    sync_folder(target.parent)
