@@ -150,12 +150,12 @@ def _hierarchy(draft: Draft, raw: dict[Any, Any], text: str, file: str) -> Hiera
 
 
 def _add_categories(draft: Draft, node: DraftNode, categories: dict[str, Category]) -> list[str]:
-    """Add a leaf's categories in the order of its list, then those that only overrides name; their names."""
+    """Add a leaf's categories in the order of its list, then, by name, those that only overrides fill."""
     rules = draft.claims.rules
     if node.kind == "<match>":
         categories[node.name] = Category(node.name, node.name, rules[node.name], implicit=True)
         return [node.name]
-    own = [name for name, home in draft.override_categories.items() if home == node.name]
+    own = sorted(name for name, home in draft.override_categories.items() if home == node.name)
     names = list(dict.fromkeys([*(name for name, _ in node.members), *own]))
     categories.update({name: Category(name, node.name, rules.get(name, Rule())) for name in names})
     return names
