@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from slakh_hier.cli.common import (
@@ -57,9 +59,12 @@ def scan(
 
     The data set is only read. Exit code 1: tracks had to be skipped, or stems are broken.
     """
+    from slakh_hier.files import make_folder
     from slakh_hier.hierarchy import load_hierarchy
     from slakh_hier.slakh import scan as scan_folder
 
+    if output:
+        make_folder(Path(output).parent)
     with shown_warnings():
         catalog = scan_folder(
             slakh,

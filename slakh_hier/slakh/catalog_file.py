@@ -41,22 +41,29 @@ def read_rows(path: Path) -> list[StemRow]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a catalog: {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in StemRow._fields if name not in (reader.fieldnames or ())]
-    if missing:
-        raise TextError(
-            [Problem(str(path), 1, 1, f"no catalog: the column {missing[0]} is missing; scan -o writes one")]
-        )
     rows: list[StemRow] = []
     problems: list[Problem] = []
     seen: dict[tuple[str, str], int] = {}
-    for line in reader:
-        try:
-            row = _row(line)
-            if (first := seen.setdefault((row.track, row.stem), reader.line_num)) != reader.line_num:
-                raise ValueError(f"{row.track}/{row.stem} is in line {first} too")
+
+    def problem(message: str) -> None:
+        problems.append(Problem(str(path), max(reader.reader.line_num, 1), 1, message))
+
+    try:
+        if missing := [name for name in StemRow._fields if name not in (reader.fieldnames or ())]:
+            problem(f"no catalog: the column {missing[0]} is missing; `slakh-hier scan -o` writes one")
+            raise TextError(problems)
+        for line in reader:
+            try:
+                row = _row(line)
+            except ValueError as error:
+                problem(str(error))
+                continue
+            first = seen.setdefault((row.track, row.stem), reader.line_num)
+            if first != reader.line_num:
+                problem(f"{row.track}/{row.stem} is in line {first} too")
             rows.append(row)
-        except ValueError as error:
-            problems.append(Problem(str(path), reader.line_num, 1, str(error)))
+    except csv.Error as error:
+        problem(f"not CSV: {error}")
     if problems:
         raise TextError(problems)
     if not rows:
