@@ -6,8 +6,9 @@ Names are imported when they are first used, so that ``import slakh_hier`` costs
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from slakh_hier.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from slakh_hier.hierarchy import Hierarchy, load_hierarchy
@@ -40,12 +41,6 @@ __all__ = [
     "render",
     "scan",
 ]
-
-try:
-    __version__ = version("slakh-hier")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0+unknown"
-
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from slakh_hier.errors import FaultError, PlanError
 from slakh_hier.files import sync_folder, temporary_file
 from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats
+from slakh_hier.version import VERSION
 
 FORMAT = "slakh-hier activity"
 FORMAT_VERSION = 1
@@ -232,12 +233,10 @@ class _Swallowing(io.RawIOBase):
 
 
 def _start(file: h5py.File) -> h5py.File:
-    from slakh_hier import __version__
-
     file.attrs["format"] = FORMAT
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["hops_per_second"] = HOPS_PER_SECOND
-    file.attrs["tool_version"] = __version__
+    file.attrs["tool_version"] = VERSION
     return file
 
 

@@ -28,6 +28,7 @@ from slakh_hier.plan.layout import SPLITS
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh import Catalog
+from slakh_hier.version import VERSION
 
 SCHEMA = 1
 PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME = (
@@ -136,11 +137,9 @@ class Plan:
         return plan
 
     def _document(self) -> dict[str, Any]:
-        from slakh_hier import __version__
-
         return {
             "schema": SCHEMA,
-            "tool_version": __version__,
+            "tool_version": VERSION,
             "digest": self.digest,
             "hierarchy": {"name": self.hierarchy.name, "digest": self.hierarchy.digest},
             "catalog": {"digest": self.catalog.digest, "split_scheme": self.catalog.scheme},

@@ -33,6 +33,7 @@ from slakh_hier.render.journal import Journal, intact, journal_files, read_journ
 from slakh_hier.render.task import Failure, ShardDone, ShardTask, render_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
 from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
+from slakh_hier.version import VERSION
 
 FAILURES_NAME = "failures.jsonl"
 MAX_SHARD_MB = 1024
@@ -315,8 +316,6 @@ class _Job:
 
     def write_index(self, done: dict[str, ShardDone]) -> None:
         """Publish the index: from now on the set is finished."""
-        from slakh_hier import __version__
-
         ordered = [done[self.file(shard)] for shard in self.shards]
         old = self.folder / INDEX_NAME
         failures = [(item.record.file, failure) for item in ordered for failure in item.failures]
@@ -331,7 +330,7 @@ class _Job:
         else:
             (self.folder / FAILURES_NAME).unlink(missing_ok=True)
         index = Index(
-            tool_version=__version__,
+            tool_version=VERSION,
             plan_digest=self.plan.digest,
             hierarchy_digest=self.plan.hierarchy.digest,
             sample_rate=self.options.sample_rate,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -31,6 +30,8 @@ Dtype = Literal["int16", "float32"]
 CLIP_COLUMNS: Final = ("split", "track", "song", "target", "start", "query_track", "query_start")
 NODE_NAME: Final = re.compile(r"[^\x00-\x1f\x7f/\\. ][^\x00-\x1f\x7f/\\]{0,199}")
 """A node's name also names files: no separators, no control characters, no leading dot."""
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Characters that no text of a shard holds: they could steer a terminal that shows it."""
 MAX_STRING: Final = 4096
 FLETCHER32_BYTES: Final = 4
 
@@ -156,11 +157,3 @@ def check_columns(columns: Sequence[Column]) -> None:
             )
     if columns[0].level > 127:
         raise InputError(f"a tree may have at most 126 levels, not {columns[0].level - 1}")
-
-
-def tool_version() -> str:
-    """Version of slakh-hier that writes."""
-    try:
-        return version("slakh-hier")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "0+unknown"

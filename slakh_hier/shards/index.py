@@ -21,7 +21,7 @@ INDEX_NAME: Final = "index.json"
 INDEX_FORMAT: Final = "slakh-hier-shards"
 MAX_INDEX_BYTES: Final = 64 << 20
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Size = Annotated[int, Field(ge=0, lt=2**40)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

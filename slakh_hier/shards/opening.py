@@ -127,7 +127,13 @@ def open_checked(promise: Promise) -> h5py.File:
 
 def open_again(path: Path) -> h5py.File:
     """Open a file that was checked before. Shards are written once, so that no lock is needed."""
-    return h5py.File(path, "r", locking=False)
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        # This process has the file open through plain h5py, and HDF5 wants one way of locking for both.
+        return h5py.File(path, "r", locking="best-effort")
 
 
 def check_file(promise: Promise) -> os.stat_result:

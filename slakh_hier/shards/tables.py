@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.files import file_sha256
-from slakh_hier.shards.format import CLIP_COLUMNS, NO_QUERY, SILENT
+from slakh_hier.shards.format import CLIP_COLUMNS, CONTROL, NO_QUERY, SILENT
 from slakh_hier.shards.index import Index, MaskRecord, ShardRecord
 from slakh_hier.shards.opening import RefusedError, damage, mask_promise, open_checked, shard_promise
 
@@ -124,4 +124,7 @@ def _clip_table(file: h5py.File, shard: ShardRecord) -> pd.DataFrame:
 
 
 def _texts(dataset: h5py.Dataset) -> list[str]:
-    return [text.decode() for text in dataset[...].tolist()]
+    texts = [text.decode() for text in dataset[...].tolist()]
+    if odd := next((text for text in texts if CONTROL.search(text)), None):
+        raise ValueError(f"{dataset.name} holds control characters: {odd[:80]!r}")
+    return texts

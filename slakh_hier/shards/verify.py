@@ -25,6 +25,7 @@ from slakh_hier.shards.opening import RefusedError, damage, open_checked, shard_
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
 
 PLAN_NAME, HIERARCHY_NAME = "plan.yaml", "hierarchy.yaml"
+SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
 OTHERWISE: Final = (
     "The file is as it was written, so that this is no later damage: render again with --overwrite; if it stays, "
@@ -59,7 +60,8 @@ def verify(
     full
         Read the audio.
     jobs
-        Parallel workers of a full check; None: one per processor.
+        Parallel workers of a full check; None or 0: one per processor, or one for sets below 500 MB, which are
+        read faster than workers start.
 
     Raises
     ------
@@ -94,10 +96,13 @@ def verify(
             for shard in index.shards
             if shard.file in tables
         }
-        with progress.stage("read", sum(shard.bytes for shard in index.shards) / 1e6, "MB") as advance:
+        sizes = {shard.file: shard.bytes / 1e6 for shard in index.shards if shard.file in tables}
+        if not jobs and sum(sizes.values()) < SMALL_MB:
+            jobs = 1
+        with progress.stage("read", sum(sizes.values()), "MB") as advance:
             for result in run(check_contents, tasks, jobs=jobs):
                 findings += result.unwrap()
-                advance(next(shard.bytes for shard in index.shards if shard.file == result.id) / 1e6)
+                advance(sizes[result.id])
     return sorted(set(findings))
 
 

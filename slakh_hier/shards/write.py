@@ -20,6 +20,7 @@ from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.format import (
     ABSENT,
     CLIP_COLUMNS,
+    CONTROL,
     FORMAT_VERSION,
     INT16_SCALE,
     LIBVER,
@@ -32,8 +33,8 @@ from slakh_hier.shards.format import (
     ShardHeader,
     mask_dataset,
     schema,
-    tool_version,
 )
+from slakh_hier.version import VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +189,7 @@ class ShardBuilder:
                 "split": header.split,
                 "first_clip": np.int64(header.first_clip),
                 "plan_digest": header.plan_digest,
-                "tool_version": tool_version(),
+                "tool_version": VERSION,
             },
         )
         self._file.close()
@@ -232,7 +233,7 @@ def mask_image(reduction: Reduction, available: NDArray[np.bool_], plan_digest: 
                 "format": MASK_FORMAT,
                 "format_version": np.int32(FORMAT_VERSION),
                 "plan_digest": plan_digest,
-                "tool_version": tool_version(),
+                "tool_version": VERSION,
             },
         )
     return image.getbuffer()
@@ -264,10 +265,17 @@ def _clip_table(header: ShardHeader, clips: pd.DataFrame) -> dict[str, NDArray[A
 
 def _strings(values: Sequence[str]) -> NDArray[np.bytes_]:
     """UTF-8 strings of one fixed length; variable-length ones would take no checksum."""
-    encoded = [value.encode() for value in values]
+    try:
+        encoded = [value.encode() for value in values]
+    except UnicodeEncodeError as error:
+        raise InputError(f"the text {error.object!r} cannot be stored in a shard: it is no Unicode") from None
     length = max([1, *map(len, encoded)])  # HDF5 knows no strings of length 0
-    if length > MAX_STRING or any(b"\0" in value for value in encoded):
-        raise InputError(f"a text of {length} bytes or with a NUL in it cannot be stored in a shard")
+    if odd := [value for value in values if CONTROL.search(value)] or [
+        v for v in values if len(v) > MAX_STRING
+    ]:
+        raise InputError(
+            f"the text {odd[0][:80]!r} cannot be stored in a shard: a control character, or too long"
+        )
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
 
 
