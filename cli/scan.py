@@ -81,9 +81,8 @@ def scan(
             catalog.save(output)
     damaged = note_left_out(catalog)
     left_out = catalog.left_out()
-    for stem in left_out:
-        if stem["status"] == "excluded":  # stems that were never rendered are normal, and many
-            note(f"excluded: {stem['track']}/{stem['stem']}: {stem['why']}")
+    for status in ("excluded", "unassigned", "no_audio"):
+        _note_stems([stem for stem in left_out if stem["status"] == status])
     for text in catalog.notes:
         note(f"note: {text}")
     if output_format == "json":
@@ -104,3 +103,11 @@ def scan(
         print_table(catalog.summary(), output_format, title=title)
     if damaged:
         raise click.exceptions.Exit(1)
+
+
+def _note_stems(stems: list[dict[str, str]], most: int = 20) -> None:
+    """One line a stem; Slakh2100 has thousands that were never rendered."""
+    for stem in stems[:most]:
+        note(f"{stem['status']}: {stem['track']}/{stem['stem']}: {stem['why']}")
+    if len(stems) > most:
+        note(f"... and {len(stems) - most} more {stems[0]['status']}; -o and --format json list them all")

@@ -67,7 +67,19 @@ def test_json_and_catalog(command, bad, tmp_path):
     }
     assert "broken: Track00002/S01: its sample rate is 48000 Hz" in err
     assert "excluded: Track00003/S03: erratum: white noise" in err
+    assert "no_audio: Track00001/S01: no file\n" in err
     assert "left out: test/Track00004/metadata.yaml:" in err
+
+
+def test_long_lists_are_cut_on_stderr_only(command, tmp_path):
+    root = make_slakh(tmp_path / "set", **SMALL | {"stems": 26, "tracks": 2})
+    for path in root.glob("*/Track00002/stems/*"):
+        path.unlink()
+    code, out, err = command("scan", root, "--format", "json")
+    assert code == 0
+    assert err.count("no_audio: Track00002/S") == 20
+    assert "... and 6 more no_audio" in err
+    assert len(json.loads(out)["left_out"]) == 26
 
 
 def test_csv(command, good):
