@@ -8,6 +8,8 @@ import click
 
 from slakh_hier.cli.common import format_option, print_json, print_table
 
+SHOWN_ABOVE = ("plan", "masks", "sample_rate", "clip_seconds", "dtype")
+
 
 @click.command()
 @click.argument("shards", type=click.Path())
@@ -53,12 +55,13 @@ def _show(found: dict[str, Any], split: str | None) -> None:
         print_table(found["masks"], title="Masks")
     else:
         click.echo(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf:50)\n")
-    made = {
-        **_flat(found["parameters"]),
-        "plan digest": found["plan_digest"],
-        "made by": found["tool_version"],
-    }
-    print_table([{"made with": name, "value": value} for name, value in made.items()])
+    made = {**found["parameters"], "tool version": found["tool_version"], "plan digest": found["plan_digest"]}
+    flat = {name: value for name, value in _flat(made).items() if name not in SHOWN_ABOVE}
+    click.echo("Made with")
+    for name, value in flat.items():
+        line = f"  {name:{max(map(len, flat))}}  {value}"
+        # A set may come from a stranger: no characters that steer the terminal.
+        click.echo("".join(character if character.isprintable() else "\ufffd" for character in line))
 
 
 def _flat(values: dict[str, Any], above: str = "") -> dict[str, str]:

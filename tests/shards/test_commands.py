@@ -80,6 +80,14 @@ def test_inspect(slakh_hier, make_set):
     assert len(list(csv.DictReader(out.splitlines()))) == 7
 
 
+def test_inspect_shows_nothing_that_steers_a_terminal(slakh_hier, make_set):
+    made = make_set()
+    made.rewrite_index(lambda raw: raw.update(parameters={"a\x1b[2J": ["b\r", {"c": "\x9b"}]}))
+    code, out, _ = slakh_hier("inspect", made.folder)
+    assert code == 0
+    assert not set("\x1b\r\x9b") & set(out)
+
+
 def test_inspect_tells_what_is_missing(slakh_hier, make_set):
     made = make_set(splits={"train": [[0, 1]]}, left_out=[1], masks=[])
     _, out, _ = slakh_hier("inspect", made.folder)

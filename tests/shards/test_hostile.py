@@ -213,6 +213,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "scale is zero": (values("scale", put(0, 0)), "not positive and finite"),
     "clips of another split": (values("clip/split", put(1, b"test")), "another split"),
     "text is no UTF-8": (values("clip/track", put(1, b"\xff\xfe")), "a table of it is damaged"),
+    "text steers the terminal": (values("clip/track", put(1, b"\x1b[2J")), "control characters"),
     "other nodes": (values("node/name", put(2, b"horns")), "nodes are not those"),
     "other tree": (values("node/parent", put(6, 1)), "nodes are not those"),
 }  # fmt: skip

@@ -64,6 +64,7 @@ OFF = {
     "path": (edit("shards", 0, "file", value="../x.h5"), r"shards\.0\.file"),
     "split not listed": (edit("splits", value=["train"]), "splits does not list"),
     "split twice": (edit("splits", value=["train", "validation", "train"]), "'train' is listed twice"),
+    "split steers the terminal": (edit("splits", 2, value="\x1b[2J"), r"splits\.2"),
     "order of splits": (edit("splits", value=["validation", "train", "test"]), "out of order"),
     "gap": (edit("shards", 1, "first_clip", value=5), "clip 5 of train, which is out of order"),
     "overlap": (edit("shards", 1, "first_clip", value=3), "out of order"),

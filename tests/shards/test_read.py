@@ -260,6 +260,16 @@ def test_files_are_opened_by_path_without_locks(make_set):
         assert open_shards(made.folder)[0].mix.any()
 
 
+def test_plain_h5py_has_the_file_open(make_set, formula):
+    import h5py
+
+    made = make_set()
+    with h5py.File(made.file(), "r") as file:
+        shards = open_shards(made.folder)
+        assert check_clip(shards, formula, 0, 0) < 0.51
+        assert np.array_equal(shards.row[:4], file["row"][...])
+
+
 class TestWhatDoesNotBelong:
     def test_unfinished(self, make_set):
         made = make_set()

@@ -219,5 +219,6 @@ def test_clip_table_is_checked(formula):
     clips = formula.clip_rows([0])
     with pytest.raises(InputError, match="no column song"):
         ShardBuilder(header, clips.drop(columns="song"))
-    with pytest.raises(InputError, match="cannot be stored"):
-        ShardBuilder(header, clips.assign(track="a\0b"))
+    for odd in ("a\0b", "\x1b[31m", "a\n", "x" * 5000, "\ud800"):
+        with pytest.raises(InputError, match="cannot be stored"):
+            ShardBuilder(header, clips.assign(track=odd))
