@@ -10,19 +10,20 @@ from slakh_hier.slakh.splits import FOLDERS, some, split_of
 
 
 def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
+    """split2 when every song is Slakh2100's, else folders; a mixture of both is told in ``notes``."""
     unknown = [track.folder.track for track in tracks if not track.identity.known]
     if not unknown:
         return "split2"
     if len(unknown) < len(tracks):
         notes.append(
-            f"{len(unknown)} of {len(tracks)} tracks are no songs of Slakh2100 ({some(unknown)}), so the folders are "
+            f"{len(unknown)} of {len(tracks)} tracks are not songs of Slakh2100 ({some(unknown)}), so the folders are "
             "the splits; --split-scheme split2 takes the published list for the others"
         )
     return FOLDERS
 
 
 def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dict[str, str]:
-    """The split of every track, by its id."""
+    """The split of every track, by its id; what the lists leave open is told in ``notes``."""
     if scheme == FOLDERS:
         splits = {track.folder.track: track.folder.split for track in tracks}
         if all(split == NO_SPLIT for split in splits.values()):
@@ -43,7 +44,7 @@ def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dic
             unsure.append(f"{name} ({others}): taken as {first.track}")
     if unknown:
         notes.append(
-            f"{len(unknown)} tracks are no songs of Slakh2100 and have no split under {scheme}: {some(unknown)}"
+            f"{len(unknown)} tracks are not songs of Slakh2100 and have no split under {scheme}: {some(unknown)}"
         )
     if unsure:
         notes.append(
