@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from slakh_hier.models.config import Config as Config
     from slakh_hier.models.config_file import load_config as load_config
     from slakh_hier.models.data import ClipDataset as ClipDataset
-    from slakh_hier.models.evaluate import evaluate as evaluate
+    from slakh_hier.models.evaluation import evaluate as evaluate
     from slakh_hier.models.selection import select_clips as select_clips
-    from slakh_hier.models.separate import separate as separate
-    from slakh_hier.models.separate import separate_files as separate_files
+    from slakh_hier.models.separation import separate as separate
+    from slakh_hier.models.separation import separate_files as separate_files
     from slakh_hier.models.separator import Separator as Separator
     from slakh_hier.models.separator import build_separator as build_separator
-    from slakh_hier.models.train import train as train
+    from slakh_hier.models.training import train as train
     from slakh_hier.models.weights import load_weights as load_weights
 
 _WHERE = {
@@ -30,13 +30,13 @@ _WHERE = {
     "Config": "config",
     "Separator": "separator",
     "build_separator": "separator",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "load_config": "config_file",
     "load_weights": "weights",
     "select_clips": "selection",
-    "separate": "separate",
-    "separate_files": "separate",
-    "train": "train",
+    "separate": "separation",
+    "separate_files": "separation",
+    "train": "training",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 

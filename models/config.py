@@ -152,6 +152,8 @@ class TrainingConfig(_Section):
         Of the initial weights, the order of the clips, dropout and augmentation.
     checkpoint_every
         Also write a checkpoint every so many steps; None: at the end of each epoch only.
+    keep
+        Which model becomes weights.safetensors: the ``best``, by validation loss, or the ``last``.
     """
 
     epochs: PositiveInt = 100
@@ -160,6 +162,7 @@ class TrainingConfig(_Section):
     accumulate: PositiveInt = 1
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 588
     checkpoint_every: PositiveInt | None = None
+    keep: Literal["best", "last"] = "best"
 
 
 class HardwareConfig(_Section):

@@ -92,7 +92,7 @@ def select_clips(
     if len(shards) == 0:
         raise InputError(f"{where}: has no clips")
     if task == "sss":
-        targets = [_node(shards, node)] * len(shards)
+        targets = [node or sole_target(shards)] * len(shards)
     else:
         targets = [str(name) for name in shards.clips["target"]]
         missing = sorted(set(targets) - {column.name for column in shards.nodes})
@@ -130,24 +130,25 @@ def select_clips(
 
 
 def level_names(shards: ShardSet, selection: Selection) -> tuple[str, ...]:
-    """Name of the target at each level: the node where all clips share it (SSS), else ``level_N``."""
-    names = []
-    for place, level in enumerate(selection.levels):
-        columns = np.unique(selection.columns[:, place])
-        names.append(shards.nodes[columns[0]].name if len(columns) == 1 else f"level_{level}")
-    return tuple(names)
+    """What each level's estimate is called: the node's name (SSS), or ``level_N`` where the query decides (QBE)."""
+    if selection.query_column is not None:
+        return tuple(f"level_{level}" for level in selection.levels)
+    return tuple(shards.nodes[column].name for column in selection.columns[0])
 
 
-def _node(shards: ShardSet, node: str | None) -> str:
-    """The finest node of the path: the one asked for, else the one that all clips were drawn for."""
-    if node is not None:
-        shards.node(node)
-        return node
+def sole_target(shards: ShardSet) -> str:
+    """The node that all clips were drawn for: the finest node of the path where none is named.
+
+    Raises
+    ------
+    InputError
+        There are several.
+    """
     targets = sorted(set(shards.clips["target"].tolist()))
-    if len(targets) > 1:
+    if len(targets) != 1:
         raise InputError(
             f"{shards.folder}: the clips have {len(targets)} different targets; say which one sss shall separate, "
-            f"for example --set node={targets[0]} (there are {', '.join(targets)})"
+            f"for example --set node={next(iter(targets), 'NODE')} (there are {', '.join(targets)})"
         )
     return str(targets[0])
 

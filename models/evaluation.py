@@ -1,0 +1,240 @@
+"""Evaluate a separator on a split: SI-SDR at each level, beside what doing nothing and perfect masks reach."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader, default_collate
+
+from slakh_hier.errors import InputError, SlakhHierWarning
+from slakh_hier.files import make_folder, publish, publish_json
+from slakh_hier.models.data import ClipDataset, Item
+from slakh_hier.models.metrics import leaked_db, si_sdr
+from slakh_hier.models.references import oracle
+from slakh_hier.models.selection import select_clips
+from slakh_hier.models.summary import summarise
+from slakh_hier.models.weights import Trained, load_weights
+from slakh_hier.parallel import run as run_tasks
+from slakh_hier.progress import Progress, Silent
+from slakh_hier.shards.format import SILENT
+from slakh_hier.shards.read import open_shards
+
+Device = Literal["auto", "cpu", "cuda"]
+Row = dict[str, Any]
+TASK_CLIPS, CPU_BATCH = 8, 4
+"""Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""
+FOLDER = "evaluation"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results: ``summary`` as :func:`~slakh_hier.models.summary.summarise` gives it, and the table behind it.
+
+    ``scores`` has one row a clip and level: clip, id, track, song, level, node, mix, si_sdr, delta, oracle (dB),
+    leak_db (dB, only where the node is silent or absent), counted, dropped.
+    """
+
+    summary: dict[str, Any]
+    scores: pd.DataFrame
+    files: tuple[Path, ...]
+
+
+def evaluate(
+    run: Path,
+    shards: Path,
+    *,
+    split: str = "test",
+    out: Path | None = None,
+    jobs: int | None = None,
+    device: Device = "auto",
+    batch_size: int = 25,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a trained separator and write ``SPLIT.json`` and ``SPLIT.csv``.
+
+    SI-SDR counts the clips in which the path's finest node sounds, as in training. Clips in which it is silent,
+    and values that are not finite (a silent estimate), are dropped and counted. SSS: in the split's other clips
+    the energy is measured that leaks into the estimates of nodes which are silent or absent.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    shards
+        A shard set with the separator's sample rate and nodes; masks are ignored.
+    split
+        Which split.
+    out
+        Folder for the results; None: ``RUN/evaluation``.
+    jobs
+        Processes; None or 0: one per processor. The results do not depend on it. Not used with a GPU.
+    device
+        ``auto``: a GPU where there is one.
+    batch_size
+        Clips at a time on a GPU.
+
+    Raises
+    ------
+    InputError
+        The run holds no separator, or the shards do not fit it.
+    """
+    trained = load_weights(Path(run))
+    dataset = _dataset(trained, Path(shards), split)
+    total, rows = len(dataset), []
+    use_gpu = torch.cuda.is_available() if device == "auto" else device == "cuda"
+    if use_gpu and not torch.cuda.is_available():
+        raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
+    with (progress or Silent()).stage(f"evaluating {split}", total, "clips") as advance:
+        if use_gpu:
+            for some in _score_on_gpu(trained, dataset, batch_size):
+                rows.extend(some)
+                advance(len(some) / len(trained.about.levels))
+        else:
+            tasks = {
+                f"clips {begin} to {min(begin + TASK_CLIPS, total) - 1}": (
+                    str(trained.folder.absolute()),
+                    trained.about.sha256,
+                    str(Path(shards).absolute()),
+                    split,
+                    begin,
+                )
+                for begin in range(0, total, TASK_CLIPS)
+            }
+            for result in run_tasks(_score_task, tasks, jobs=jobs):
+                some = result.unwrap()
+                rows.extend(some)
+                advance(len(some) / len(trained.about.levels))
+    scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
+    summary = {
+        "split": split,
+        "task": trained.about.config.task,
+        "step": trained.about.step,
+        "plan_digest": dataset.shards.index.plan_digest,
+        "songs": int(scores["song"].nunique()),
+        **summarise(scores, trained.about.levels),
+    }
+    folder = make_folder(Path(out) if out is not None else trained.folder / FOLDER)
+    files = (folder / f"{split}.json", folder / f"{split}.csv")
+    publish(files[1], scores.to_csv(index=False, lineterminator="\n").encode())
+    publish_json(files[0], summary)
+    return Evaluation(summary, scores, files)
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """The results that :func:`evaluate` wrote as JSON."""
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return summary
+
+
+def _dataset(trained: Trained, folder: Path, split: str) -> ClipDataset:
+    about, shards = trained.about, open_shards(folder, split)
+    if shards.sample_rate != about.sample_rate:
+        raise InputError(
+            f"{folder}: its audio has {shards.sample_rate} Hz, but {trained.folder} was trained at "
+            f"{about.sample_rate} Hz; render a set with --sample-rate {about.sample_rate}"
+        )
+    if shards.index.hierarchy_digest != about.hierarchy_digest:
+        warnings.warn(
+            f"{folder} was rendered with another tree than the separator's training data; nodes are taken by name",
+            SlakhHierWarning,
+            stacklevel=3,
+        )
+    task = about.config.task
+    # Where the leaf sounds in no clip there is nothing to evaluate: that is an error, as in training.
+    select_clips(shards, task, node=about.node, levels=about.levels)
+    return ClipDataset(
+        shards, select_clips(shards, task, node=about.node, levels=about.levels, sounding=task == "qbe")
+    )
+
+
+@lru_cache(maxsize=1)
+def _cached(run: str, digest: str, shards: str, split: str) -> tuple[Trained, ClipDataset]:
+    """What all tasks of a worker process share; ``digest`` tells apart weights that were replaced."""
+    trained = load_weights(Path(run))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlakhHierWarning)  # the main process has warned
+        return trained, _dataset(trained, Path(shards), split)
+
+
+def _score_task(run: str, digest: str, shards: str, split: str, begin: int) -> list[Row]:
+    trained, dataset = _cached(run, digest, shards, split)
+    rows: list[Row] = []
+    end = min(begin + TASK_CLIPS, len(dataset))
+    with _one_thread():
+        for first in range(begin, end, CPU_BATCH):
+            items = [dataset[place] for place in range(first, min(first + CPU_BATCH, end))]
+            rows += _score(trained, dataset, default_collate(items))
+    return rows
+
+
+def _score_on_gpu(trained: Trained, dataset: ClipDataset, batch_size: int) -> Iterator[list[Row]]:
+    trained.separator.cuda()
+    loader = DataLoader(dataset, batch_size, num_workers=4, pin_memory=True)
+    for batch in loader:
+        moved = {k: v.cuda(non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()}
+        yield _score(trained, dataset, moved)
+
+
+@torch.inference_mode()
+def _score(trained: Trained, dataset: ClipDataset, batch: Item) -> list[Row]:
+    """Rows of a batch: everything is measured for every level, and kept where it means something."""
+    separator, shards = trained.separator, dataset.shards
+    mixture, sources = batch["mix"], batch["sources"]
+    estimates = separator(mixture, batch.get("query"))
+    measured = {
+        "mix": si_sdr(mixture.unsqueeze(1), sources),
+        "si_sdr": si_sdr(estimates, sources),
+        "oracle": si_sdr(oracle(separator.stft, mixture, sources), sources),
+        "leak_db": leaked_db(estimates, mixture.unsqueeze(1)),
+    }
+    values = {name: tensor.tolist() for name, tensor in measured.items()}
+    rows = []
+    for place, clip in enumerate(batch["clip"].tolist()):
+        path = dataset.selection.columns[np.searchsorted(dataset.selection.clips, clip)].tolist()
+        about = shards.clips.iloc[clip]
+        leaf = int(shards.row[clip, shards.node(trained.about.node) if trained.about.node else path[0]])
+        for level, column in enumerate(path):
+            row = int(shards.row[clip, column])
+            score = {name: value[place][level] for name, value in values.items()}
+            finite = all(math.isfinite(score[name]) for name in ("mix", "si_sdr", "oracle"))
+            counted = leaf >= 0 and row >= 0 and finite
+            rows.append(
+                {
+                    "clip": clip,
+                    "id": batch["id"][place],
+                    "track": about["track"],
+                    "song": about["song"],
+                    "level": trained.about.levels[level],
+                    "node": shards.nodes[column].name,
+                    "mix": score["mix"] if counted else math.nan,
+                    "si_sdr": score["si_sdr"] if counted else math.nan,
+                    "delta": score["si_sdr"] - score["mix"] if counted else math.nan,
+                    "oracle": score["oracle"] if counted else math.nan,
+                    "leak_db": score["leak_db"] if row < 0 else math.nan,
+                    "counted": counted,
+                    "dropped": row == SILENT or (leaf >= 0 and row >= 0 and not finite),
+                }
+            )
+    return rows
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread a process: the sums of matrix products then do not depend on how many jobs share the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

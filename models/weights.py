@@ -1,0 +1,165 @@
+"""Trained separators as files: ``weights.safetensors`` and ``weights.json``, which need no pickle to read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from slakh_hier.errors import InputError
+from slakh_hier.files import publish, publish_json, sha256
+from slakh_hier.models.config import Config
+from slakh_hier.models.separator import Separator, build_separator
+
+WEIGHTS: Final = "weights.safetensors"
+ABOUT: Final = "weights.json"
+FORMAT: Final = "slakh-hier-separator"
+VERSION: Final = 1
+MAX_JSON: Final = 1 << 20
+
+
+class About(BaseModel):
+    """What weights.json says.
+
+    Attributes
+    ----------
+    levels, names
+        The separator's levels, leaf first, and what each is called (the node's name, or ``level_N`` for QBE).
+    node
+        SSS: the finest node of the path (which ``levels`` need not include); None for QBE.
+    sample_rate : int, Hz
+    clip_seconds : float, s
+        Length of the training examples.
+    config
+        The whole training configuration; the network is built from it.
+    sha256
+        Of weights.safetensors.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["slakh-hier-separator"] = FORMAT
+    format_version: int = VERSION
+    tool_version: str
+    levels: Annotated[tuple[int, ...], Field(min_length=1)]
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
+    node: str | None
+    sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
+    clip_seconds: Annotated[float, Field(gt=0)]
+    hierarchy_digest: str
+    plan_digest: str
+    parameters: int
+    epoch: int
+    step: int
+    loss: float
+    config: Config
+    sha256: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.levels) != len(self.names):
+            raise ValueError("there must be a name for each level")
+        return self
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A separator with its weights (in evaluation mode, on the processor) and what it was trained for."""
+
+    separator: Separator
+    about: About
+    folder: Path
+
+
+def save_weights(folder: Path, separator: Separator, about: About) -> None:
+    """Publish both files; the JSON comes last and holds the digest of the other."""
+    data = save_tensors({name: tensor.detach().cpu() for name, tensor in separator.state_dict().items()})
+    publish(folder / WEIGHTS, data)
+    publish_json(folder / ABOUT, about.model_copy(update={"sha256": sha256(data)}).model_dump(mode="json"))
+
+
+def load_weights(run: Path) -> Trained:
+    """Load the best weights of a run.
+
+    Parameters
+    ----------
+    run
+        A run folder (or any folder with both files), or the .safetensors file in it.
+
+    Raises
+    ------
+    InputError
+        There are none, they are damaged, of a newer version, or something else.
+    """
+    folder = run.parent if run.suffix == ".safetensors" else run
+    about = _read_about(folder)
+    path = folder / WEIGHTS
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if sha256(data) != about.sha256:
+        raise InputError(
+            f"{path}: is not the file that {ABOUT} describes (sha256 differs). Run the same slakh-hier train command "
+            "again: it writes the best weights anew"
+        )
+    separator = build_separator(about.config, len(about.levels))
+    try:
+        separator.load_state_dict(load_tensors(data))
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: does not hold the network that {ABOUT} describes: {error}") from None
+    return Trained(separator.eval(), about, folder)
+
+
+def intact(folder: Path) -> bool:
+    """Whether both files are there and belong together."""
+    try:
+        return sha256((folder / WEIGHTS).read_bytes()) == _read_about(folder).sha256
+    except (OSError, InputError):
+        return False
+
+
+def state_of(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The separator's tensors in a training checkpoint."""
+    lead = "separator."
+    return {k.removeprefix(lead): v for k, v in checkpoint["state_dict"].items() if k.startswith(lead)}
+
+
+def _read_about(folder: Path) -> About:
+    path = folder / ABOUT
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_JSON + 1)
+    except FileNotFoundError:
+        hint = f"train one with: slakh-hier train sss SHARDS -o {folder}"
+        if (folder / "checkpoints").is_dir():
+            hint = "its training has not finished an epoch yet; run the same train command again"
+        elif (folder / "index.json").exists():
+            hint = "this is a shard set; give a run folder that slakh-hier train wrote"
+        raise InputError(f"{folder}: holds no trained separator (no {ABOUT}): {hint}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > MAX_JSON:
+        raise InputError(f"{path}: has more than {MAX_JSON} bytes; it is not ours")
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON: {error}") from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise InputError(f"{path}: does not describe a separator (format is not {FORMAT!r})")
+    if isinstance(raw.get("format_version"), int) and raw["format_version"] > VERSION:
+        raise InputError(
+            f"{path}: has format version {raw['format_version']}; this slakh-hier reads up to {VERSION}. Update it"
+        )
+    try:
+        return About.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -1,0 +1,270 @@
+"""Selection, examples and batches against the shard set itself and small second implementations."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.batches import Batches, InOrder
+from slakh_hier.models.data import ClipDataset, Key, change_gains
+from slakh_hier.models.queries import QueryPool
+from slakh_hier.models.selection import level_names, select_clips
+from slakh_hier.shards.read import open_shards
+
+
+def dataset(folder: Path, task: str = "sss", split: str = "train", **more: object) -> ClipDataset:
+    shards = open_shards(folder, split)
+    chosen = {k: more.pop(k) for k in ("node", "levels", "mask") if k in more}
+    return ClipDataset(shards, select_clips(shards, task, **chosen), **more)  # type: ignore[arg-type]
+
+
+def test_sss_takes_the_clips_in_which_the_leaf_sounds(guitar_shards: Path, any_shards: Path) -> None:
+    data = dataset(guitar_shards)
+    assert data.selection.clips.tolist() == list(range(8))  # the ninth clip has no clean guitar
+    assert data.selection.levels == (1, 2, 3)
+    assert level_names(data.shards, data.selection) == ("clean", "guitars", "strings")
+    # Clips drawn for other targets count too, where the leaf sounds.
+    assert len(dataset(any_shards, node="clean")) == 9
+    assert len(dataset(any_shards, node="dirty")) == 10
+
+
+def test_an_example_is_the_clip(guitar_shards: Path) -> None:
+    data = dataset(guitar_shards)
+    item, clip = data[3], data.shards[3]
+    assert item["mix"].dtype == item["sources"].dtype == torch.float32
+    assert item["available"].tolist() == [True, True, True]
+    assert (item["clip"], item["id"]) == (3, "Track00000@1.5s/clean")
+    np.testing.assert_array_equal(item["mix"], clip.mix)
+    for level, name in enumerate(("clean", "guitars", "strings")):
+        np.testing.assert_array_equal(item["sources"][level], clip[name])
+    assert "query" not in item
+
+
+def test_qbe_follows_each_clips_own_path(any_shards: Path) -> None:
+    data = dataset(any_shards, "qbe")
+    for place, target in enumerate(("clean", "dirty", "drums_1")):
+        item, clip = data[place], data.shards[place]
+        path = {"clean": "guitars", "dirty": "guitars", "drums_1": "drums_2"}[target]
+        np.testing.assert_array_equal(item["sources"][0], clip[target])
+        np.testing.assert_array_equal(item["sources"][1], clip[path])
+        np.testing.assert_array_equal(item["query"], clip.query)
+    assert level_names(data.shards, data.selection) == ("level_1", "level_2", "level_3")
+
+
+def test_one_level_keeps_the_leafs_clips(guitar_shards: Path) -> None:
+    data = dataset(guitar_shards, levels=(2,))
+    assert len(data) == 8
+    np.testing.assert_array_equal(data[0]["sources"][0], data.shards[0]["guitars"])
+
+
+def test_masks_withhold_levels_or_examples(guitar_shards: Path) -> None:
+    leaf = dataset(guitar_shards, mask="leaf-50")
+    assert len(leaf) == 8
+    withheld = leaf[0]
+    assert withheld["available"].tolist() == [False, True, True]
+    assert not withheld["sources"][0].any()  # what is withheld does not even reach the network
+    assert withheld["sources"][1].any()
+    assert leaf[7]["available"].all()
+    everything = dataset(guitar_shards, mask="all-50")
+    assert everything.selection.clips.tolist() == [4, 5, 6, 7]
+    # A model of the leaf alone has nothing to learn from clips whose leaf is withheld.
+    assert dataset(guitar_shards, mask="leaf-50", levels=(1,)).selection.clips.tolist() == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("task", "chosen", "message"),
+    [
+        ("sss", {"node": "cleam"}, "did you mean 'clean'"),
+        ("sss", {"node": "mix"}, "mixture itself"),
+        ("sss", {"levels": (1, 5)}, "levels 1, 2, 3, not 5"),
+        ("sss", {"mask": "leaf-90"}, "no mask 'leaf-90'"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    guitar_shards: Path, task: str, chosen: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        dataset(guitar_shards, task, **chosen)
+
+
+def test_several_targets_need_a_node(any_shards: Path) -> None:
+    with pytest.raises(InputError, match=r"--set node=clean .*clean, dirty, drums_1"):
+        dataset(any_shards)
+
+
+def test_empty_splits_are_errors(shard_writer: Callable[..., Path], tmp_path: Path) -> None:
+    splits = {"train": [("clean", {})], "validation": [("clean", {"clean": "gone"})], "test": []}
+    folder = shard_writer(tmp_path / "s", splits, queries=False)
+    with pytest.raises(InputError, match="validation: clean sounds in none of its 1 clips"):
+        dataset(folder, split="validation")
+    with pytest.raises(InputError, match="has no clips"):
+        dataset(folder, split="test")
+    with pytest.raises(InputError, match="holds no queries"):
+        dataset(folder, "qbe")
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_loader_processes_change_nothing(any_shards: Path, context: str) -> None:
+    """The same items for any number of workers, in each epoch others."""
+    data = dataset(any_shards, "qbe", seed=5, fresh_queries=True, gain_db=6.0, crop_seconds=0.3)
+    assert len(pickle.dumps(data)) > 0
+
+    def epochs(workers: int) -> list[dict[str, object]]:
+        batches = Batches(len(data), 4, seed=5)
+        loader = DataLoader(
+            data,
+            batch_sampler=batches,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            multiprocessing_context=context if workers else None,
+        )
+        found = []
+        for epoch in range(2):
+            batches.epoch = epoch
+            found += list(loader)
+        return found
+
+    alone, shared = epochs(0), epochs(2)
+    assert len(alone) == len(shared) == 4
+    for one, other in zip(alone, shared, strict=True):
+        assert one["id"] == other["id"]
+        for key in ("mix", "sources", "available", "query", "clip"):
+            assert torch.equal(one[key], other[key]), key  # type: ignore[arg-type]
+    assert alone[0]["mix"].shape == (4, 1200)  # type: ignore[attr-defined]
+    assert not torch.equal(data[Key(0, 1)]["mix"], data[Key(1, 1)]["mix"])
+
+
+def test_fresh_queries_are_of_another_song_and_the_same_node(any_shards: Path) -> None:
+    data = dataset(any_shards, "qbe", fresh_queries=True, seed=1)
+    songs = data.shards.clips["song"].tolist()
+    seen = set()
+    for epoch in range(20):
+        query = data[Key(epoch, 0)]["query"].numpy()
+        matches = [i for i in range(len(data.shards)) if np.array_equal(data.shards.audio(i, "clean"), query)]
+        assert len(matches) == 1
+        assert songs[matches[0]] != songs[0]
+        seen.add(matches[0])
+    assert len(seen) > 3
+
+
+def test_fresh_queries_use_available_leaves(any_shards: Path) -> None:
+    data = dataset(any_shards, "qbe", mask="leaf-50")
+    drawn = ClipDataset(data.shards, data.selection, fresh_queries=True, mask="leaf-50")
+    available = data.shards.mask("leaf-50")[:, data.shards.node("clean")]
+    for epoch in range(20):
+        query = drawn[Key(epoch, 0)]["query"].numpy()
+        found = [i for i in range(len(data.shards)) if np.array_equal(data.shards.audio(i, "clean"), query)]
+        assert available[found].all()
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.data())
+def test_the_query_pool_draws_every_clip_of_other_songs(songs: list[int], data: st.DataObject) -> None:
+    clip = data.draw(st.integers(0, len(songs) - 1))
+    pool = QueryPool(np.arange(len(songs)), np.array(songs))
+    rng = np.random.default_rng(0)
+    drawn = {pool.draw(clip, rng) for _ in range(400)}
+    others = {i for i, song in enumerate(songs) if song != songs[clip]}
+    assert drawn == (others or {None})
+
+
+def test_gains_keep_the_levels_nested() -> None:
+    rng = np.random.default_rng(0)
+    parts = rng.standard_normal((4, 50)).astype(np.float32)
+    sources, mix = np.cumsum(parts[:3], 0), parts.sum(0)
+    gains = np.array([2, 0.5, 3, 0.25], np.float32)
+    changed = sources.copy()
+    new_mix = change_gains(mix, changed, np.ones(3, bool), gains)
+    scaled = parts * gains[:, None]
+    np.testing.assert_allclose(changed, np.cumsum(scaled[:3], 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(new_mix, scaled.sum(0), rtol=1e-4, atol=1e-5)
+
+
+def test_gains_do_not_use_withheld_audio() -> None:
+    rng = np.random.default_rng(0)
+    mix = rng.standard_normal(50).astype(np.float32)
+    sources = np.stack([np.zeros(50), rng.standard_normal(50)]).astype(np.float32)
+    expected = 0.5 * sources[1] + 0.25 * (mix - sources[1])
+    changed = sources.copy()
+    new_mix = change_gains(mix, changed, np.array([False, True]), np.array([7, 0.5, 0.25], np.float32))
+    np.testing.assert_allclose(new_mix, expected, atol=1e-6)
+    assert not changed[0].any()
+
+
+def test_a_crop_is_an_excerpt_of_everything_but_the_query(any_shards: Path) -> None:
+    data = dataset(any_shards, "qbe", crop_seconds=0.25, seed=3)
+    item, clip = data[Key(2, 0)], data.shards[0]
+    assert item["mix"].shape == (1000,)
+    assert item["query"].shape == (2000,)
+    begins = [b for b in range(1001) if np.array_equal(clip.mix[b : b + 1000], item["mix"])]
+    assert len(begins) == 1
+    np.testing.assert_array_equal(item["sources"][0], clip["clean"][begins[0] : begins[0] + 1000])
+    with pytest.raises(InputError, match="crop"):
+        dataset(any_shards, "qbe", crop_seconds=0.6)
+
+
+@settings(max_examples=60)
+@given(
+    clips=st.integers(1, 60),
+    batch=st.integers(1, 16),
+    steps=st.none() | st.integers(1, 9),
+    parts=st.integers(1, 3),
+    world=st.integers(1, 3),
+)
+def test_a_step_sees_the_same_clips_however_it_is_shared_out(
+    clips: int, batch: int, steps: int | None, parts: int, world: int
+) -> None:
+    size = batch * parts * world
+    if steps is None and clips < parts * world:
+        with pytest.raises(InputError, match="too few"):
+            Batches(clips, size, seed=1, steps=steps, parts=parts, world=world)
+        return
+
+    def keys(**more: int) -> list[list[Key]]:
+        batches = Batches(clips, size, seed=1, steps=steps, **more)
+        batches.epoch = 3
+        found = list(batches)
+        assert len(found) == len(batches)
+        return found
+
+    devices = [keys(parts=parts, rank=rank, world=world) for rank in range(world)]
+    steps_done = len(devices[0]) // parts
+    for step in range(steps_done):
+        shared = [k for d in devices for part in d[step * parts : (step + 1) * parts] for k in part]
+        assert all(len(part) >= 1 for d in devices for part in d)
+        if size <= clips or steps is not None:
+            assert sorted(shared) == sorted(keys()[step])
+    if steps is None:
+        everything = [k.place for d in devices for part in d for k in part]
+        assert len(everything) == len(set(everything))
+
+
+def test_batches_go_on_where_they_stopped() -> None:
+    whole = Batches(50, 4, seed=9, steps=30, parts=2)
+    whole.epoch = 2
+    expected = list(whole)
+    rest = Batches(50, 4, seed=9, steps=30, parts=2)
+    rest.epoch, rest.start = 2, 7
+    assert list(rest) == expected[7:]
+    assert len(list(rest)) == 60  # the next epoch is whole again
+    rest.epoch = 3
+    assert [k.place for k in next(iter(rest))] != [k.place for k in expected[0]]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
+def test_validation_sees_each_clip_once(clips: int, batch: int, world: int) -> None:
+    if clips < world:
+        with pytest.raises(InputError, match="too few"):
+            InOrder(clips, batch, world=world)
+        return
+    devices = [InOrder(clips, batch, rank=rank, world=world) for rank in range(world)]
+    assert sorted(k.place for d in devices for b in d for k in b) == list(range(clips))
+    assert all(len(list(d)) == len(d) for d in devices)
