@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -91,8 +92,9 @@ def check_programs(value: Any) -> range:
 
 
 def name_from(words: str) -> str:
-    """A valid name made of any words, in snake_case; empty if nothing is left of them."""
-    return re.sub(r"[^a-z0-9-]+", "_", words.lower()).strip("_-")[:64]
+    """A valid name made of any words, in snake_case, without accents; empty if nothing is left of them."""
+    plain = unicodedata.normalize("NFKD", words.lower()).encode("ascii", "ignore").decode()
+    return re.sub("[^a-z0-9-]+", "_", plain).strip("_-")[:64]
 
 
 def node_kind(value: Any) -> str | None:
@@ -225,5 +227,10 @@ def json_schema() -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """A value in a message, as YAML writes it and not too long."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    if value is None or isinstance(value, bool):
+        return {None: "an empty entry", True: "true", False: "false"}[value]
+    text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
