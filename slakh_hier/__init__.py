@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from slakh_hier.plan import Plan, measure_activity, plan_clips
     from slakh_hier.render import render
     from slakh_hier.shards import open_shards
-    from slakh_hier.slakh import Catalog, scan
+    from slakh_hier.slakh.catalog import Catalog
+    from slakh_hier.slakh.scan import scan
 
 _PLACES = {
     "Catalog": "slakh_hier.slakh",
