@@ -115,7 +115,7 @@ class _Pool:
         self.block_size = dict(zip(self.windows.tolist(), sizes[block].tolist(), strict=True))
         self.tracks = table["track"].to_numpy()
         self.hops = table["hop"].to_numpy()
-        self.accompanied = rows[table["companion"].to_numpy()[rows]]
+        self.accompanied = rows[table["companion"].to_numpy(bool)[rows]]
         drawable = self.accompanied if not queries or len(self.songs) > 1 else self.accompanied[:0]
         self.order = np.array(sorted(drawable.tolist(), key=lambda row: self._key(row, "clip")), np.int64)
 

@@ -61,6 +61,8 @@ class Parameters:
                 raise InputError(f"clips can be drawn for {', '.join(SPLITS)}, not {split!r}{hint}")
             if count < 0:
                 raise InputError(f"the number of clips for {split} must be 0 or more, not {count}")
+        if not any(self.clips.values()):
+            raise InputError("no clips were asked for; write for example train=100,validation=20,test=20")
         if self.target is not None:
             hierarchy.finest(self.target)
 

@@ -214,11 +214,12 @@ def plan_clips(
             queries=parameters.queries,
             seed=seed,
         )
-        parts.append(_clip_table(windows, drawn, hierarchy))
+        if len(drawn.rows):
+            parts.append(_clip_table(windows, drawn, hierarchy))
         reports += drawn.reports
-    clips_table = pd.concat(parts, ignore_index=True) if parts else _clip_table(table[:0], None, hierarchy)
+    clips_table = pd.concat(parts, ignore_index=True) if parts else _no_clips(hierarchy)
     plan = Plan(catalog, hierarchy, parameters, clips_table, tuple(reports))
-    if clips_table.empty and any(parameters.clips.values()):
+    if clips_table.empty:
         raise PlanError(_nothing(plan))
     return plan
 
@@ -254,13 +255,18 @@ def _candidates(
                     song = stems["song"].iloc[0]
                     tables.append(found.assign(track=track, split=split, song=song or track))
                 advance(1)
-    return catalog, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"split": []})
+    if not tables:
+        return catalog, pd.DataFrame(columns=["node", "hop", "companion", "track", "split", "song"])
+    return catalog, pd.concat(tables, ignore_index=True)
 
 
-def _clip_table(windows: pd.DataFrame, drawn: Drawn | None, hierarchy: Hierarchy) -> pd.DataFrame:
+def _no_clips(hierarchy: Hierarchy) -> pd.DataFrame:
     levels = [f"mix_si_sdr_{level}" for level in range(1, hierarchy.levels + 1)]
-    if drawn is None or not len(drawn.rows):
-        return pd.DataFrame({name: [] for name in [*KEY_COLUMNS, "draw", *levels]})
+    return pd.DataFrame({name: [] for name in [*KEY_COLUMNS, "draw", *levels]})
+
+
+def _clip_table(windows: pd.DataFrame, drawn: Drawn, hierarchy: Hierarchy) -> pd.DataFrame:
+    levels = [f"mix_si_sdr_{level}" for level in range(1, hierarchy.levels + 1)]
     rows = windows.iloc[drawn.rows].reset_index(drop=True)
     queried = windows.iloc[drawn.queries.clip(0)].reset_index(drop=True)
     has_query = pd.Series(drawn.queries >= 0)
