@@ -83,9 +83,9 @@ def check_tables(tables: Tables, columns: Sequence[Column], dtype: str, children
     least = 1.0 if dtype == "int16" else tables.scale
     if (odd := np.flatnonzero((tables.scale < least) | ((dtype == "float32") & (tables.scale != 1)))).size:
         tally.add("a scale is wrong", f"{tables.scale[odd[0]]:g} in row {odd[0]}")
-    start, query_start = tables.clips["start"].to_numpy(), tables.clips["query_start"].to_numpy()
+    start, query_start = tables.clips["start"], tables.clips["query_start"]
     _all(tally, "a clip's start is no time", (np.isfinite(start) & (start >= 0))[:, None], tables, columns)
-    asked = (tables.clips["query_track"] != "").to_numpy(dtype=bool)
+    asked = np.array([track != "" for track in tables.clips["query_track"]], dtype=bool)
     same = (asked == np.isfinite(query_start)) & (asked == (tables.query_row != NO_QUERY))
     _all(tally, "a query is there in part only", same[:, None], tables, columns)
     return list(tally.messages())
@@ -173,4 +173,4 @@ def _all(tally: Tally, kind: str, good: NDArray[np.bool_], tables: Tables, colum
 
 
 def _where(tables: Tables, clip: int) -> str:
-    return f"clip {clip} of the shard ({tables.clips['track'].iat[clip]} at {tables.clips['start'].iat[clip]:g} s)"
+    return f"clip {clip} of the shard ({tables.clips['track'][clip]} at {tables.clips['start'][clip]:g} s)"

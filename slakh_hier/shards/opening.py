@@ -7,6 +7,7 @@ This is no protection against flaws of the HDF5 library itself: see docs/shard-f
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
@@ -165,7 +166,19 @@ def damage(path: Path, what: str = "") -> Iterator[None]:
     except (
         Exception
     ) as error:  # the library has no error class of its own: OSError, KeyError, ValueError, ...
+        if (advice := _no_damage(error)) is not None:
+            raise RefusedError(path, f"cannot be opened: {os.strerror(error.errno)}", advice) from error  # type: ignore[attr-defined]
         raise RefusedError(path, f"{what}is damaged or no HDF5 file: {first_line(error)}") from error
+
+
+def _no_damage(error: Exception) -> str | None:
+    """What to do about an error that says nothing of the file itself; None for all others."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "Let the process open more files (ulimit -n), or give open_shards a smaller max_open"
+    if number in (errno.EACCES, errno.EPERM):
+        return "Give yourself the right to read it"
+    return None
 
 
 def attributes(owner: h5py.File | h5py.Dataset) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -16,6 +17,9 @@ from slakh_hier.shards.format import CLIP_COLUMNS, CONTROL, NO_QUERY, SILENT
 from slakh_hier.shards.index import Index, MaskRecord, ShardRecord
 from slakh_hier.shards.opening import RefusedError, damage, mask_promise, open_checked, shard_promise
 
+ClipColumns = Mapping[str, Any]
+TIMES: Final = ("start", "query_start")
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -23,8 +27,9 @@ class Tables:
 
     Attributes
     ----------
-    clips : DataFrame
-        Columns ``split, track, song, target, start, query_track, query_start, shard``.
+    clips : columns by name
+        ``split, track, song, target, start, query_track, query_start, shard``; lists of str, float64 arrays. A
+        DataFrame is made of all shards at once (:func:`join_clips`), since one for each takes longer than reading.
     row : int32, shape (clips, nodes)
     rms : float32, shape (clips, nodes), dBFS
     query_row : int32, shape (clips,)
@@ -33,7 +38,7 @@ class Tables:
         Rendered masks, hidden ones too.
     """
 
-    clips: pd.DataFrame
+    clips: ClipColumns
     row: NDArray[np.int32]
     rms: NDArray[np.float32]
     query_row: NDArray[np.int32]
@@ -93,12 +98,15 @@ def clip_table(folder: Path, index: Index) -> pd.DataFrame:
     return join_clips(tables)
 
 
-def join_clips(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Clip tables one below the other, numbered from 0; an empty table with all columns where there are none."""
-    if not tables:
-        texts = [pd.Series(name=name, dtype=str) for name in (*CLIP_COLUMNS, "shard")]
-        return pd.concat(texts, axis=1).astype({"start": np.float64, "query_start": np.float64})
-    return pd.concat(tables, ignore_index=True)
+def join_clips(tables: list[ClipColumns]) -> pd.DataFrame:
+    """Clip tables one below the other, numbered from 0."""
+    joined = {
+        name: np.concatenate([np.zeros(0), *(table[name] for table in tables)])
+        if name in TIMES
+        else pd.Series([text for table in tables for text in table[name]], dtype=str)
+        for name in (*CLIP_COLUMNS, "shard")
+    }
+    return pd.DataFrame(joined)
 
 
 def read_mask_file(folder: Path, index: Index, mask: MaskRecord) -> NDArray[np.bool_]:
@@ -112,15 +120,12 @@ def read_mask_file(folder: Path, index: Index, mask: MaskRecord) -> NDArray[np.b
     return available
 
 
-def _clip_table(file: h5py.File, shard: ShardRecord) -> pd.DataFrame:
+def _clip_table(file: h5py.File, shard: ShardRecord) -> ClipColumns:
     columns: dict[str, Any] = {
-        name: file[f"clip/{name}"][...] if name in ("start", "query_start") else _texts(file[f"clip/{name}"])
+        name: file[f"clip/{name}"][...] if name in TIMES else _texts(file[f"clip/{name}"])
         for name in CLIP_COLUMNS
     }
-    columns["shard"] = [shard.file] * shard.clips
-    table = pd.DataFrame(columns)
-    texts = [name for name in table if name not in ("start", "query_start")]
-    return table.astype(dict.fromkeys(texts, str))
+    return {**columns, "shard": [shard.file] * shard.clips}
 
 
 def _texts(dataset: h5py.Dataset) -> list[str]:

@@ -270,6 +270,31 @@ def test_plain_h5py_has_the_file_open(make_set, formula):
         assert np.array_equal(shards.row[:4], file["row"][...])
 
 
+def test_two_sets_over_the_same_files(make_set, formula):
+    made = make_set(splits={"train": [[number] for number in range(6)]})
+    one, two = open_shards(made.folder, max_open=1), open_shards(made.folder, max_open=2)
+    for number in np.random.default_rng(0).integers(0, 6, 60).tolist():
+        assert check_clip(one, formula, number, number) < 0.51
+        assert check_clip(two, formula, number, number) < 0.51
+        if number == 3:
+            one.close()  # closes nothing of the other set's
+
+
+def test_too_many_open_files_are_no_damage(make_set, monkeypatch):
+    import h5py
+
+    shards = open_shards(make_set().folder)
+
+    def fails(*arguments, **options):
+        raise OSError(24, "Unable to synchronously open file (unable to open file: errno = 24)")
+
+    monkeypatch.setattr(h5py, "File", fails)
+    with pytest.raises(
+        ShardError, match=r"train-00000\.h5: cannot be opened: Too many open files\. .*ulimit -n"
+    ):
+        shards[0].mix  # noqa: B018
+
+
 class TestWhatDoesNotBelong:
     def test_unfinished(self, make_set):
         made = make_set()
