@@ -153,8 +153,6 @@ def _message(error: Any, path: Path, raw: str | None) -> str:
         return str(context["error"])
     if kind == "too_short":
         return f"{path[-1]} is empty"
-    if path == ("schema",):
-        return f"this is a tree file of version {value!r}, and this slakh-hier reads version 1: update slakh-hier"
     if kind == "literal_error":
         known = re.findall("'([^']+)'", context["expected"])
         near = did_you_mean(nearest(value, known)) if isinstance(value, str) else ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -29,6 +30,18 @@ RESERVED = frozenset({"mix", "unassigned", "match"})
 _NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _NUMBER = "(0|[1-9][0-9]?|1[01][0-9]|12[0-8])"
 _RANGE = re.compile(r"\s*([0-9]{1,3})\s*[-–—]\s*([0-9]{1,3})\s*")
+
+
+def check_version(value: Any) -> int:
+    """The version of the format. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"the version of the format is a number: write schema: {SCHEMA_VERSION}")
+    if value != SCHEMA_VERSION:
+        raise ValueError(
+            f"this is a tree file of version {value}, and this slakh-hier reads version {SCHEMA_VERSION}: update "
+            "slakh-hier"
+        )
+    return value
 
 
 def check_name(name: str) -> str:
@@ -183,7 +196,7 @@ class OverrideText(_Strict):
 class HierarchyText(_Strict):
     """An instrument tree for slakh-hier."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Annotated[Literal[1], BeforeValidator(check_version)] = Field(alias="schema")
     """Version of this format."""
     name: TreeName
     """Short name of the tree."""

@@ -56,6 +56,8 @@ SINGLE = {
     "key beside match": ("{match: {programs: [24-31]}}", "{match: {programs: [24-31]}, →b: [c]}", "'b' beside match: a node holds either nodes or one rule"),
     "misspelt key is not missing, too": ("levels: 2", "→level: 2", "unknown key 'level': did you mean 'levels'?"),
     "newer version": ("schema: 1", "schema: →2", "this is a tree file of version 2, and this slakh-hier reads version 1: update slakh-hier"),
+    "schema true": ("schema: 1", "schema: →yes", "the version of the format is a number: write schema: 1"),
+    "schema in quotes": ("schema: 1", "schema: →'1'", "the version of the format is a number: write schema: 1"),
     "wrong levels": ("levels: 2", "levels: →3", "the tree is 2 levels deep, not 3: write levels: 2"),
     "no number of levels": ("levels: 2", "levels: →two", "levels must be a whole number, not 'two'"),
     "levels true": ("levels: 2", "levels: →yes", "levels must be a whole number, not yes, which YAML reads as true"),
