@@ -9,8 +9,8 @@ import click
 
 from slakh_hier.cli.common import jobs_option, note
 
-SSS_CLIPS = "train=48,validation=12,test=12"
-QBE_CLIPS = "train=60,validation=12,test=12"
+SSS_CLIPS = "train=32,validation=8,test=8"
+QBE_CLIPS = "train=48,validation=12,test=12"
 
 
 @click.command()
