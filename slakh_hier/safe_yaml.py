@@ -47,6 +47,7 @@ _ADVICE = {
     "did not find expected key": "check the indentation of this line and of those above it",
     "did not find expected ',' or": "a bracket is not closed",
     "unexpected end of stream": "a quote is not closed",
+    "while scanning an alias": "put text that starts with * in quotes",
 }
 
 
@@ -115,13 +116,22 @@ def load_marked(
     data: bytes, file: str, *, max_bytes: int = MAX_BYTES, error: type[TextError] = TextError
 ) -> tuple[Any, Places]:
     """:func:`load`, together with the place of every value."""
-    value, places, problems = read_marked(data, file, max_bytes=max_bytes)
-    if problems:
-        raise error(problems)
-    return value, places
+    marked = read_marked(data, file, max_bytes=max_bytes)
+    if marked.problems:
+        raise error(marked.problems)
+    return marked.value, marked.places
 
 
-def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> tuple[Any, Places, list[Problem]]:
+class Marked(NamedTuple):
+    """What was read of a text that may have problems; ``complete``: no part of it is missing from ``value``."""
+
+    value: Any
+    places: Places
+    problems: list[Problem]
+    complete: bool
+
+
+def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> Marked:
     """:func:`load_marked` that returns the problems, for readers that go on to look for more.
 
     Of a key that is there twice the first value counts; an alias reads as ``None``. When a fault ends the reading
@@ -129,7 +139,8 @@ def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> tuple[
     """
     places = Places()
     builder = _Builder(data, file, max_bytes, places)
-    return builder.build(), places, builder.problems
+    value = builder.build()
+    return Marked(value, places, builder.problems, not builder.lost)
 
 
 class _Stop(Exception):
@@ -158,6 +169,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self.frames: list[_Frame] = []
         self.root: Any = _NONE_YET
+        self.lost = False
 
     def build(self) -> Any:
         """The document; ``None`` when it could not be read to its end."""
@@ -180,6 +192,7 @@ class _Builder:
             self._add(line, column, f"not YAML: {what}" + (f" ({advice})" if advice else ""))
         except yaml.YAMLError as fault:
             self._add(1, 1, f"not YAML: {fault}")
+        self.lost = True
         return None
 
     def _take(self, event: Any) -> None:
@@ -193,7 +206,11 @@ class _Builder:
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             self.frames.pop()
         elif kind is AliasEvent:
-            self._at(event, f"the alias *{event.anchor} is not allowed: write the value out")
+            self._at(
+                event,
+                f"the alias *{event.anchor} is not allowed: write the value out, or put text that starts with * in quotes",
+            )
+            self.lost = True
             self._attach(None, event, None)
         elif kind is DocumentStartEvent and self.root is not _NONE_YET:
             self._stop(event, "a second YAML document: one file holds one")
@@ -224,6 +241,7 @@ class _Builder:
         if frame and isinstance(frame.container, dict) and frame.key is _NONE_YET:
             self._at(event, "a key must be a word or a number, not a list or a mapping")
             frame.key = _SKIPPED
+            self.lost = True
             self.frames.append(_Frame(container, None))
         else:
             self.frames.append(_Frame(container, self._attach(container, event, None)))
@@ -257,6 +275,7 @@ class _Builder:
             first = frame.lines[value]
             self._at(event, f"the key {_shown(event.value)} is there twice (first in line {first})")
             frame.key = _SKIPPED
+            self.lost = True
         else:
             frame.lines[value] = line
 

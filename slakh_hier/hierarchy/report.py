@@ -156,7 +156,7 @@ def _message(error: Any, path: Path, raw: str | None) -> str:
     if kind == "literal_error":
         known = re.findall("'([^']+)'", context["expected"])
         near = did_you_mean(nearest(value, known)) if isinstance(value, str) else ""
-        return f"{path[-1]} must be {context['expected']}, not {_found(value, raw)}{near}"
+        return f"{path[-1]} must be {context['expected']}, not {shown(value, raw)}{near}"
     if kind == "greater_than_equal":
         return f"{path[-1]} must be at least {context['ge']}, not {value}"
     if kind == "less_than_equal":
@@ -164,13 +164,13 @@ def _message(error: Any, path: Path, raw: str | None) -> str:
     as_list = f": write [{raw}]" if raw and not isinstance(value, dict) else ""
     if kind == "union_tag_not_found":
         what = "a node holds nodes, a list of categories, or 'match:' with a rule"
-        return f"{what}, not {_found(value, raw)}{as_list if isinstance(value, str) else ''}"
+        return f"{what}, not {shown(value, raw)}{as_list if isinstance(value, str) else ''}"
     if kind == "list_type":
-        return f"{path[-1]} must be a list, not {_found(value, raw)}{as_list}"
+        return f"{path[-1]} must be a list, not {shown(value, raw)}{as_list}"
     if not path:
-        return f"a tree file has keys (schema, name, levels, tree, ...), this one holds {_found(value, raw)}"
+        return f"a tree file has keys (schema, name, levels, tree, ...), this one holds {shown(value, raw)}"
     advice = ": put text in quotes" if kind == "string_type" and raw else ""
-    return f"{_subject(path)} must be {_KINDS.get(kind, error['msg'])}, not {_found(value, raw)}{advice}"
+    return f"{_subject(path)} must be {_KINDS.get(kind, error['msg'])}, not {shown(value, raw)}{advice}"
 
 
 def _subject(path: Path) -> str:
@@ -178,7 +178,7 @@ def _subject(path: Path) -> str:
     return f"an item of {path[-2]}" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
 
 
-def _found(value: Any, raw: str | None) -> str:
+def shown(value: Any, raw: str | None) -> str:
     """A wrong value as its writer sees it, with what YAML made of it."""
     if value is None:
         return f"{raw}, which YAML reads as empty" if raw else "empty"
