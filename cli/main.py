@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -25,15 +27,16 @@ COMMANDS = {
     "inspect": Lazy("slakh_hier.cli.inspect:inspect", "Show what a shard set holds."),
     "verify": Lazy("slakh_hier.cli.verify:verify", "Check a shard set for damage."),
     "export": Lazy("slakh_hier.cli.export:export", "Write a clip's nodes as audio files."),
+    "train": Lazy("slakh_hier.cli.train:train", "Train a separator on a shard set."),
+    "evaluate": Lazy("slakh_hier.cli.evaluate:evaluate", "Measure a trained separator on a split."),
+    "separate": Lazy("slakh_hier.cli.separate:separate", "Separate audio files with a trained separator."),
+    "synth": Lazy("slakh_hier.cli.synth:synth", "Make a data set from MIDI files, or from composed songs."),
     "demo": Lazy("slakh_hier.cli.demo:demo", "Make a small data set, render and verify it."),
 }
 
 EPILOG = """Exit codes: 0 done; 1 done, but items were left out or failed; 2 wrong usage or input, nothing done;
 3 stopped by a fault, finished work kept; 130/143 interrupted."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: stop as Ctrl-C does, with its own exit code."""
+HINT = "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
 
 
 @click.group(
@@ -46,19 +49,11 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the documented code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signals = _catch_signals()
     try:
         code = cli.main(args=arguments, prog_name="slakh-hier", standalone_mode=False)
-    except click.exceptions.Abort as abort:
-        code = 143 if isinstance(abort.__context__, Terminated) else 130
-        _say(
-            "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
-        )
-    except KeyboardInterrupt as interrupt:
-        code = 143 if isinstance(interrupt, Terminated) else 130
-        _say(
-            "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
-        )
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click turns the second into the first
+        _leave(signals[0] if signals else signal.SIGINT)
     except click.ClickException as error:
         error.show()
         code = 2
@@ -68,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # The reader of our stdout (head, less) is gone; Python must not complain when it flushes.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
         code = 0
+    except MemoryError:
+        _say("error: not enough memory; finished work is kept. Run the same command again with fewer --jobs")
+        code = 3
     except Exception as error:
         from slakh_hier.errors import SlakhHierError
 
@@ -78,8 +76,43 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
+def _catch_signals() -> list[int]:
+    """Let SIGINT and SIGTERM end the command in order; the value is the list of those that came."""
+    came: list[int] = []
+
+    def stop(number: int, frame: object) -> NoReturn:
+        came.append(number)
+        if len(came) > 1:  # ending in order takes too long for the user
+            _say(HINT)
+            os._exit(128 + came[0])
+        raise KeyboardInterrupt
+
+    def again(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    def lost(unraisable: sys.UnraisableHookArgs) -> None:
+        if not (came and issubclass(unraisable.exc_type, KeyboardInterrupt)):
+            sys.__unraisablehook__(unraisable)
+            return
+        # It came while a destructor ran, which cannot pass it on, and h5py runs many.
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs want it
+            signal.signal(number, stop)
+    sys.unraisablehook = lost
+    return came
+
+
+def _leave(number: int) -> NoReturn:
+    """Exit after an interrupt."""
+    _say(HINT)
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        # Tasks in threads would be waited for, which can take a minute. They publish nothing half-made.
+        sys.stdout.flush()
+        os._exit(128 + number)
+    sys.exit(128 + number)
 
 
 def _say(text: str) -> None:

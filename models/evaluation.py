@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,7 +77,7 @@ def evaluate(
     out
         Folder for the results; None: ``RUN/evaluation``.
     jobs
-        Processes; None or 0: one per processor. The results do not depend on it. Not used with a GPU.
+        Threads; None or 0: one per processor. The results do not depend on it. Not used with a GPU.
     device
         ``auto``: a GPU where there is one.
     batch_size
@@ -102,19 +101,16 @@ def evaluate(
                 advance(len(some) / len(trained.about.levels))
         else:
             tasks = {
-                f"clips {begin} to {min(begin + TASK_CLIPS, total) - 1}": (
-                    str(trained.folder.absolute()),
-                    trained.about.sha256,
-                    str(Path(shards).absolute()),
-                    split,
-                    begin,
-                )
+                f"clips {begin} to {min(begin + TASK_CLIPS, total) - 1}": (trained, dataset, begin)
                 for begin in range(0, total, TASK_CLIPS)
             }
-            for result in run_tasks(_score_task, tasks, jobs=jobs):
-                some = result.unwrap()
-                rows.extend(some)
-                advance(len(some) / len(trained.about.levels))
+            # Threads, not processes: the work is PyTorch's, which leaves Python's lock, and importing PyTorch into
+            # each process would take longer than a small evaluation.
+            with _restored_threads():
+                for result in run_tasks(_score_task, tasks, jobs=jobs, backend="threading"):
+                    some = result.unwrap()
+                    rows.extend(some)
+                    advance(len(some) / len(trained.about.levels))
     scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
     summary = {
         "split": split,
@@ -158,23 +154,14 @@ def _dataset(trained: Trained, folder: Path, split: str) -> ClipDataset:
     )
 
 
-@lru_cache(maxsize=1)
-def _cached(run: str, digest: str, shards: str, split: str) -> tuple[Trained, ClipDataset]:
-    """What all tasks of a worker process share; ``digest`` tells apart weights that were replaced."""
-    trained = load_weights(Path(run))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SlakhHierWarning)  # the main process has warned
-        return trained, _dataset(trained, Path(shards), split)
-
-
-def _score_task(run: str, digest: str, shards: str, split: str, begin: int) -> list[Row]:
-    trained, dataset = _cached(run, digest, shards, split)
+def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]:
+    # One thread a job: sums then do not depend on how many jobs share the machine.
+    torch.set_num_threads(1)
     rows: list[Row] = []
     end = min(begin + TASK_CLIPS, len(dataset))
-    with _one_thread():
-        for first in range(begin, end, CPU_BATCH):
-            items = [dataset[place] for place in range(first, min(first + CPU_BATCH, end))]
-            rows += _score(trained, dataset, default_collate(items))
+    for first in range(begin, end, CPU_BATCH):
+        items = [dataset[place] for place in range(first, min(first + CPU_BATCH, end))]
+        rows += _score(trained, dataset, default_collate(items))
     return rows
 
 
@@ -230,10 +217,8 @@ def _score(trained: Trained, dataset: ClipDataset, batch: Item) -> list[Row]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread a process: the sums of matrix products then do not depend on how many jobs share the machine."""
+def _restored_threads() -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -126,7 +126,7 @@ class Training(pl.LightningModule):
             warnings.warn(
                 f"step {self.global_step + 1}: the gradient is {norm} although the loss is finite; the step is skipped",
                 SlakhHierWarning,
-                stacklevel=2,
+                stacklevel=1,
             )
             for parameter in parameters:
                 parameter.grad = None  # Adam leaves such parameters alone

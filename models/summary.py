@@ -55,6 +55,47 @@ def summarise(scores: pd.DataFrame, levels: Sequence[int]) -> dict[str, Any]:
     }
 
 
+def level_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """A table for people: a row a level, coarsest first, then all levels together."""
+    oracle = summary["references"]["oracle"]
+    entries = [
+        (f"level {level}", summary["levels"][level], oracle["levels"][level]) for level in summary["levels"]
+    ]
+    return [
+        {"level": name, **_figures(entry), "oracle": reference["si_sdr"], **_counts(entry)}
+        for name, entry, reference in [*reversed(entries), ("all", summary["all"], oracle["all"])]
+    ]
+
+
+def node_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """A table for people: a row a node, coarsest first."""
+    nodes = sorted(summary["nodes"].items(), key=lambda item: -item[1]["level"])
+    return [
+        {
+            "node": name,
+            "level": entry["level"],
+            **_figures(entry),
+            **_counts(entry),
+            "leak dB": entry["leak_db"],
+            "inactive": entry["inactive"],
+        }
+        for name, entry in nodes
+    ]
+
+
+def _figures(entry: dict[str, Any]) -> dict[str, Any]:
+    ci = entry["ci95"]
+    return {
+        **{name: entry[name] for name in VALUES},
+        "95 % interval": None if ci is None else f"{ci[0]:.2f} to {ci[1]:.2f}",
+        "median": entry["median"],
+    }
+
+
+def _counts(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"clips": entry["clips"], "dropped": entry["dropped"]}
+
+
 def _entry(part: pd.DataFrame) -> dict[str, Any]:
     counted = part[part["counted"]]
     return {

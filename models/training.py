@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -16,9 +18,8 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from slakh_hier.errors import FaultError, InputError, ShardError, SlakhHierWarning
+from slakh_hier.errors import FaultError, InputError, ShardError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import folder_lock, make_folder
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
@@ -54,6 +55,8 @@ class TrainResult:
         Steps that were done before this call; None for a fresh start.
     seconds
         Of this call.
+    main
+        This is the process that writes (of several that share a training).
     """
 
     run: Path
@@ -65,6 +68,7 @@ class TrainResult:
     best_step: int
     resumed_at: int | None
     seconds: float
+    main: bool = True
 
 
 def train(
@@ -114,7 +118,7 @@ def train(
     module = Training(separator, config, selections["train"].levels)
 
     with ExitStack() as stack:
-        main = getattr(rank_zero_only, "rank", 0) == 0
+        main = is_main_process()
         if main:
             stack.enter_context(folder_lock(make_folder(run)))
             record = run_folder.data_record(sets, selections, names)
@@ -171,7 +175,14 @@ def train(
         best_step=checkpoints.best_step,
         resumed_at=resumed_at,
         seconds=time.monotonic() - began,
+        main=main,
     )
+
+
+def is_main_process() -> bool:
+    """Whether this is the one process of a training that writes, by what torchrun, SLURM or Lightning set."""
+    names = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
 
 
 def _open(config: Config, folder: Path) -> tuple[dict[str, ShardSet], dict[str, Selection], str | None]:
@@ -247,15 +258,18 @@ def _fit(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             "the device ran out of memory. Work a batch off in parts (--set training.accumulate=5), or run with "
             f"--set hardware.precision=bf16. Finished epochs are kept ({error})"
         ) from None
-    except ShardError as error:
-        # A loader process hands over the whole traceback as the message.
-        raise ShardError(str(error).strip().rpartition("ShardError: ")[2]) from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, SlakhHierError) as error:
+        text = str(error)
+        if "DataLoader worker" not in text:
+            raise
+        # torch hands over a loader process's error as one text: all of its traceback, our message last.
+        if ours := re.findall(r"^slakh_hier\.[\w.]+: (.+)", text, re.MULTILINE):
+            raise ShardError(ours[-1]) from None
+        if "exited unexpectedly" not in text and "killed by signal" not in text:
             raise
         raise FaultError(
-            f"a loader process died ({error}). If memory is short, take fewer: --set data.workers=2. Run the same "
-            "command again to go on from the last checkpoint"
+            f"a loader process died ({text.strip().splitlines()[0]}). If memory is short, take fewer: --set "
+            "data.workers=2. Run the same command again to go on from the last checkpoint"
         ) from None
 
 

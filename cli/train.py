@@ -1,0 +1,70 @@
+"""``slakh-hier train``"""
+
+from __future__ import annotations
+
+import click
+
+from slakh_hier.cli.common import TerminalProgress, format_option, note, print_table, shown_warnings
+
+
+@click.command()
+@click.argument("task", type=click.Choice(["sss", "qbe"]))
+@click.argument("shards", type=click.Path())
+@click.option("-o", "--output", "run", type=click.Path(), required=True, help="The run folder.")
+@click.option("--config", type=click.Path(), help="YAML file with any part of the configuration.")
+@click.option(
+    "--preset",
+    show_default="paper",
+    help="What to start from: paper, small (a laptop), tiny (a test), bandsplit.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One value, as training.epochs=20 or levels=[1,2]. Repeatable; wins over file and preset.",
+)
+@click.option("--devices", type=click.IntRange(min=1), help="Short for --set hardware.devices=N.")
+@click.option("--overwrite", is_flag=True, help="Start again where the folder holds another run.")
+@format_option
+def train(
+    task: str,
+    shards: str,
+    run: str,
+    config: str | None,
+    preset: str | None,
+    settings: tuple[str, ...],
+    devices: int | None,
+    overwrite: bool,
+    output_format: str,
+) -> None:
+    """Train a separator on SHARDS: one path (sss), or whatever a query sounds like (qbe).
+
+    The same command again goes on with a run that was stopped, exactly as if it had not been. The run folder then
+    holds the weights, the configuration, tables of the losses and TensorBoard logs.
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from slakh_hier.models.config_file import load_config
+    from slakh_hier.models.training import train as run_training
+
+    if devices is not None:
+        settings = (*settings, f"hardware.devices={devices}")
+    with shown_warnings():
+        result = run_training(
+            load_config(
+                task,  # type: ignore[arg-type]  # click.Choice
+                None if config is None else Path(config),
+                preset=preset,
+                settings=settings,
+            ),
+            Path(shards),
+            Path(run),
+            overwrite=overwrite,
+            progress=TerminalProgress(),
+            report=note,
+        )
+    if result.main:
+        row = {key: value for key, value in asdict(result).items() if key != "main"}
+        print_table([{**row, "run": str(result.run), "names": ", ".join(result.names)}], output_format)

@@ -1,0 +1,128 @@
+"""Evaluation of trained separators: shape of the results, jobs, states, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.config import Config
+from slakh_hier.models.evaluation import evaluate, read_summary
+from slakh_hier.models.metrics import si_sdr
+from slakh_hier.models.training import train
+from slakh_hier.models.weights import load_weights
+from slakh_hier.shards.read import open_shards
+
+Make = Callable[..., Config]
+
+
+@pytest.fixture(scope="session")
+def guitar_run(guitar_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained("sss", guitar_shards, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def query_run(any_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained("qbe", any_shards, tmp_path_factory)
+
+
+def _trained(task: str, shards: Path, factory: pytest.TempPathFactory) -> Path:
+    from slakh_hier.models.config_file import load_config
+
+    settings = [
+        "stft={window: 128, hop: 64}", "network={layers: 1, units: 8, query_layers: 1, embedding: 4}",
+        "training={epochs: 1, batch_size: 4}", "data.workers=0", "hardware={accelerator: cpu, threads: 1}",
+    ]  # fmt: skip
+    torch.set_num_threads(1)
+    run = factory.mktemp("runs") / task
+    train(load_config(task, settings=settings), shards, run)  # type: ignore[arg-type]
+    return run
+
+
+def test_sss_results(guitar_run: Path, guitar_shards: Path) -> None:
+    result = evaluate(guitar_run, guitar_shards, jobs=1)
+    summary = json.loads((guitar_run / "evaluation" / "test.json").read_text())
+    assert summary == read_summary(result.files[0]) == result.summary
+    assert set(summary["levels"]) == {"1", "2", "3"}
+    assert {"mix", "si_sdr", "delta", "ci95", "median", "clips", "dropped"} == set(summary["levels"]["1"])
+    assert set(summary["nodes"]) == {"clean", "guitars", "strings"}
+    # Six test clips: clean guitar sounds in four, is absent in one and silent in one.
+    assert summary["levels"]["1"]["clips"] == 4
+    assert summary["levels"]["1"]["dropped"] == 1
+    assert summary["levels"]["2"]["dropped"] == 0
+    assert summary["nodes"]["clean"]["inactive"] == 2
+    assert summary["nodes"]["guitars"]["inactive"] == 0
+    for reference in ("mixture", "oracle"):
+        assert summary["references"][reference]["levels"]["1"]["clips"] == 4
+    assert summary["references"]["oracle"]["all"]["delta"] > 3
+    table = pd.read_csv(result.files[1])
+    assert len(table) == 6 * 3
+
+
+def test_values_against_the_separator_itself(guitar_run: Path, guitar_shards: Path) -> None:
+    table = evaluate(guitar_run, guitar_shards, jobs=1).scores
+    separator, shards = load_weights(guitar_run).separator, open_shards(guitar_shards, "test")
+    clip = shards[2]
+    with torch.inference_mode():
+        estimates = separator(torch.from_numpy(clip.mix)[None])[0]
+    for level, node in enumerate(("clean", "guitars", "strings")):
+        row = table[(table["clip"] == 2) & (table["node"] == node)].iloc[0]
+        target = torch.from_numpy(clip[node])
+        assert row["si_sdr"] == pytest.approx(si_sdr(estimates[level], target).item(), abs=1e-4)
+        assert row["mix"] == pytest.approx(si_sdr(torch.from_numpy(clip.mix), target).item(), abs=1e-6)
+        assert row["delta"] == pytest.approx(row["si_sdr"] - row["mix"])
+
+
+def test_jobs_change_nothing(guitar_run: Path, guitar_shards: Path, tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        evaluate(guitar_run, guitar_shards, split="train", jobs=jobs, out=tmp_path / str(jobs))
+    for name in ("train.json", "train.csv"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_qbe_results(query_run: Path, any_shards: Path, tmp_path: Path) -> None:
+    summary = evaluate(query_run, any_shards, jobs=1, out=tmp_path).summary
+    assert summary["levels"]["1"]["clips"] == 6
+    assert summary["nodes"]["dirty"]["clips"] == 2
+    assert summary["nodes"]["guitars"]["clips"] == 4
+    assert summary["nodes"]["drums_3"]["level"] == 3
+    means = [summary["nodes"][node]["delta"] for node in ("clean", "dirty", "drums_1")]
+    assert summary["levels"]["1"]["delta"] == pytest.approx(np.mean(means))
+
+
+def test_a_silent_estimate_is_dropped_not_counted_as_good(
+    guitar_run: Path, guitar_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from slakh_hier.models import evaluation
+
+    real = evaluation.load_weights
+
+    def mute(run: Path) -> object:
+        trained = real(run)
+        for parameter in trained.separator.network.head.parameters():
+            parameter.data.fill_(0)
+        trained.separator.network.head.bias.data.fill_(-1e9)
+        return trained
+
+    monkeypatch.setattr(evaluation, "load_weights", mute)
+    summary = evaluate(guitar_run, guitar_shards, jobs=1, out=tmp_path).summary
+    assert summary["levels"]["1"]["clips"] == 0
+    assert summary["levels"]["1"]["dropped"] == 5
+    assert summary["levels"]["1"]["delta"] is None
+    assert summary["nodes"]["clean"]["leak_db"] == pytest.approx(-120)
+
+
+def test_what_does_not_fit_is_named(guitar_run: Path, guitar_shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no split 'tests'"):
+        evaluate(guitar_run, guitar_shards, split="tests")
+    with pytest.raises(InputError, match="this is a shard set"):
+        evaluate(guitar_shards, guitar_shards)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="no GPU"):
+            evaluate(guitar_run, guitar_shards, device="cuda")

@@ -1,0 +1,100 @@
+"""weights.safetensors and weights.json: round trip, and every way in which they can be wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from slakh_hier.errors import InputError
+from slakh_hier.models.config import Config
+from slakh_hier.models.separator import build_separator
+from slakh_hier.models.weights import ABOUT, WEIGHTS, About, intact, load_weights, save_weights
+
+
+@pytest.fixture
+def saved(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
+    config = tiny_config("sss")
+    separator = build_separator(config, 2)
+    about = About(
+        tool_version="0",
+        levels=(1, 2),
+        names=("clean", "guitars"),
+        node="clean",
+        sample_rate=4000,
+        clip_seconds=0.5,
+        hierarchy_digest="b" * 64,
+        plan_digest="a" * 64,
+        parameters=separator.parameter_count,
+        epoch=3,
+        step=30,
+        loss=0.25,
+        config=config,
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    save_weights(folder, separator, about)
+    return folder
+
+
+def test_round_trip(saved: Path, tiny_config: Callable[..., Config]) -> None:
+    trained = load_weights(saved)
+    assert trained.about.names == ("clean", "guitars")
+    assert trained.about.config == tiny_config("sss")
+    assert not trained.separator.training
+    expected = build_separator(tiny_config("sss"), 2).state_dict()
+    assert all(torch.equal(t, expected[name]) for name, t in trained.separator.state_dict().items())
+    assert intact(saved)
+    assert load_weights(saved / WEIGHTS).about == trained.about
+
+
+def change(folder: Path, **values: object) -> None:
+    about = json.loads((folder / ABOUT).read_text())
+    (folder / ABOUT).write_text(json.dumps({**about, **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format_version": 2}, "format version 2; this slakh-hier reads up to 1"),
+        ({"format": "something"}, "does not describe a separator"),
+        ({"levels": [1]}, "a name for each level"),
+        ({"sample_rate": "high"}, "sample_rate"),
+        ({"surprise": 1}, "surprise"),
+        ({"levels": [1, 2, 3], "names": ["a", "b", "c"]}, "does not hold the network"),
+    ],
+)
+def test_a_wrong_description_is_named(saved: Path, values: dict[str, object], message: str) -> None:
+    change(saved, **values)
+    with pytest.raises(InputError, match=message):
+        load_weights(saved)
+    assert intact(saved) == (message == "does not hold the network")
+
+
+def test_damaged_weights_are_noticed(saved: Path) -> None:
+    data = bytearray((saved / WEIGHTS).read_bytes())
+    data[-10] ^= 1
+    (saved / WEIGHTS).write_bytes(data)
+    with pytest.raises(InputError, match="sha256 differs"):
+        load_weights(saved)
+    assert not intact(saved)
+
+
+def test_broken_json(saved: Path) -> None:
+    (saved / ABOUT).write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        load_weights(saved)
+
+
+def test_folders_without_weights_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="train one with"):
+        load_weights(tmp_path)
+    (tmp_path / "index.json").write_text("{}")
+    with pytest.raises(InputError, match="this is a shard set"):
+        load_weights(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(InputError, match="not finished an epoch"):
+        load_weights(tmp_path)
