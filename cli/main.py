@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -116,4 +117,5 @@ def _leave(number: int) -> NoReturn:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    with suppress(OSError):  # nobody may be there any more to read it
+        click.echo(text, err=True)

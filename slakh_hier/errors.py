@@ -41,6 +41,9 @@ class TextError(SlakhHierError):
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type[TextError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)  # pickled by workers
+
 
 class HierarchyError(TextError):
     """An instrument tree that cannot be used as it stands."""
@@ -71,6 +74,12 @@ class AudioError(SlakhHierError):
         return type(self), (self.track, self.stem, self.reason)  # pickled by workers
 
 
+class ClippingError(SlakhHierError):
+    """A submix exceeds full scale, and the caller asked to be told rather than to have it scaled."""
+
+    exit_code = 3
+
+
 class SongError(SlakhHierError):
     """A MIDI file that cannot be read as a song. The message says why, without the file's name."""
 
@@ -97,6 +106,10 @@ class MissingExtraError(SlakhHierError):
     """An optional dependency that this call needs is not installed."""
 
     def __init__(self, package: str, extra: str):
+        self.package, self.extra = package, extra
         super().__init__(
             f"this needs the package {package}. Install it with: pip install 'slakh-hier[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.package, self.extra)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from slakh_hier.errors import FaultError, InputError, LockedError
+from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
@@ -64,11 +66,54 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None) -> None:
+    """Rename a finished folder to ``target``, with all its files on disk; a folder of that name is replaced.
+
+    Parameters
+    ----------
+    folder
+        On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`.
+    parent_pid
+        As for :func:`publish`.
+
+    Raises
+    ------
+    OSError
+        A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
+    """
+    folders = {folder, target.parent}
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            folders.add(path)
+            continue
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for path in folders:
+        sync_folder(path)
+    if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+    replaced = folder.with_name(f"{folder.name}-replaced")
+    if target.exists():  # renaming a folder onto one with files is not possible
+        os.rename(target, replaced)
+    os.rename(folder, target)
+    sync_folder(target.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def remove_temporary_folders(folder: Path) -> None:
+    """Remove folders that a killed run left under temporary names. Call it only while holding the folder's lock."""
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def temporary_file(folder: Path) -> tuple[int, Path]:
     """An open file of a temporary name in ``folder``, with the permissions that a new file has there."""
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
-    os.fchmod(handle, 0o666 & ~_umask())
-    return handle, Path(name)
+    # Not mkstemp: its files are private, and reading the umask to mend that is not safe with threads.
+    path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
 
 
 def publish_json(path: Path, value: Any) -> None:
@@ -136,9 +181,8 @@ def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) ->
     shared
         Several holders at a time, but none beside an exclusive one.
     """
-    path = folder / name
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
     try:
@@ -147,7 +191,15 @@ def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) ->
         except BlockingIOError:
             holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
             raise LockedError(f"{folder}: {holder} is writing here. Wait for it to end, or stop it") from None
-        if not shared:
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise FaultError(f"{folder}: cannot be locked: {error.strerror}") from error
+            warnings.warn(
+                f"{folder}: its file system has no locks ({error.strerror}); see that no other run writes there",
+                SlakhHierWarning,
+                stacklevel=3,
+            )
+        with suppress(OSError):  # who holds it is for people: on a full disk the lock is good without it
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
         yield
@@ -163,9 +215,3 @@ def require_free(folder: Path, needed: int, what: str) -> None:
             f"{folder}: {what} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. Nothing was "
             "written; make room or choose another folder"
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

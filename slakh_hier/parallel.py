@@ -6,9 +6,15 @@ every task, as soon as it is there, in any order; a task's own error is a result
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
@@ -73,8 +79,12 @@ def run(
     open_tasks = dict(tasks)
     if backend == "dask":
         results = _run_dask(function, open_tasks, jobs, scheduler)
+    elif jobs == 1 or len(tasks) <= 1:
+        results = _run_here(function, open_tasks)
+    elif backend == "threading":
+        results = _run_threads(function, open_tasks, jobs)
     else:
-        results = _run_joblib(function, open_tasks, jobs, backend)
+        results = _run_loky(function, open_tasks, jobs)
     for result in results:
         if open_tasks.pop(result.id, None) is None:
             raise FaultError(f"a worker answered for {result.id}, which was not asked for; run again")
@@ -87,24 +97,54 @@ def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) ->
     """Runs in the worker: a task's own error is a value, since loky drops the rest after an exception."""
     try:
         return Result(id, function(*arguments))
+    except MemoryError:
+        reason = "not enough memory; run the same command again with fewer --jobs"
+        return Result(id, error=FaultError(f"{id}: {reason}"))
     except Exception as error:  # noqa: BLE001 (whatever a task raises is its result)
-        return Result(id, error=error)
+        return Result(id, error=_portable(error))
 
 
-def _run_joblib(
-    function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]], jobs: int, backend: str
+def _portable(error: Exception) -> Exception:
+    """The error, or what can be said of it: one that cannot be unpickled would break the pool."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 (pickle raises whatever the error's own code raises)
+        return FaultError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _run_here(function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]]) -> Iterator[Result[T]]:
+    for id, arguments in list(tasks.items()):
+        yield _guarded(function, id, arguments)
+
+
+def _run_threads(
+    function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]], jobs: int
 ) -> Iterator[Result[T]]:
-    if jobs == 1 or len(tasks) <= 1:
-        for id, arguments in list(tasks.items()):
-            yield _guarded(function, id, arguments)
-        return
+    # Not joblib's: its threads die with the interpreter, and one that holds h5py's lock then hangs the exit.
+    pool = ThreadPoolExecutor(min(jobs, len(tasks)))
+    wait = True
+    try:
+        futures = [pool.submit(_guarded, function, id, arguments) for id, arguments in tasks.items()]
+        for future in as_completed(futures):
+            yield future.result()
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def _run_loky(
+    function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]], jobs: int
+) -> Iterator[Result[T]]:
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     # A fresh Parallel for every run: one that is used again after a failure can leak a result of the failed run.
     pool = joblib.Parallel(
         n_jobs=min(jobs, len(tasks)),
-        backend=backend,
+        backend="loky",
         return_as="generator_unordered",
         batch_size=1,
         pre_dispatch="2*n_jobs",
@@ -130,11 +170,19 @@ def _run_dask(
 ) -> Iterator[Result[T]]:
     # Not joblib's Dask backend: that one hangs for ever when a task kills its worker.
     try:
-        from distributed import Client, LocalCluster, as_completed
+        from distributed import Client, LocalCluster
+        from distributed import as_completed as dask_as_completed
     except ImportError as error:
         raise MissingExtraError("dask.distributed", "dask") from error
     if scheduler is None:
-        cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None)
+        with _ctrl_c_for_us_alone():
+            cluster = LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,  # what goes wrong is in the results
+            )
         client = Client(cluster)
     else:
         cluster = None
@@ -147,7 +195,7 @@ def _run_dask(
             client.submit(_guarded, function, id, arguments, pure=False): id
             for id, arguments in list(tasks.items())
         }
-        for future in as_completed(list(futures), raise_errors=False):
+        for future in dask_as_completed(list(futures), raise_errors=False):
             id = futures[future]
             if future.status == "finished":
                 yield future.result()
@@ -159,6 +207,19 @@ def _run_dask(
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+@contextmanager
+def _ctrl_c_for_us_alone() -> Iterator[None]:
+    """Processes started in the block ignore the terminal's SIGINT: they would answer it with tracebacks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may do this
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # new programs inherit it
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 def _names(tasks: Mapping[str, Any], most: int = 5) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,11 @@ def measure_activity(
             remove_temporaries(parts)
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
         chunks = _chunks([track for track in wanted if track not in done], part)
-        _measure(catalog, wanted, chunks, parts, jobs, backend, scheduler, progress or Silent())
+        try:
+            _measure(catalog, wanted, chunks, parts, jobs, backend, scheduler, progress or Silent())
+        finally:
+            if part is None:
+                remove_temporaries(parts)  # of workers that were stopped
         if part is None:
             _merge(target, parts, wanted)
     return target if part is None else parts
@@ -156,12 +161,13 @@ def _measure(
         for track, rows in _readable(catalog).groupby("track", sort=False)
     }
     seconds = {track: max(row.frames / row.sample_rate for row in rows) for track, rows in stems.items()}
+    guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
     tasks: dict[str, tuple[Any, ...]] = {}
     amounts: dict[str, float] = {}
     for chunk in chunks:
         id = chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}"
         work = [(track, wanted[track], stems[track]) for track in chunk]
-        tasks[id] = (work, str(catalog.root), str(parts), os.getpid())
+        tasks[id] = (work, str(catalog.root), str(parts), guard)
         amounts[id] = sum(seconds[track] for track in chunk)
     with progress.stage("activity", sum(amounts.values()), "s of audio") as advance:
         for result in run(_measure_part, tasks, jobs=jobs, backend=backend, scheduler=scheduler):
@@ -176,7 +182,9 @@ def _chunks(missing: list[str], part: tuple[int, int] | None) -> list[list[str]]
     return chunks if part is None else chunks[part[0] - 1 :: part[1]]
 
 
-def _measure_part(work: list[tuple[str, str, list[StemRef]]], root: str, folder: str, parent: int) -> str:
+def _measure_part(
+    work: list[tuple[str, str, list[StemRef]]], root: str, folder: str, parent: int | None
+) -> str:
     """One task: measure some tracks and publish them as one small activity file."""
     buffer, file = new_image()
     with file:
@@ -229,13 +237,13 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
         )
     opened: tuple[Path, ActivityFile] | None = None
     try:
-        with streamed(target) as merged:
+        with streamed(target) as add:
             for track in wanted:
                 if opened is None or opened[0] != places[track]:
                     if opened is not None:
                         opened[1].close()
                     opened = (places[track], ActivityFile(places[track]))
-                opened[1].copy(track, merged)
+                add(opened[1], track)
     finally:
         if opened is not None:
             opened[1].close()
@@ -246,4 +254,5 @@ def _remove_parts(parts: Path) -> None:
     for path in _part_files(parts):
         path.unlink()
     (parts / LOCK_NAME).unlink(missing_ok=True)
-    parts.rmdir()
+    with suppress(OSError):  # somebody put something else there
+        parts.rmdir()

@@ -15,8 +15,7 @@ Every dataset carries a checksum, so that a flipped bit is an error and not anot
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from slakh_hier.errors import FaultError, PlanError
-from slakh_hier.files import sync_folder, temporary_file
+from slakh_hier.errors import InputError, PlanError
 from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats
+from slakh_hier.plan.hdf5_stream import hdf5_stream
 from slakh_hier.version import VERSION
 
 FORMAT = "slakh-hier activity"
@@ -64,47 +63,56 @@ class TrackActivity:
 
 
 class ActivityFile:
-    """Read access to an activity file; tracks are read one at a time."""
+    """Read access to an activity file; tracks are read one at a time.
+
+    Every method raises :class:`~slakh_hier.errors.PlanError` where the file is damaged.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of an activity file")
+        with self._damage():
             self._file = h5py.File(path, "r", locking=False)
-        except OSError as error:
-            raise PlanError(
-                f"{path}: is not a readable activity file ({error}); delete it and run again"
-            ) from error
-        version = self._file.attrs.get("format_version")
-        if self._file.attrs.get("format") != FORMAT or version != FORMAT_VERSION:
+        try:
+            with self._damage():
+                format_, version = (self._file.attrs.get(name) for name in ("format", "format_version"))
+            if format_ != FORMAT or version != FORMAT_VERSION:
+                raise PlanError(
+                    f"{path}: is no activity file of version {FORMAT_VERSION} (found version {version}); make a new "
+                    "one with `slakh-hier activity`"
+                )
+        except PlanError:
             self._file.close()
-            raise PlanError(
-                f"{path}: is no activity file of version {FORMAT_VERSION} (found version {version}); make a new one "
-                "with `slakh-hier activity`"
-            )
+            raise
 
     def __contains__(self, track: str) -> bool:
-        return isinstance(self._file.get(track, getlink=True), h5py.HardLink)
+        with self._damage(track):
+            return isinstance(self._file.get(track, getlink=True), h5py.HardLink)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._file)
+        with self._damage():
+            return iter(list(self._file))
 
     def key(self, track: str) -> str:
         """Digest of the files that the track's figures were measured on."""
-        return str(self._file[track].attrs["key"])
+        with self._damage(track):
+            return str(self._file[track].attrs["key"])
 
     def broken(self, track: str) -> dict[str, str]:
         """Reason by stem that could not be decoded."""
-        group = self._file[track]
-        stems, reasons = group["stems"][:], group["broken"][:]
-        return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
+        with self._damage(track):
+            group = self._file[track]
+            stems, reasons = group["stems"][:], group["broken"][:]
+            return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
 
     def all_broken(self) -> dict[tuple[str, str], str]:
         """Reason by (track, stem) of every stem that could not be decoded."""
         return {(track, stem): why for track in self for stem, why in self.broken(track).items()}
 
     def read(self, track: str) -> TrackActivity:
-        """One track's figures; a damaged file raises :class:`PlanError`."""
-        try:
+        """One track's figures."""
+        with self._damage(track):
             group = self._file[track]
             stems = tuple(name.decode() for name in group["stems"][:])
             packed = group["gram"][:]
@@ -120,14 +128,23 @@ class ActivityFile:
                 sums=group["sums"][:],
                 gram=gram,
             )
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise PlanError(
-                f"{self.path}: {track} is damaged ({error}); delete the file and run again"
-            ) from error
 
     def copy(self, track: str, target: h5py.File) -> None:
         """Copy a track's group as it is (no decompression) into an open file."""
-        self._file.copy(track, target)
+        with self._damage(track):
+            self._file.copy(track, target)
+
+    @contextmanager
+    def _damage(self, track: str = "") -> Iterator[None]:
+        """What h5py raises for damaged files, and what follows from wrong contents, as one kind of error."""
+        try:
+            yield
+        except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+            where = f"{track} in it is damaged" if track else "is not a readable activity file"
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise PlanError(
+                f"{self.path}: {where} ({reason}). Delete it, or give another name, and run again"
+            ) from error
 
     def close(self) -> None:
         self._file.close()
@@ -162,74 +179,21 @@ def new_image() -> tuple[io.BytesIO, h5py.File]:
 
 
 @contextmanager
-def streamed(path: Path) -> Iterator[h5py.File]:
-    """An activity file of any size, written to a temporary name and renamed when the block ends well.
+def streamed(path: Path) -> Iterator[Callable[[ActivityFile, str], None]]:
+    """An activity file of any size, complete under its name when the block ends well.
 
-    HDF5 crashes the process when a write fails (h5py issues 914, 1120, 2160), so the writes go through
-    :class:`_Swallowing`, which remembers the failure; it is raised here after the file is closed.
+    The value is a function that copies one track of another file into it. A full disk raises
+    :class:`~slakh_hier.errors.FaultError`, and nothing is left.
     """
-    handle, temporary = temporary_file(path.parent)
-    try:
-        with open(handle, "w+b") as raw:
-            sink = _Swallowing(raw)
-            file = _start(h5py.File(sink, "w", libver="v110"))
-            try:
-                yield file
-            finally:
-                file.close()
-            if sink.error is None:
-                raw.flush()
-                os.fsync(raw.fileno())
-        if sink.error is not None:
-            raise FaultError(
-                f"cannot write {path}: {sink.error.strerror or sink.error}. The finished parts are kept; make room "
-                "and run the same command again"
-            ) from sink.error
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with hdf5_stream(path) as stream:
 
+        def add(source: ActivityFile, track: str) -> None:
+            with stream.writing() as file:
+                source.copy(track, file)
 
-class _Swallowing(io.RawIOBase):
-    """A file whose failing writes are kept for later instead of raised."""
-
-    def __init__(self, raw: Any):
-        self.raw = raw
-        self.error: OSError | None = None
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self.raw.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self.raw.tell())
-
-    def readinto(self, buffer: Any) -> int:
-        count = self.raw.readinto(buffer)
-        if self.error is not None and count < len(buffer):
-            memoryview(buffer)[count:] = bytes(len(buffer) - count)
-            return len(buffer)
-        return int(count)
-
-    def write(self, data: Any) -> int:
-        if self.error is None:
-            try:
-                self.raw.write(data)
-                self.raw.flush()
-            except OSError as error:
-                self.error = error
-        return len(data)
-
-    def truncate(self, size: int | None = None) -> int:
-        if self.error is None:
-            try:
-                self.raw.truncate(size)
-            except OSError as error:
-                self.error = error
-        return size or 0
-
-    def flush(self) -> None:
-        return None
+        with stream.writing() as file:
+            _start(file)
+        yield add
 
 
 def _start(file: h5py.File) -> h5py.File:

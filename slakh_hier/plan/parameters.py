@@ -15,6 +15,7 @@ from slakh_hier.plan.layout import SPLITS
 
 DEFAULT_CLIPS = {"train": 10_000, "validation": 5_000, "test": 3_000}
 """The paper's numbers."""
+MAX_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class Parameters:
     def check(self, hierarchy: Hierarchy) -> None:
         """Raise :class:`InputError` for values that cannot be used with this tree."""
         for name, value in (("clip length", self.clip_seconds), ("step", self.step)):
-            if not value > 0 or value * HOPS_PER_SECOND != int(value * HOPS_PER_SECOND):
-                raise InputError(f"the {name} must be a positive multiple of 0.5 s, not {value:g} s")
+            if not 0 < value <= MAX_SECONDS or value * HOPS_PER_SECOND != int(value * HOPS_PER_SECOND):
+                raise InputError(
+                    f"the {name} must be a multiple of 0.5 s above 0 and up to {MAX_SECONDS} s, not {value:g} s"
+                )
         if not -200 <= self.salience_db <= 0:
             raise InputError(
                 f"the salience threshold must lie between -200 and 0 dBFS, not {self.salience_db:g}"

@@ -125,11 +125,12 @@ class Plan:
                 clips=clips,
                 reports=tuple(NodeReport(**report) for report in document["nodes"]),
             )
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            whole = plan.digest == document["digest"]
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise PlanError(
                 f"{folder}: is not a complete plan ({error}); make it again with slakh-hier plan"
             ) from error
-        if plan.digest != document["digest"]:
+        if not whole:
             raise PlanError(
                 f"{folder}: its files do not belong together any more (one was changed after the plan was made). Make "
                 "the plan again with slakh-hier plan"

@@ -138,6 +138,7 @@ def render(
         stack.enter_context(folder_lock(job.folder, shared=part is not None))
         if part is None:
             remove_temporaries(job.folder)
+            stack.callback(remove_temporaries, job.folder)  # of workers that are stopped
         else:
             stack.enter_context(folder_lock(job.folder, name=f"{LOCK_NAME}-{part[0]}"))
         if overwrite:
@@ -152,9 +153,10 @@ def render(
             missing = [shard for shard in missing if job.shards.index(shard) % part[1] == part[0] - 1]
         require_free(job.folder, sum(shard.bytes for shard in missing), "rendering")
         job.save_plan()
+        guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
         tasks = {
             shard.name: (task,)
-            for shard, task in zip(missing, job.tasks(missing, on_broken == "skip"), strict=True)
+            for shard, task in zip(missing, job.tasks(missing, on_broken == "skip", guard), strict=True)
         }
         amounts = {shard.name: shard.count for shard in missing}
         with (
@@ -276,7 +278,9 @@ class _Job:
         if not all((self.folder / name).exists() for name in names):
             self.plan.save(self.folder)
 
-    def tasks(self, shards: Sequence[ShardPlan], skip_broken: bool) -> list[ShardTask]:
+    def tasks(
+        self, shards: Sequence[ShardPlan], skip_broken: bool, parent_pid: int | None
+    ) -> list[ShardTask]:
         """The work of each shard, small enough to be sent to a worker."""
         clips = self.plan.clips
         offsets = {split: int(rows.index[0]) for split, rows in clips.groupby("split", sort=False)}
@@ -309,7 +313,7 @@ class _Job:
                     root=str(self.plan.catalog.root),
                     folder=str(self.folder.resolve()),
                     skip_broken=skip_broken,
-                    parent_pid=os.getpid(),
+                    parent_pid=parent_pid,
                 )
             )
         return tasks

@@ -80,6 +80,7 @@ class TrackReader:
         if self._last is None or self._last[0] != asked:
             self._last = asked, self._add_up(self._resampled_atoms(*asked))
         return self._last[1]
+
     def close(self) -> None:
         for file in self._files:
             if file is not None:

@@ -48,6 +48,8 @@ class ShardTask:
         By reduction, bool (clips,): clips of this shard without ground truth.
     skip_broken
         Leave out clips with a stem that cannot be decoded, instead of stopping.
+    parent_pid
+        The process without which nothing is to be published; see :func:`slakh_hier.files.publish`.
     """
 
     header: ShardHeader
@@ -58,7 +60,7 @@ class ShardTask:
     root: str
     folder: str
     skip_broken: bool
-    parent_pid: int
+    parent_pid: int | None
 
 
 @dataclass(frozen=True)
