@@ -40,6 +40,7 @@ _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 _MERGE = "<<"
 _NONE_YET: Any = object()
 _SKIPPED: Any = object()
+_STAR = "put text that starts with * in quotes"
 _ADVICE = {
     "cannot start any token": "indent with spaces, not tabs, and put text that starts with @ ` or % in quotes",
     "mapping values are not allowed": "check the indentation, and put text that holds ': ' in quotes",
@@ -47,7 +48,7 @@ _ADVICE = {
     "did not find expected key": "check the indentation of this line and of those above it",
     "did not find expected ',' or": "a bracket is not closed",
     "unexpected end of stream": "a quote is not closed",
-    "while scanning an alias": "put text that starts with * in quotes",
+    "while scanning an alias": _STAR,
 }
 
 
@@ -64,9 +65,14 @@ class Place(NamedTuple):
 
 @dataclass
 class Places(Mapping[Path, Place]):
-    """The place of every value, by its path; :meth:`nearest` also answers for paths that are not there."""
+    """The place of every value, by its path.
+
+    ``complete`` is False when something of the text is not in the value: behind a fault, an alias, a second value of
+    a key.
+    """
 
     found: dict[Path, Place] = field(default_factory=dict)
+    complete: bool = True
 
     def __getitem__(self, path: Path) -> Place:
         return self.found[path]
@@ -116,22 +122,13 @@ def load_marked(
     data: bytes, file: str, *, max_bytes: int = MAX_BYTES, error: type[TextError] = TextError
 ) -> tuple[Any, Places]:
     """:func:`load`, together with the place of every value."""
-    marked = read_marked(data, file, max_bytes=max_bytes)
-    if marked.problems:
-        raise error(marked.problems)
-    return marked.value, marked.places
+    value, places, problems = read_marked(data, file, max_bytes=max_bytes)
+    if problems:
+        raise error(problems)
+    return value, places
 
 
-class Marked(NamedTuple):
-    """What was read of a text that may have problems; ``complete``: no part of it is missing from ``value``."""
-
-    value: Any
-    places: Places
-    problems: list[Problem]
-    complete: bool
-
-
-def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> Marked:
+def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> tuple[Any, Places, list[Problem]]:
     """:func:`load_marked` that returns the problems, for readers that go on to look for more.
 
     Of a key that is there twice the first value counts; an alias reads as ``None``. When a fault ends the reading
@@ -140,7 +137,8 @@ def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> Marked
     places = Places()
     builder = _Builder(data, file, max_bytes, places)
     value = builder.build()
-    return Marked(value, places, builder.problems, not builder.lost)
+    places.complete = not builder.lost
+    return value, places, builder.problems
 
 
 class _Stop(Exception):
@@ -206,10 +204,7 @@ class _Builder:
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             self.frames.pop()
         elif kind is AliasEvent:
-            self._at(
-                event,
-                f"the alias *{event.anchor} is not allowed: write the value out, or put text that starts with * in quotes",
-            )
+            self._at(event, f"the alias *{event.anchor} is not allowed: write the value out ({_STAR})")
             self.lost = True
             self._attach(None, event, None)
         elif kind is DocumentStartEvent and self.root is not _NONE_YET:

@@ -172,6 +172,8 @@ def test_refuses_other_encodings_and_sizes() -> None:
 
 def test_first_value_of_a_double_key_counts_and_an_alias_is_empty() -> None:
     value, places, problems = safe_yaml.read_marked(b"a: 1\na: {b: 2}\nc: *d\n", "f")
+    assert not places.complete
+    assert safe_yaml.read_marked(b"a: &x !!int 3", "f")[1].complete
     assert value == {"a": 1, "c": None}
     assert len(problems) == 2
     assert places[("a",)].line == 1

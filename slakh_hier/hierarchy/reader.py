@@ -85,7 +85,7 @@ def shipped() -> tuple[str, ...]:
 
 def _parse(data: bytes, file: str) -> Hierarchy:
     raw, places, problems = read_marked(data, file)
-    if problems and raw is None:
+    if raw is None and not places.complete:
         raise HierarchyError(problems)
     report = Report(file, places, problems)
     check_traps(report)
@@ -99,4 +99,4 @@ def _parse(data: bytes, file: str) -> Hierarchy:
         report.next_stage()
     if not isinstance(raw, dict):
         raise HierarchyError(report.problems)
-    return build(raw, report, complete=not problems, text=data.decode(errors="replace"), file=file)
+    return build(raw, report, complete=places.complete, text=data.decode(errors="replace"), file=file)
