@@ -223,7 +223,7 @@ def test_every_problem_comes_in_one_report() -> None:
         "9:39: a patch is a file name without folders or spaces around it: write b.nkm",
         "11:17: there is no category organ",
         "12:3: Keys and keys (line 11) differ only in case: choose another name",
-        "12:9: the alias *keys is not allowed: write the value out, or put text that starts with * in quotes",
+        "12:9: the alias *keys is not allowed: write the value out (put text that starts with * in quotes)",
         "13:3: a key must be text, not no, which YAML reads as false: put text in quotes",
         "15:17: there is no node basses",
         "16:13: unassigned must be 'keep', 'drop' or 'error', not 'kept': did you mean keep?",
