@@ -222,10 +222,10 @@ def test_fork_while_a_thread_reads(make_set):
     try:
         context = multiprocessing.get_context("fork")
         for _ in range(10):
-            results = context.SimpleQueue()
-            child = context.Process(target=read_some, args=(shards, range(8), results))
+            results = context.Queue()
+            child = context.Process(target=read_some, args=(shards, range(8), results), daemon=True)
             child.start()
-            got = results.get()
+            got = results.get(timeout=60)
             child.join(30)
             assert child.exitcode == 0
             assert [audio for _, audio in got] == expected
