@@ -95,7 +95,7 @@ def render(
     on with a folder that was interrupted. The same plan gives the same bytes, whatever the number of jobs.
     """
     from slakh_hier.plan import Plan
-    from slakh_hier.render import render as run_render
+    from slakh_hier.rendering import render as run_render
 
     with shown_warnings():
         if plan_folder is not None:

@@ -13,7 +13,7 @@ from slakh_hier.version import VERSION as __version__
 if TYPE_CHECKING:
     from slakh_hier.hierarchy import Hierarchy, load_hierarchy
     from slakh_hier.plan import Plan, measure_activity, plan_clips
-    from slakh_hier.render import render
+    from slakh_hier.rendering import render
     from slakh_hier.shards import open_shards
     from slakh_hier.slakh.catalog import Catalog
     from slakh_hier.slakh.scan import scan
@@ -26,7 +26,7 @@ _PLACES = {
     "measure_activity": "slakh_hier.plan",
     "open_shards": "slakh_hier.shards",
     "plan_clips": "slakh_hier.plan",
-    "render": "slakh_hier.render",
+    "render": "slakh_hier.rendering",
     "scan": "slakh_hier.slakh",
 }
 

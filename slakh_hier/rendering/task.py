@@ -16,7 +16,7 @@ from slakh_hier.errors import AudioError
 from slakh_hier.files import publish, sha256
 from slakh_hier.plan.layout import column_membership
 from slakh_hier.plan.reductions import Reduction, availability
-from slakh_hier.render.signals import NodeSignals, TrackReader, rms_of
+from slakh_hier.rendering.signals import NodeSignals, TrackReader, rms_of
 from slakh_hier.shards.format import ShardHeader
 from slakh_hier.shards.index import ShardRecord
 from slakh_hier.shards.write import ShardBuilder

@@ -1,5 +1,5 @@
 """From a plan to a folder of shards."""
 
-from slakh_hier.render.run import RenderReport, render
+from slakh_hier.rendering.run import RenderReport, render
 
 __all__ = ["RenderReport", "render"]

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import file_sha256
-from slakh_hier.render.task import Failure, ShardDone
+from slakh_hier.rendering.task import Failure, ShardDone
 from slakh_hier.shards.index import ShardRecord
 
 JOURNAL_PREFIX = ".journal"

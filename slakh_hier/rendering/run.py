@@ -29,8 +29,8 @@ from slakh_hier.plan.layout import ShardPlan, shard_layout
 from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
 from slakh_hier.plan.reductions import Reduction, withheld
 from slakh_hier.progress import Progress, Silent
-from slakh_hier.render.journal import Journal, intact, journal_files, read_journals, refuse_other
-from slakh_hier.render.task import Failure, ShardDone, ShardTask, render_shard
+from slakh_hier.rendering.journal import Journal, intact, journal_files, read_journals, refuse_other
+from slakh_hier.rendering.task import Failure, ShardDone, ShardTask, render_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
 from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
 from slakh_hier.version import VERSION
