@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": Lazy("slakh_hier.cli.inspect:inspect", "Show what a shard set holds."),
     "verify": Lazy("slakh_hier.cli.verify:verify", "Check a shard set for damage."),
     "export": Lazy("slakh_hier.cli.export:export", "Write a clip's nodes as audio files."),
+    "submix": Lazy("slakh_hier.cli.submix:submix", "Write full-length submixes as audio files."),
     "train": Lazy("slakh_hier.cli.train:train", "Train a separator on a shard set."),
     "evaluate": Lazy("slakh_hier.cli.evaluate:evaluate", "Measure a trained separator on a split."),
     "separate": Lazy("slakh_hier.cli.separate:separate", "Separate audio files with a trained separator."),

@@ -81,7 +81,7 @@ def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None)
     OSError
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
     """
-    folders = {folder, target.parent}
+    folders = {folder}
     for path in folder.rglob("*"):
         if path.is_dir():
             folders.add(path)
@@ -95,6 +95,7 @@ def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None)
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
     replaced = folder.with_name(f"{folder.name}-replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
     if target.exists():  # renaming a folder onto one with files is not possible
         os.rename(target, replaced)
     os.rename(folder, target)

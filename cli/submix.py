@@ -1,0 +1,147 @@
+"""``slakh-hier submix``"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from slakh_hier.cli.common import TerminalProgress, jobs_option, note, print_table, shown_warnings
+from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out
+
+if TYPE_CHECKING:
+    from slakh_hier.submix import SubmixReport
+
+
+def _parse_level(context: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value in ("category", "stems"):
+        return value
+    if value.isascii() and value.isdigit():
+        return int(value)
+    raise click.BadParameter(f"a level is a number, category or stems; {value!r} is not")
+
+
+@click.command()
+@click.argument("slakh", type=click.Path())
+@click.option("-o", "--output", "out", type=click.Path(), required=True, help="Folder for the submixes.")
+@catalog_options
+@click.option(
+    "--level",
+    callback=_parse_level,
+    metavar="N|category|stems",
+    show_default="all numbered levels",
+    help="Write the nodes of one level; stems: a converted copy of the data set.",
+)
+@click.option(
+    "--split", "splits", multiple=True, metavar="NAME", help="Only tracks of this split. Repeatable."
+)
+@click.option(
+    "--format", type=click.Choice(["flac", "wav"]), default="flac", show_default=True, help="Of the audio."
+)
+@click.option("--sample-rate", type=int, show_default="the data set's own", help="Of the audio (Hz).")
+@click.option(
+    "--on-clip",
+    type=click.Choice(["scale", "float", "error"]),
+    default="scale",
+    show_default=True,
+    help="When a submix exceeds full scale: one gain for the track's files, 32-bit float WAV for the track, or stop.",
+)
+@click.option(
+    "--on-broken",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="At a stem that cannot be decoded: stop, or leave its track out.",
+)
+@jobs_option
+@backend_options
+@click.option("--overwrite", is_flag=True, help="Remove what the folder holds of an earlier run first.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option(
+    "--report",
+    "report_format",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="How the result is printed on stdout.",
+)
+def submix(
+    slakh: str,
+    out: str,
+    hierarchy: str,
+    split_scheme: str | None,
+    catalog: str | None,
+    errata: bool,
+    level: int | str | None,
+    splits: tuple[str, ...],
+    format: str,
+    sample_rate: int | None,
+    on_clip: str,
+    on_broken: str,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+    overwrite: bool,
+    dry_run: bool,
+    report_format: str,
+) -> None:
+    """Write full-length submixes of SLAKH: for each track, one audio file a node of the tree.
+
+    Each track gets a folder with mix, its nodes, unassigned (what no node takes) and metadata.yaml; the files of a
+    level add up to the mix. The same command again goes on with a folder that was interrupted.
+    """
+    from slakh_hier.submix import write_submixes
+
+    with shown_warnings():
+        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+        report = write_submixes(
+            stems,
+            out,
+            level=level,  # type: ignore[arg-type]  # checked there
+            splits=splits,
+            format=format,  # type: ignore[arg-type]  # click.Choice
+            sample_rate=sample_rate,
+            on_clip=on_clip,  # type: ignore[arg-type]
+            on_broken=on_broken,
+            jobs=jobs,
+            backend=backend,  # type: ignore[arg-type]
+            scheduler=scheduler,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            progress=TerminalProgress(),
+        )
+    row = {
+        "folder": str(report.folder),
+        "tracks": report.tracks,
+        "made": report.made,
+        "kept": report.kept,
+        "files": report.files,
+        "hours": round(report.hours, 4),
+        "MB": round(report.bytes / 1e6, 2),
+        "left_out": len(report.failures),
+    }
+    print_table([row], report_format)
+    if dry_run:
+        note("dry run: nothing was written; MB is an estimate")
+    incomplete = note_left_out(stems)
+    if _note_tracks(report) or incomplete:
+        raise click.exceptions.Exit(1)
+
+
+def _note_tracks(report: SubmixReport, most: int = 20) -> bool:
+    """Say on stderr which tracks were scaled, written as float or left out; True when a track is missing."""
+    lines = []
+    for record in report.clipped:
+        done = "written as 32-bit float WAV"
+        if record.subtype == "PCM_16":
+            done = f"all its files are scaled by {record.gain:.4f}"
+        lines.append(
+            f"clipping: {record.track}/{record.loudest} peaks at {record.peak_dbfs:+.2f} dBFS; {done}"
+        )
+    lines += [f"left out: {track}: none of its stems has audio to mix" for track in report.empty]
+    lines += [f"left out: {f.track}: its stem {f.stem} {f.reason}" for f in report.failures]
+    for line in lines[:most]:
+        note(line)
+    if len(lines) > most:
+        note(f"... and {len(lines) - most} more; each track's metadata.yaml says what was done")
+    return bool(report.failures or report.empty)
