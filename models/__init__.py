@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slakh_hier.models.evaluation import evaluate as evaluate
     from slakh_hier.models.selection import select_clips as select_clips
     from slakh_hier.models.separation import separate as separate
-    from slakh_hier.models.separation import separate_files as separate_files
+    from slakh_hier.models.separation_files import separate_files as separate_files
     from slakh_hier.models.separator import Separator as Separator
     from slakh_hier.models.separator import build_separator as build_separator
     from slakh_hier.models.training import train as train
@@ -35,7 +35,7 @@ _WHERE = {
     "load_weights": "weights",
     "select_clips": "selection",
     "separate": "separation",
-    "separate_files": "separation",
+    "separate_files": "separation_files",
     "train": "training",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605

@@ -196,8 +196,8 @@ class Training(pl.LightningModule):
         signals = torch.cat((batch["mix"].unsqueeze(1), batch["sources"]), 1)
         spectra = self.separator.stft(signals)  # (batch, 1 + levels, bins, frames)
         mixture, sources = spectra[:, 0], spectra[:, 1:]
-        query = self.separator.stft(batch["query"]) if self.separator.takes_query else None
-        terms = self.terms(self.separator.masks(mixture, query), mixture, sources)
+        anchor = self.separator.encode(batch["query"]) if self.separator.takes_query else None
+        terms = self.terms(self.separator.masks(mixture, anchor), mixture, sources)
         available = batch["available"]
         total, count = masked_sums(terms, available, self.config.loss.denominator)
         levels = terms.detach().where(available, terms.new_zeros(()))

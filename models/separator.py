@@ -21,7 +21,9 @@ class MaskNetwork(Protocol):
     levels: int
     takes_query: bool
 
-    def __call__(self, mixture: Tensor, query: Tensor | None = None) -> Tensor: ...
+    def encode(self, query: Tensor) -> Tensor: ...
+
+    def __call__(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor: ...
 
 
 class Separator(nn.Module):
@@ -46,25 +48,50 @@ class Separator(nn.Module):
         self.levels = network.levels
         self.takes_query = network.takes_query
 
-    def masks(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
+    def encode(self, query: Tensor) -> Tensor:
+        """What a query sounds like.
+
+        Parameters
+        ----------
+        query
+            float32, (batch, samples).
+
+        Returns
+        -------
+        Tensor
+            The anchor: float32, (batch, embedding).
+
+        Raises
+        ------
+        InputError
+            The separator takes no query.
+        """
+        return cast(Tensor, self.network.encode(self.stft(query)))  # type: ignore[operator]
+
+    def masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Masks of spectra.
 
         Parameters
         ----------
         mixture
             complex64, (batch, bins, frames).
-        query
-            complex64, (batch, bins, query frames), for networks that take one.
+        anchor
+            float32, (batch, embedding), for separators that take a query.
 
         Returns
         -------
         Tensor
             (batch, levels, bins, frames), leaf first; real in [0, 1], or complex (band-split network).
         """
-        if self.takes_query and query is None:
+        if self.takes_query and anchor is None:
             raise InputError("this separator needs a query: the sound of what it shall separate")
-        masks = cast(Tensor, self.network(mixture, query))
+        masks = cast(Tensor, self.network(mixture, anchor))
         return hierarchical_maximum(masks) if self.constraint else masks
+
+    def estimate(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
+        """Estimates of signals, with the query already encoded; see :meth:`forward`."""
+        spectrum = self.stft(mixture)
+        return self.stft.inverse(self.masks(spectrum, anchor) * spectrum.unsqueeze(1), mixture.shape[-1])
 
     def forward(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
         """Estimates of signals.
@@ -74,16 +101,14 @@ class Separator(nn.Module):
         mixture
             float32, (batch, samples).
         query
-            float32, (batch, query samples), for networks that take one.
+            float32, (batch, query samples), for separators that take one.
 
         Returns
         -------
         Tensor
             float32, (batch, levels, samples), leaf first.
         """
-        spectrum = self.stft(mixture)
-        masks = self.masks(spectrum, None if query is None else self.stft(query))
-        return self.stft.inverse(masks * spectrum.unsqueeze(1), mixture.shape[-1])
+        return self.estimate(mixture, None if query is None else self.encode(query))
 
     @property
     def parameter_count(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from slakh_hier.errors import InputError
 from slakh_hier.models.networks.blstm import QueryEncoder
 
 BAND_PLAN = ((64, 8), (256, 16))
@@ -74,15 +75,22 @@ class BandSplit(nn.Module):
             for width in self.widths
         )
 
-    def forward(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
+    def encode(self, query: Tensor) -> Tensor:
+        """The anchor of a query: complex64 (batch, bins, query frames) to float32 (batch, embedding)."""
+        if self.query is None:
+            raise InputError("this separator was trained for one source; it takes no query")
+        anchor: Tensor = self.query(query)
+        return anchor
+
+    def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Masks of a mixture.
 
         Parameters
         ----------
         mixture
             complex64, (batch, bins, frames).
-        query
-            complex64, (batch, bins, query frames); only for a network with a query encoder.
+        anchor
+            float32, (batch, embedding), from :meth:`encode`; only for a network with a query encoder.
 
         Returns
         -------
@@ -96,9 +104,9 @@ class BandSplit(nn.Module):
             for split, part in zip(self.split, torch.split(parts, self.widths, dim=1), strict=True)
         ]
         hidden = torch.stack(bands, 1).transpose(2, 3)  # (batch, bands, frames, features)
-        if self.query is not None and self.condition is not None:
-            assert query is not None
-            hidden = hidden + self.condition(self.query(query))[:, None, None]
+        if self.condition is not None:
+            assert anchor is not None
+            hidden = hidden + self.condition(anchor)[:, None, None]
         for along_time, along_bands in zip(self.along_time, self.along_bands, strict=True):
             hidden = along_time(hidden.flatten(0, 1)).unflatten(0, (batch, -1))
             hidden = hidden.transpose(1, 2)  # (batch, frames, bands, features)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from slakh_hier.errors import InputError
+
 LOG_FLOOR = 1e-4
 """Added to magnitudes before the logarithm; a full-scale sine has a magnitude of about 330 in a 1024 window."""
 QUERY_RANGE = 1e-3
@@ -72,14 +74,18 @@ class SSS(nn.Module):
         self.blstm = BlstmStack(bins, units, layers, dropout)
         self.head = nn.Linear(2 * units, bins * levels)
 
-    def forward(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
+    def encode(self, query: Tensor) -> Tensor:
+        """There is no query to encode."""
+        raise InputError("this separator was trained for one source; it takes no query")
+
+    def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Masks of a mixture.
 
         Parameters
         ----------
         mixture
             complex64, (batch, bins, frames).
-        query
+        anchor
             Not used; here so that all networks are called alike.
 
         Returns
@@ -163,27 +169,30 @@ class QBE(nn.Module):
         self.blstm = BlstmStack(bins + embedding, units, layers, dropout)
         self.head = nn.Linear(2 * units, bins * levels)
 
-    def forward(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
+    def encode(self, query: Tensor) -> Tensor:
+        """The anchor of a query: complex64 (batch, bins, query frames) to float32 (batch, embedding)."""
+        anchor: Tensor = self.query(query)
+        return anchor
+
+    def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Masks of what sounds like the query.
 
         Parameters
         ----------
         mixture
             complex64, (batch, bins, frames).
-        query
-            complex64, (batch, bins, query frames).
+        anchor
+            float32, (batch, embedding), from :meth:`encode`.
 
         Returns
         -------
         Tensor
             float32 in [0, 1], (batch, levels, bins, frames), leaf first.
         """
-        assert query is not None
+        assert anchor is not None
         features = log_magnitude(mixture).transpose(1, 2)  # (batch, frames, bins)
-        anchor = (
-            self.query(query).unsqueeze(1).expand(-1, features.shape[1], -1)
-        )  # (batch, frames, embedding)
-        hidden = self.blstm(torch.cat((features, anchor), 2))
+        repeated = anchor.unsqueeze(1).expand(-1, features.shape[1], -1)  # (batch, frames, embedding)
+        hidden = self.blstm(torch.cat((features, repeated), 2))
         return _masks(self.head(hidden), self.levels)
 
 

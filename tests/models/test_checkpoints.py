@@ -76,7 +76,7 @@ def test_pickled_code_does_not_run(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "owned"),)
 
     path = tmp_path / "step-00000001.ckpt"
-    for save in (torch.save, lambda value, file: pickle.dump(value, file)):
+    for save in (torch.save, lambda value, file: pickle.dump(value, file, 2)):
         image = io.BytesIO()
         save({"state": Evil()}, image)
         publish(path, image.getvalue())

@@ -51,7 +51,8 @@ def test_all_separators_are_called_alike(task: str, kind: str, levels: int) -> N
     mixture, query = torch.randn(2, 1000), torch.randn(2, 777)
     estimates = separator(mixture, query if task == "qbe" else None)
     assert estimates.shape == (2, levels, 1000)
-    masks = separator.masks(separator.stft(mixture), separator.stft(query))
+    anchor = separator.encode(query) if task == "qbe" else None
+    masks = separator.masks(separator.stft(mixture), anchor)
     assert masks.shape == (2, levels, 33, 33)
     assert bool((masks.abs().diff(dim=1) >= -1e-6).all())
     estimates.square().sum().backward()
@@ -70,6 +71,12 @@ def test_real_masks_are_between_zero_and_one_and_use_the_mixtures_phase() -> Non
 def test_a_missing_query_is_named() -> None:
     with pytest.raises(InputError, match="needs a query"):
         build_separator(tiny("qbe", "blstm"), 1)(torch.randn(1, 640))
+
+
+@pytest.mark.parametrize("kind", ["blstm", "bandsplit"])
+def test_a_query_for_sss_is_refused(kind: str) -> None:
+    with pytest.raises(InputError, match="takes no query"):
+        build_separator(tiny("sss", kind), 1)(torch.randn(1, 640), torch.randn(1, 640))
 
 
 def test_the_estimate_follows_the_query() -> None:
