@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": Lazy("slakh_hier.cli.evaluate:evaluate", "Measure a trained separator on a split."),
     "separate": Lazy("slakh_hier.cli.separate:separate", "Separate audio files with a trained separator."),
     "synth": Lazy("slakh_hier.cli.synth:synth", "Make a data set from MIDI files, or from composed songs."),
+    "import": Lazy("slakh_hier.cli.import_:import_", "Make a data set from your own multitracks."),
     "demo": Lazy("slakh_hier.cli.demo:demo", "Make a small data set, render and verify it."),
 }
 

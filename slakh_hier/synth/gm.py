@@ -18,7 +18,7 @@ PROGRAM_NAMES = (
     "Slap Bass 2", "Synth Bass 1", "Synth Bass 2",
     "Violin", "Viola", "Cello", "Contrabass", "Tremolo Strings", "Pizzicato Strings", "Orchestral Harp", "Timpani",
     "String Ensemble 1", "String Ensemble 2", "Synth Strings 1", "Synth Strings 2", "Choir Aahs", "Voice Oohs",
-    "Synth Choir", "Orchestra Hit",
+    "Synth Voice", "Orchestra Hit",
     "Trumpet", "Trombone", "Tuba", "Muted Trumpet", "French Horn", "Brass Section", "Synth Brass 1",
     "Synth Brass 2",
     "Soprano Sax", "Alto Sax", "Tenor Sax", "Baritone Sax", "Oboe", "English Horn", "Bassoon", "Clarinet",
@@ -77,7 +77,7 @@ def register(program: int) -> Register:
 
 
 _REGISTERS = (
-    (range(0, 6), 28, 103, True),
+    (range(6), 28, 103, True),
     (range(6, 7), 29, 89, True),
     (range(7, 8), 36, 84, True),
     (range(8, 9), 60, 96, True),

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from slakh_hier.synth.extras import require
 
-_HOP = 0.1  # s; a gating block is four hops long and they overlap by 75 %
+_HOP = 0.1  # s
+_HOPS = 4  # in a gating block; they overlap by 75 %
 _OFFSET = -0.691
 _ABSOLUTE_GATE = -70.0
 _RELATIVE_GATE = -10.0
@@ -53,7 +54,7 @@ class LoudnessMeter:
             x, self._states[i] = self._lfilter(b, a, x, zi=self._states[i])
         x = np.concatenate([self._rest, x])
         whole = len(x) // self._hop * self._hop
-        self._energies.append(np.square(x[:whole]).reshape(-1, self._hop).sum(axis=1))
+        self._energies.append(_energies(x[:whole], self._hop))
         self._rest = x[whole:]
 
     def integrated(self, gain: float = 1.0) -> float:
@@ -61,16 +62,25 @@ class LoudnessMeter:
 
         A signal shorter than the standard's 400 ms is measured as if silence followed it.
         """
-        hops = np.concatenate([*self._energies, [np.square(self._rest).sum()]])
-        if len(self._rest) < self._hop // 2:
-            hops = hops[:-1]  # the standard leaves out an incomplete block
-        hops = np.concatenate([hops, np.zeros(max(0, 4 - len(hops)))])
-        power = gain**2 * np.convolve(hops, np.ones(4), "valid") / (4 * self._hop)
+        rest = self._rest
+        if (whole := sum(map(len, self._energies))) < _HOPS:
+            rest = np.concatenate([rest, self._after((_HOPS - whole) * self._hop - len(rest))])
+        elif len(rest) < self._hop // 2:
+            rest = rest[:0]  # the standard leaves out an incomplete block
+        hops = np.concatenate([*self._energies, _energies(rest, self._hop)])
+        power = gain**2 * np.convolve(hops, np.ones(_HOPS), "valid") / (_HOPS * self._hop)
         loud = power[power > _power(_ABSOLUTE_GATE)]
         if not len(loud):
             return -math.inf
         loud = loud[loud > _power(_level(float(loud.mean())) + _RELATIVE_GATE)]
         return _level(float(loud.mean()))
+
+    def _after(self, count: int) -> NDArray[np.float64]:
+        """What the filters give for ``count`` samples of silence after the signal."""
+        x = np.zeros(count)
+        for (b, a), state in zip(self._filters, self._states, strict=True):
+            x, _ = self._lfilter(b, a, x, zi=state)
+        return x
 
 
 def gain_to(meter: LoudnessMeter, target: float) -> float:
@@ -91,6 +101,12 @@ def gain_to(meter: LoudnessMeter, target: float) -> float:
         else:
             gain *= 10 ** ((target - measured) / 20)
     return gain
+
+
+def _energies(x: NDArray[np.float64], hop: int) -> NDArray[np.float64]:
+    """Sum of squares of every hop; the last may be incomplete."""
+    padded = np.concatenate([x, np.zeros(-len(x) % hop)])
+    return np.asarray(np.square(padded).reshape(-1, hop).sum(axis=1), np.float64)
 
 
 def _power(level: float) -> float:

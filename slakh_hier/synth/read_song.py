@@ -128,6 +128,7 @@ class _Channel:
 
 _Key = tuple[int, int, int, bool]  # track, channel, program, drums
 _Open = tuple[_Key, int, int]  # part, start tick, velocity
+_Place = tuple[int, int, int]  # channel, track, key: two tracks of a channel may double each other
 
 
 class _Reader:
@@ -139,8 +140,8 @@ class _Reader:
         self.xg = False
         self.notes: dict[_Key, list[Note]] = {}
         self.banks: dict[_Key, int] = {}
-        self.struck: dict[tuple[int, int], _Open] = {}  # keys that are down, by (channel, key)
-        self.held: dict[tuple[int, int], _Open] = {}  # released, but held by the pedal
+        self.struck: dict[_Place, _Open] = {}  # keys that are down
+        self.held: dict[_Place, _Open] = {}  # released, but held by the pedal
         self.last = 0
 
     def parts(self) -> list[Part]:
@@ -149,13 +150,13 @@ class _Reader:
             if event.kind == NOTE_ON:
                 self.strike(event)
             elif event.kind == NOTE_OFF:
-                self.release(event.channel, event.first, event.tick)
+                self.release((event.channel, event.track, event.first), event.tick)
             elif event.kind == SYSEX:
                 self.exclusive(event.data)
             else:
                 self.change(event)
         quarter = self.file.division if self.file.frames_per_second is None else 12 * self.file.division
-        for (_, key), (part, start, velocity) in [*self.held.items(), *self.struck.items()]:
+        for (*_, key), (part, start, velocity) in [*self.held.items(), *self.struck.items()]:
             # Never released: it sounds to the song's last event.
             self.add(part, key, start, self.last if self.last > start else start + quarter, velocity)
         return [self.part(key) for key in sorted(self.notes) if self.notes[key]]
@@ -180,7 +181,7 @@ class _Reader:
 
     def strike(self, event: Event) -> None:
         channel = self.channel(event.channel)
-        place = (event.channel, event.first)
+        place = (event.channel, event.track, event.first)
         for keys in (self.struck, self.held):
             if place in keys:  # the same key again: the string is struck anew
                 part, start, velocity = keys.pop(place)
@@ -189,25 +190,26 @@ class _Reader:
         self.banks.setdefault(part, channel.bank)
         self.struck[place] = (part, event.tick, event.second)
 
-    def release(self, number: int, key: int, tick: int) -> None:
-        if (number, key) not in self.struck:
+    def release(self, place: _Place, tick: int) -> None:
+        if place not in self.struck:
             return
-        part, start, velocity = self.struck.pop((number, key))
+        number, _, key = place
+        part, start, velocity = self.struck.pop(place)
         channel = self.channel(number)
         if channel.pedal and not channel.drums:
-            self.held[number, key] = (part, start, velocity)
+            self.held[place] = (part, start, velocity)
         else:
             # A length of zero is a hit: drums are often written so.
             self.add(part, key, start, max(tick, start + 1), velocity)
 
     def release_all(self, number: int, tick: int) -> None:
         for place in [place for place in self.struck if place[0] == number]:
-            self.release(*place, tick)
+            self.release(place, tick)
 
     def release_held(self, number: int, tick: int) -> None:
         for place in [place for place in self.held if place[0] == number]:
             part, start, velocity = self.held.pop(place)
-            self.add(part, place[1], start, tick, velocity)
+            self.add(part, place[-1], start, tick, velocity)
 
     def add(self, part: _Key, key: int, start: int, end: int, velocity: int) -> None:
         if end > start:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slakh_hier import parallel
+from slakh_hier import parallel, safe_yaml
 from slakh_hier.errors import FaultError, InputError, SongError
 from slakh_hier.files import (
     TEMPORARY_PREFIX,
@@ -122,8 +122,9 @@ def make_data_set(
     font = Path(soundfont) if soundfont is not None else default_soundfont()
     open_soundfont(str(font))
     settings = Settings(str(font.resolve()), synthesiser, reorchestrate, max_seconds, seed)
+    failures: list[tuple[str, str]] = []
     if compose:
-        sources, failures = _composed(compose, seconds, seed, jobs, progress), []
+        sources = _composed(compose, seconds, seed, jobs, progress)
     else:
         sources, failures = _listed(midi)
     split_of = assign_splits((source.md5 for source in sources), shares, seed)
@@ -285,16 +286,12 @@ def _kept(track: Path) -> TrackRecord:
     """The record of a track that was made before."""
     import soundfile
 
-    from slakh_hier.slakh.metadata import read_metadata
-
     path = track / "metadata.yaml"
-    metadata = read_metadata(path.read_bytes(), str(path))
-    stems = sum(entry.patch is not None for entry in metadata.stems.values())
-    silent = path.read_text(encoding="utf-8").count("audio_rendered: true") - path.read_text(
-        encoding="utf-8"
-    ).count("integrated_loudness:")
+    stems = safe_yaml.load(path.read_bytes(), str(path))["stems"].values()
+    rendered = [stem for stem in stems if stem["audio_rendered"]]
+    silent = sum("integrated_loudness" not in stem for stem in rendered)
     seconds = soundfile.info(track / "mix.flac").duration
-    return TrackRecord(track.name, seconds, stems, silent, len(metadata.stems) - stems)
+    return TrackRecord(track.name, seconds, len(rendered), silent, len(stems) - len(rendered))
 
 
 def _summary(split: str, sources: Sequence[Source], done: dict[str, TrackRecord]) -> SplitSummary:

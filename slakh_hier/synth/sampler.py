@@ -23,6 +23,7 @@ _FLOOR = 90.0
 
 _CHOKE = 0.03
 _SHORTEST_RELEASE = 0.012
+_TAIL = 64  # samples
 _CACHE_SAMPLES = 24_000_000
 
 
@@ -116,13 +117,14 @@ class Sampler:
         """The note held for ``seconds``: pitch, loop, filter, envelope up to the release."""
         count = max(1, round(seconds * self.rate))
         ratio = zone.ratio(key, self.rate)
+        places: NDArray[np.float64]
         if bend is None:
-            places = np.arange(count) * ratio
+            places = np.arange(count, dtype=np.float64) * ratio
         else:
             times = np.arange(count) / self.rate
             bends = np.asarray(bend.values)[np.searchsorted(bend.times, times, side="right") - 1]
-            places = np.concatenate([[0.0], np.cumsum(ratio * 2 ** (bends / 12))[:-1]])
-        sound = _at(self.font.samples(zone), zone, places)
+            places = np.concatenate([[0.0], np.cumsum(ratio * 2.0 ** (bends / 12), dtype=np.float64)[:-1]])
+        sound = _at(_centred(self.font.samples(zone), zone), zone, places)
         if zone.cutoff < min(18000.0, 0.45 * self.rate):
             sound = _low_pass(sound, zone.cutoff, zone.resonance, self.rate)
         sound *= self._envelope(zone, key, len(sound))
@@ -149,14 +151,13 @@ class Sampler:
 
     def _released(self, whole: FloatArray, zone: Zone, seconds: float, choked: bool) -> FloatArray:
         """A copy that ends ``seconds`` in, with its release."""
-        off = round(seconds * self.rate)
-        ring = _CHOKE if choked else max(zone.release, _SHORTEST_RELEASE) * _FLOOR / 100
-        count = min(len(whole), off + round(ring * self.rate))
+        off = min(round(seconds * self.rate), len(whole))
+        ramp = _ramp(_CHOKE if choked else self._ring(zone, None), self.rate)
+        count = min(len(whole), off + len(ramp))
         sound = whole[:count].copy()
-        if off < count:
-            steps = np.arange(count - off, dtype=np.float32) / (ring * self.rate)
-            sound[off:] *= 10 ** (-_FLOOR / 20 * steps)
-            tail = min(count - off, 64)
+        sound[off:] *= ramp[: count - off]
+        if count - off < len(ramp):  # a sample that ends by itself, perhaps not at zero
+            tail = min(count, _TAIL)
             sound[count - tail :] *= np.linspace(1, 0, tail, dtype=np.float32)
         return sound
 
@@ -183,6 +184,21 @@ class Sampler:
                     stops[last[group]] = note.start
                 last[group] = note
         return stops
+
+
+def _centred(samples: FloatArray, zone: Zone) -> FloatArray:
+    """Samples without their constant offset, which some recordings have: it would click at both ends of a note."""
+    steady = samples[zone.loop_start - zone.start : zone.loop_end - zone.start] if zone.looped else samples
+    return np.asarray(samples - np.float32(steady.mean(dtype=np.float64)), np.float32)
+
+
+@lru_cache(maxsize=256)
+def _ramp(seconds: float, rate: int) -> FloatArray:
+    """A fall by 90 dB, linear in dB, its last samples down to zero."""
+    count = max(_TAIL, round(seconds * rate))
+    ramp = 10 ** (-_FLOOR / 20 * np.arange(count, dtype=np.float32) / count)
+    ramp[-_TAIL:] *= np.linspace(1, 0, _TAIL, dtype=np.float32)
+    return np.asarray(ramp, np.float32)
 
 
 def _at(samples: FloatArray, zone: Zone, places: NDArray[np.float64]) -> FloatArray:

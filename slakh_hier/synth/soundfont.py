@@ -38,6 +38,11 @@ _SHDR = np.dtype(
 )  # fmt: skip
 
 
+_TABLES = {
+    b"phdr": _PHDR, b"pbag": _BAG, b"pgen": _GEN, b"inst": _INST, b"ibag": _BAG, b"igen": _GEN, b"shdr": _SHDR,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Zone:
     """One sample with how it is played, for a range of keys and velocities (inclusive).
@@ -137,13 +142,18 @@ class SoundFont:
         )
         for place in wanted:
             if place in self._presets:
-                return self._flatten(*place)
+                try:
+                    return self._flatten(*place)
+                except (IndexError, ValueError) as error:
+                    raise InputError(
+                        f"{self.path}: its preset {place[0]}:{place[1]} is damaged: {error}"
+                    ) from error
         return ()
 
     def samples(self, zone: Zone) -> NDArray[np.float32]:
         """The zone's samples from its start to its end, full scale 1.0, shape (samples,)."""
-        if self._sample_table[zone.sample]["kind"] & _VORBIS:
-            return _decoded(self._file, self._data_place, self._sample_table[zone.sample])[
+        if self._tables[b"shdr"][zone.sample]["kind"] & _VORBIS:
+            return _decoded(self._file, self._data_place, self._tables[b"shdr"][zone.sample])[
                 zone.start : zone.end
             ]
         raw = self._data[zone.start : zone.end]
@@ -161,20 +171,19 @@ class SoundFont:
         for kind, start, length in self._chunks(12, size):
             if kind == b"LIST":
                 chunks.update({k: (s, n) for k, s, n in self._chunks(start + 4, start + length)})
-        for kind, dtype in ((b"phdr", _PHDR), (b"pbag", _BAG), (b"pgen", _GEN), (b"inst", _INST),
-                            (b"ibag", _BAG), (b"igen", _GEN), (b"shdr", _SHDR)):  # fmt: skip
+        self._tables: dict[bytes, NDArray[np.void]] = {}
+        for kind, dtype in _TABLES.items():
             if kind not in chunks:
                 raise ValueError(f"its {kind.decode()} table is missing")
             start, length = chunks[kind]
             count = length // dtype.itemsize
-            table = np.frombuffer(self._file[start : start + count * dtype.itemsize].tobytes(), dtype)
-            setattr(self, f"_{kind.decode()}", table)
-        self._sample_table = self._shdr  # type: ignore[attr-defined]
+            raw = self._file[start : start + count * dtype.itemsize].tobytes()
+            self._tables[kind] = np.frombuffer(raw, dtype)
         if b"smpl" not in chunks:
             raise ValueError("it holds no samples")
         self._data_place, length = chunks[b"smpl"]
         self._data = self._file[self._data_place : self._data_place + length // 2 * 2].view("<i2")
-        headers = self._phdr[:-1]  # type: ignore[attr-defined]  # the last row ends the table
+        headers = self._tables[b"phdr"][:-1]  # the last row ends the table
         self._presets: dict[tuple[int, int], int] = {}
         for index, (bank, program) in enumerate(zip(headers["bank"], headers["program"], strict=True)):
             self._presets.setdefault((int(bank), int(program)), index)
@@ -194,41 +203,16 @@ class SoundFont:
 
     def _flatten_preset(self, bank: int, program: int) -> tuple[Zone, ...]:
         """All zones of a preset: the instruments' generators plus what the preset adds to them."""
+        tables = self._tables
+        presets = tables[b"phdr"], tables[b"pbag"], tables[b"pgen"]
+        instruments = tables[b"inst"], tables[b"ibag"], tables[b"igen"]
         zones = []
-        for added, instrument in self._bags(self._phdr, self._pbag, self._pgen, self._presets[bank, program],  # type: ignore[attr-defined]
-                                            _INSTRUMENT):  # fmt: skip
-            for own, sample in self._bags(self._inst, self._ibag, self._igen, instrument, _SAMPLE):  # type: ignore[attr-defined]
+        for added, instrument in _bags(*presets, self._presets[bank, program], _INSTRUMENT):
+            for own, sample in _bags(*instruments, instrument, _SAMPLE):
                 zone = self._zone(own, added, sample)
                 if zone is not None:
                     zones.append(zone)
         return tuple(zones)
-
-    def _bags(
-        self,
-        headers: NDArray[np.void],
-        bags: NDArray[np.void],
-        generators: NDArray[np.void],
-        index: int,
-        last: int,
-    ) -> list[tuple[dict[int, int], int]]:
-        """(generators, target) of each zone; the first zone without a target holds for all others."""
-        shared: dict[int, int] = {}
-        found = []
-        first = int(headers[index]["bag"])
-        for bag in range(first, int(headers[index + 1]["bag"])):
-            values = dict(shared)
-            target = None
-            for row in range(int(bags[bag]["generator"]), int(bags[bag + 1]["generator"])):
-                kind, amount = int(generators[row]["kind"]), int(generators[row]["amount"])
-                if kind == last:
-                    target = amount & 0xFFFF
-                    break
-                values[kind] = amount
-            if target is not None:
-                found.append((values, target))
-            elif bag == first:
-                shared = values
-        return found
 
     def _zone(self, own: dict[int, int], added: dict[int, int], sample: int) -> Zone | None:
         g = _DEFAULTS.copy()
@@ -240,7 +224,7 @@ class SoundFont:
                 g[kind] += amount
         keys = _overlap(own.get(_KEY_RANGE), added.get(_KEY_RANGE))
         velocities = _overlap(own.get(_VELOCITY_RANGE), added.get(_VELOCITY_RANGE))
-        head = self._sample_table[sample]
+        head = self._tables[b"shdr"][sample]
         if keys is None or velocities is None or head["kind"] & _ROM:
             return None
         vorbis = bool(head["kind"] & _VORBIS)
@@ -276,6 +260,32 @@ class SoundFont:
             resonance=min(max(int(g[9]) / 10, 0.0), 24.0), group=int(g[57]),
             fixed_key=int(g[46]), fixed_velocity=int(g[47]),
         )  # fmt: skip
+
+
+def _bags(
+    headers: NDArray[np.void], bags: NDArray[np.void], generators: NDArray[np.void], index: int, last: int
+) -> list[tuple[dict[int, int], int]]:
+    """(generators, target) of each zone of a preset or instrument; ``last`` is the generator that names the target.
+
+    The first zone, where it has no target, holds for all others.
+    """
+    shared: dict[int, int] = {}
+    found = []
+    first = int(headers[index]["bag"])
+    for bag in range(first, int(headers[index + 1]["bag"])):
+        values = dict(shared)
+        target = None
+        for row in range(int(bags[bag]["generator"]), int(bags[bag + 1]["generator"])):
+            kind, amount = int(generators[row]["kind"]), int(generators[row]["amount"])
+            if kind == last:
+                target = amount & 0xFFFF
+                break
+            values[kind] = amount
+        if target is not None:
+            found.append((values, target))
+        elif bag == first:
+            shared = values
+    return found
 
 
 def _overlap(own: int | None, added: int | None) -> tuple[int, int] | None:

@@ -43,7 +43,7 @@ class SymusicPlayer:
         for start, end, key, velocity in notes:
             track.notes.append(self.symusic.Note(start - origin, end - start, key, velocity, ttype="second"))
         score.tracks.append(track)
-        sound = np.asarray(self.synthesizer.render(score, stereo=False), np.float32)[0]
+        sound: FloatArray = np.asarray(self.synthesizer.render(score, stereo=False), np.float32)[0]
         # What symusic reads beyond its samples is anything.
         if not np.isfinite(sound).all() or (len(sound) and np.abs(sound).max() > 1e4):
             raise SongError(f"{self._name()}: symusic renders it to values that are not audio; {_ADVICE}")

@@ -78,8 +78,7 @@ def synthesise(
         raise InputError(f"synthesiser must be one of {', '.join(SYNTHESISERS)}, not {synthesiser!r}")
     place = 0
     for block in blocks:
-        if not part.gain.constant:
-            block = block * _gains(part.gain, place, len(block), rate)
+        block = block * _gains(part.gain, place, len(block), rate)
         yield _faded(block, place, frames, round(fade * rate))
         place += len(block)
 
@@ -105,11 +104,13 @@ def _in_blocks(player: NotePlayer, part: Part, frames: int, rate: int) -> Iterat
 
 def _gains(curve: Curve, start: int, count: int, rate: int) -> FloatArray:
     """The curve at ``count`` samples from ``start``, each step taken as a short ramp on a grid of its own."""
+    if curve.constant:
+        return np.full(count, curve.values[0], np.float32)
     step = round(_SMOOTHING * rate)
     grid = np.arange(start // step, (start + count) // step + 2)
     index = np.searchsorted(curve.times, grid * (step / rate), side="right") - 1
     values = np.asarray(curve.values)[np.maximum(index, 0)]
-    return np.interp(np.arange(start, start + count), grid * step, values).astype(np.float32)
+    return np.asarray(np.interp(np.arange(start, start + count), grid * step, values), np.float32)
 
 
 def _faded(block: FloatArray, place: int, frames: int, fade: int) -> FloatArray:

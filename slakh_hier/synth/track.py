@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import isfinite, log10
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,7 +38,10 @@ TAIL_SECONDS = 2.0
 
 MAX_STEMS = 1000
 _FADE_SECONDS, _CUT_SECONDS = 0.5, 0.02
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_MEMORY = 192 << 20  # bytes
+_REFINEMENTS = 3
+_LEVEL_TOLERANCE = 0.005  # dB
 _FULL_SCALE = 32768.0
 
 
@@ -135,9 +139,13 @@ class _Stem:
     name: str
     part: Part
     patch: str | None
+    meter: LoudnessMeter = field(default_factory=lambda: LoudnessMeter(RATE))
     loudness: float | None = None
     gain: float = 1.0
-    peak: float = 0.0
+
+    @property
+    def silent(self) -> bool:
+        return self.meter.peak == 0
 
 
 def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity: str) -> TrackRecord:
@@ -156,18 +164,11 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity
     if cut and settings.max_seconds is not None:
         seconds = settings.max_seconds
     frames = max(1, round(seconds * RATE))
-    require_free(folder, 4 * frames * (len(sounding) + 2), f"{source.track} ({seconds / 60:.0f} min)")
-    scratch = _Scratch(folder / "stems", frames)
+    scratch = _Scratch(folder / "stems", frames, len(sounding))
     fade = _CUT_SECONDS if cut else _FADE_SECONDS
     for stem in sounding:
         _render(stem, scratch, settings, fade)
-    peak = scratch.peak("mix")
-    if peak == 0:
-        raise SongError("is silent: the SoundFont has no sound for its parts, or their volume is zero")
-    overall = 10 ** (PEAK_DBFS / 20) / peak
-    # Stems may cancel in the mix: none of them may clip by itself.
-    loudest = max(stem.gain * stem.peak for stem in sounding)
-    overall = min(overall, (_FULL_SCALE - 1) / _FULL_SCALE / loudest)
+    overall = _levels(sounding, scratch)
     for stem in sounding:
         _write_stem(folder / "stems" / f"{stem.name}.flac", stem, overall, scratch)
         (folder / "MIDI" / f"{stem.name}.mid").write_bytes(song_midi([stem.part], song))
@@ -178,41 +179,49 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity
         source.track,
         frames / RATE,
         len(sounding),
-        sum(stem.peak == 0 for stem in sounding),
+        sum(stem.silent for stem in sounding),
         len(stems) - len(sounding),
     )
 
 
 class _Scratch:
-    """Signals of one track while it is made, on disk: an hour of ten stems would be 6 GB of memory."""
+    """Signals of one track while it is made.
 
-    def __init__(self, folder: Path, frames: int):
+    In memory while they are small, else on disk: an hour of ten stems would take 6 GB of memory.
+    """
+
+    def __init__(self, folder: Path, frames: int, stems: int):
         self.folder, self.frames = folder, frames
         self.files: dict[str, NDArray[Any]] = {}
-        self.add("mix", np.float32)
+        needed = 4 * frames * (stems + 1)
+        self.on_disk = needed > _MEMORY
+        if self.on_disk:
+            require_free(folder, needed, f"a track of {frames / RATE / 60:.0f} min and {stems} stems")
         self.add("total", np.int32)
 
     def add(self, name: str, dtype: type[np.generic] = np.float32) -> NDArray[Any]:
-        path = self.folder / f"{TEMPORARY_PREFIX}{name}"
-        self.files[name] = np.memmap(path, dtype, "w+", shape=(self.frames,))
+        if self.on_disk:
+            self.files[name] = np.memmap(self._path(name), dtype, "w+", shape=(self.frames,))
+        else:
+            self.files[name] = np.zeros(self.frames, dtype)
         return self.files[name]
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
         for place in range(0, self.frames, _BLOCK):
             yield self.files[name][place : place + _BLOCK]
 
-    def peak(self, name: str) -> float:
-        return max(float(np.abs(block).max()) for block in self.blocks(name))
-
     def remove(self, *names: str) -> None:
         for name in names or list(self.files):
             del self.files[name]
-            (self.folder / f"{TEMPORARY_PREFIX}{name}").unlink()
+            if self.on_disk:
+                self._path(name).unlink()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{TEMPORARY_PREFIX}{name}"
 
 
 def _render(stem: _Stem, scratch: _Scratch, settings: Settings, fade: float) -> None:
-    """Render a stem, measure it, find its gain, and add it to the mix at that gain."""
-    meter = LoudnessMeter(RATE)
+    """Render a stem to the scratch folder and measure it."""
     samples = scratch.add(stem.name)
     place = 0
     for block in synthesise(
@@ -223,17 +232,47 @@ def _render(stem: _Stem, scratch: _Scratch, settings: Settings, fade: float) -> 
         synthesiser=settings.synthesiser,
         fade=fade,
     ):
-        meter.add(block)
+        stem.meter.add(block)
         samples[place : place + len(block)] = block
         place += len(block)
-    stem.peak = meter.peak
-    if meter.peak > 0:
-        stem.gain = gain_to(meter, STEM_LUFS)
-        loudness = meter.integrated()
+    if not stem.silent:
+        stem.gain = gain_to(stem.meter, STEM_LUFS)
+        loudness = stem.meter.integrated()
         # Under the gate at its own level: what the gain makes up for.
-        stem.loudness = loudness if np.isfinite(loudness) else STEM_LUFS - 20 * float(np.log10(stem.gain))
-    for sound, mix in zip(scratch.blocks(stem.name), scratch.blocks("mix"), strict=True):
-        mix += np.float32(stem.gain) * sound
+        stem.loudness = loudness if isfinite(loudness) else STEM_LUFS - 20 * log10(stem.gain)
+
+
+def _levels(stems: Sequence[_Stem], scratch: _Scratch) -> float:
+    """The track's gain over stems at -13 LUFS; the stems' gains are made to hold at their final level.
+
+    The loudness gate lies at -70 LUFS whatever the level: a stem of -13 LUFS with a long quiet tail is not exactly 12 LU
+    softer when it is turned down by 12 dB. So the stems' gains are found again at the level they end at.
+    """
+    overall = _track_gain(stems, scratch)
+    for _ in range(_REFINEMENTS):
+        target = STEM_LUFS + 20 * log10(overall)
+        gains = [1.0 if stem.silent else gain_to(stem.meter, target) / overall for stem in stems]
+        steps = [abs(20 * log10(gain / stem.gain)) for gain, stem in zip(gains, stems, strict=True)]
+        if max(steps) < _LEVEL_TOLERANCE:
+            break
+        for gain, stem in zip(gains, stems, strict=True):
+            stem.gain = gain
+        overall = _track_gain(stems, scratch)
+    return overall
+
+
+def _track_gain(stems: Sequence[_Stem], scratch: _Scratch) -> float:
+    peak = 0.0
+    for blocks in zip(*(scratch.blocks(stem.name) for stem in stems), strict=True):
+        mix = np.zeros(len(blocks[0]))
+        for stem, block in zip(stems, blocks, strict=True):
+            mix += stem.gain * block
+        peak = max(peak, float(np.abs(mix).max()))
+    if peak == 0:
+        raise SongError("is silent: the SoundFont has no sound for its parts, or their volume is zero")
+    # Stems may cancel in the mix: none of them may clip by itself.
+    loudest = max(stem.gain * stem.meter.peak for stem in stems)
+    return float(min(10 ** (PEAK_DBFS / 20) / peak, (_FULL_SCALE - 1) / _FULL_SCALE / loudest))
 
 
 def _write_stem(path: Path, stem: _Stem, overall: float, scratch: _Scratch) -> None:

@@ -31,9 +31,8 @@ def song_midi(parts: Sequence[Part], song: Song) -> bytes:
         for start, end, key, velocity in part.notes:
             first = beats.tick(start)
             track.notes.append(symusic.Note(first, max(1, beats.tick(end) - first), key, velocity))
-        if not part.gain.constant:
-            for time, gain in zip(part.gain.times, part.gain.values, strict=True):
-                track.controls.append(symusic.ControlChange(beats.tick(time), 7, round(127 * gain**0.5)))
+        for time, gain in zip(part.gain.times, part.gain.values, strict=True):
+            track.controls.append(symusic.ControlChange(beats.tick(time), 7, round(127 * gain**0.5)))
         if not part.bend.constant:
             widest = max(map(abs, part.bend.values))
             scale = 8191 / max(widest, 2.0)
