@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from slakh_hier.models.checkpoints import Checkpoints
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_folder import LOG, METRICS, STEPS, TENSORBOARD
+from slakh_hier.models.training import Report
 from slakh_hier.progress import Advance, Progress
-
-Report = Callable[[str], None]
 
 
 class RunLog(pl.Callback):
