@@ -1,0 +1,178 @@
+"""Finding songs: folders of stems, what they are called, and which song each of them is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import soundfile
+
+from slakh_hier.errors import InputError
+from slakh_hier.importing.stem_map import file_key
+from slakh_hier.slakh.layout import SPLIT_FOLDERS
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        "wav",
+        "flac",
+        "aif",
+        "aiff",
+        "aifc",
+        "ogg",
+        "oga",
+        "opus",
+        "w64",
+        "rf64",
+        "caf",
+        "au",
+        "snd",
+    )
+) | ({".mp3"} if "MP3" in soundfile.available_formats() else frozenset())
+"""Files that libsndfile can be asked to open."""
+
+UNREADABLE = frozenset({".mp3", ".mp4", ".m4a", ".aac", ".wma", ".ape", ".wv", ".ac3", ".dts"}) - SUFFIXES
+"""Audio that it cannot open: named, since a stem that is passed over in silence is missed later."""
+
+_NOT_SONGS = frozenset({"__MACOSX"})
+
+
+@dataclass(frozen=True)
+class SongFolder:
+    """A song: its name (place below the stems' folder, posix), its folder, and its audio files inside it (posix).
+
+    ``unreadable`` are audio files of formats that cannot be opened.
+    """
+
+    name: str
+    folder: Path
+    files: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def in_split_folder(self) -> bool:
+        """Whether it lies in a folder called train, validation, val, test or omitted."""
+        first, slash, _ = self.name.partition("/")
+        return bool(slash) and first.lower() in SPLIT_FOLDERS
+
+    @property
+    def identity(self) -> str:
+        """What makes it the song it is: its name without a split's folder, case and doubled spaces."""
+        name = self.name.partition("/")[2] if self.in_split_folder else self.name
+        return " ".join(file_key(name).split())
+
+    @property
+    def uuid(self) -> str:
+        """32 hex digits: the MD5 of :attr:`identity` in UTF-8."""
+        return hashlib.md5(self.identity.encode(), usedforsecurity=False).hexdigest()
+
+
+def find_songs(stems: Path, patterns: Sequence[str] = ()) -> tuple[list[SongFolder], list[tuple[str, str]]]:
+    """Every song below ``stems``, in order of their names, and folders that hold no audio with the reason.
+
+    Parameters
+    ----------
+    patterns
+        Which folders are songs, as ``*/*``. By default the folders directly in ``stems``, and those in folders there
+        that are called as a split (train, validation, val, test).
+
+    Raises
+    ------
+    InputError
+        There is no song; the message says what was looked for and what lies there instead.
+    """
+    songs, empty = {}, []
+    for name, folder in sorted(_song_folders(stems, patterns)):
+        files = list(_files(folder))
+        audio = tuple(file for file in files if _suffix(file) in SUFFIXES)
+        unreadable = tuple(file for file in files if _suffix(file) in UNREADABLE)
+        if audio:
+            songs[name] = SongFolder(name, folder, audio, unreadable)
+        else:
+            what = f"only {', '.join(unreadable[:3])}, which cannot be read" if unreadable else "no audio"
+            empty.append((name, f"holds {what}"))
+    if not songs:
+        raise InputError(_nothing_found(stems, patterns, empty))
+    return list(songs.values()), empty
+
+
+def shown_name(name: str) -> str:
+    """A file's name as text: names that are not UTF-8 cannot stand in YAML."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _song_folders(stems: Path, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    if patterns:
+        found = {place: None for pattern in patterns for place in _matching(stems, pattern.split("/"))}
+        for folder in found:
+            yield shown_name(folder.relative_to(stems).as_posix()), folder
+        return
+    for folder in _folders(stems):
+        if folder.name.lower() in SPLIT_FOLDERS:
+            for song in _folders(folder):
+                yield shown_name(f"{folder.name}/{song.name}"), song
+        else:
+            yield shown_name(folder.name), folder
+
+
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    if not parts:
+        yield folder
+        return
+    for child in _folders(folder):
+        if fnmatchcase(file_key(shown_name(child.name)), file_key(parts[0])):
+            yield from _matching(child, parts[1:])
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [
+                e.name
+                for e in entries
+                if e.is_dir() and not e.name.startswith(".") and e.name not in _NOT_SONGS
+            ]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from error
+    return [folder / name for name in sorted(names)]
+
+
+def _files(folder: Path, inside: str = "", seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Regular files in a folder and below it, sorted; links are followed, but not in circles."""
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+            kinds = [(entry.name, entry.is_dir(), entry.is_file()) for entry in entries]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from error
+    for name, is_folder, is_file in kinds:
+        if is_folder and name not in _NOT_SONGS:
+            yield from _files(folder / name, f"{inside}{name}/", seen | {real})
+        elif is_file:
+            yield f"{inside}{name}"
+
+
+def _suffix(file: str) -> str:
+    return os.path.splitext(file)[1].lower()
+
+
+def _nothing_found(stems: Path, patterns: Sequence[str], empty: Sequence[tuple[str, str]]) -> str:
+    where = f"folders {', '.join(patterns)} (the map's songs:)" if patterns else "folders"
+    looked = f"{stems} holds no song. Looked for {where} with audio in them, one folder a song"
+    if empty:
+        return f"{looked}. {empty[0][0]} {empty[0][1]}"
+    beside = sorted(name for name in os.listdir(stems) if not name.startswith("."))
+    if any(_suffix(name) in SUFFIXES for name in beside):
+        return (
+            f"{looked}. This folder looks like one song: give the folder around it ({stems.resolve().parent})"
+        )
+    if any(_suffix(name) in UNREADABLE for name in beside):
+        return f"{looked}. {beside[0]} must be unpacked into a folder of WAV or FLAC stems first"
+    return f"{looked}. It holds {', '.join(beside[:5]) or 'nothing'}"

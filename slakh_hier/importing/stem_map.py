@@ -1,0 +1,112 @@
+"""What a map says about a file of a song: which instrument it is, the song's mixture, or nothing to take."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any
+
+from slakh_hier.hierarchy import DRUM_PROGRAM
+
+_GLOB = re.compile(r"\[[^]]*\]|[*?]")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A glob pattern (``*``, ``?``, ``[abc]``) for files, with its line in the map.
+
+    Case does not count. A pattern without ``/`` is for the file's name, one with ``/`` for its path inside the song's
+    folder; both fit with the suffix or without it.
+    """
+
+    text: str
+    line: int
+
+    def fits(self, path: str) -> bool:
+        """Whether the file at ``path`` (posix, inside the song's folder) is meant."""
+        file = PurePosixPath(path if "/" in self.text else path.rpartition("/")[2])
+        pattern = file_key(self.text)
+        return any(fnmatchcase(file_key(str(name)), pattern) for name in (file, file.with_suffix("")))
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """An entry of the map: which files play this instrument, and what the metadata say of them.
+
+    ``program`` is 0 to 127, 128 for drums, or None. The names that are not given are the instrument's own, so that a
+    tree can match a new instrument by ``midi_program_name`` or ``inst_class``.
+    """
+
+    name: str
+    files: tuple[Pattern, ...]
+    program: int | None
+    patch: str | None
+    midi_program_name: str
+    inst_class: str
+
+    def labels(self) -> dict[str, Any]:
+        """The keys of metadata.yaml that say which instrument a stem is."""
+        return {
+            "inst_class": self.inst_class,
+            "is_drum": self.program == DRUM_PROGRAM,
+            "midi_program_name": self.midi_program_name,
+            "plugin_name": self.patch or "None",
+            "program_num": self.program,
+        }
+
+
+@dataclass(frozen=True)
+class StemMap:
+    """A map as read: instruments in the file's order, files to ignore, the mixture, and where songs lie.
+
+    ``songs`` are patterns of folders below the stems' folder, as ``*/*`` for artist/title; empty for the folders
+    directly in it. ``text`` is the YAML as read.
+    """
+
+    file: str
+    text: str
+    instruments: tuple[Instrument, ...]
+    ignore: tuple[Pattern, ...]
+    mix: tuple[Pattern, ...]
+    songs: tuple[str, ...]
+
+    def ignores(self, path: str) -> bool:
+        return any(pattern.fits(path) for pattern in self.ignore)
+
+    def is_mix(self, path: str) -> bool:
+        return any(pattern.fits(path) for pattern in self.mix)
+
+    def instrument(self, path: str) -> Instrument | None:
+        """The first instrument in the file's order that has a pattern for ``path``."""
+        for instrument in self.instruments:
+            if any(pattern.fits(path) for pattern in instrument.files):
+                return instrument
+        return None
+
+    def patterns(self) -> list[tuple[str, Pattern]]:
+        """Every pattern for files with its owner: an instrument's name, ``ignore`` or ``mix``."""
+        return [
+            *(("ignore", pattern) for pattern in self.ignore),
+            *(("mix", pattern) for pattern in self.mix),
+            *((instrument.name, pattern) for instrument in self.instruments for pattern in instrument.files),
+        ]
+
+    def hint(self, path: str) -> str:
+        """Which pattern was probably meant for a file that none fits, and what to do."""
+        bare = {_GLOB.sub("", file_key(pattern.text)): (owner, pattern) for owner, pattern in self.patterns()}
+        name = file_key(PurePosixPath(path).stem)
+        near = difflib.get_close_matches(name, [text for text in bare if text], n=1, cutoff=0.5)
+        advice = "add a pattern for it, or ignore it"
+        if not near:
+            return f"fits no pattern of {self.file}: {advice}"
+        owner, pattern = bare[near[0]]
+        return f"fits no pattern; the nearest is {pattern.text!r} of {owner} ({self.file}:{pattern.line}): {advice}"
+
+
+def file_key(name: str) -> str:
+    """A name for comparison: without case, and with accents as one character (a Mac writes them as two)."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,353 @@
+"""Whole imports: what lies on disk afterwards, whatever the jobs, interruptions and broken songs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+import slakh_hier as sh
+from slakh_hier.errors import InputError, LockedError
+from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.hierarchy import parse_hierarchy
+from slakh_hier.importing import import_data_set
+from slakh_hier.importing.run import SPLITS
+from slakh_hier.shards.verify import verify
+
+TREE = """\
+schema: 1
+name: musdb
+levels: 2
+tree:
+  rhythm:
+    drums: {match: {drums: true}}
+    bass: {match: {programs: [32-39]}}
+  melody:
+    vocals: {match: {midi_program_name: [vocals]}}
+    other: {match: {inst_class: [other]}}
+unassigned: error
+"""
+MakeSong = Callable[..., dict[str, np.ndarray]]
+
+
+def run(songs: Path, out: str = "slakh", **options):
+    return import_data_set(
+        songs, songs.parent / out, **{"map_file": songs.parent / "map.yaml", "jobs": 1, **options}
+    )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): file_sha256(path) for path in files}
+
+
+def tracks(folder: Path) -> dict[str, Path]:
+    """Track folders by the song's name."""
+    found = sorted(folder.glob("*/Track*/metadata.yaml"))
+    return {yaml.safe_load(path.read_text())["import"]["song"]: path.parent for path in found}
+
+
+def samples(path: Path) -> np.ndarray:
+    return soundfile.read(path, dtype="int16")[0].astype(int)
+
+
+def test_from_files_to_shards(tmp_path: Path, make_song: MakeSong) -> None:
+    for number in range(6):
+        make_song(tmp_path / "songs" / f"Artist {number}", number, seconds=4.0)
+    (tmp_path / "map.yaml").write_text(
+        "schema: 1\nmix: [mixture]\ninstruments:\n"
+        "  vocals: {files: [vocals]}\n  drums: {files: [drums], drums: true}\n"
+        "  bass: {files: [bass], program: 33}\n  other: {files: [other]}\n"
+    )
+    report = run(tmp_path / "songs", split="train=50,validation=25,test=25")
+    assert (report.made, report.failures, report.unmatched, report.remarks) == (6, (), (), ())
+    tree = parse_hierarchy(TREE, "tree.yaml")
+    catalog = sh.scan(tmp_path / "slakh", tree, strict=True)
+    assert (catalog.problems, catalog.notes, catalog.left_out()) == ([], [], [])
+    assert (catalog.frame["status"] == "audio").all()
+    assert (catalog.frame["channels"] == 1).all()
+    assert set(catalog.frame["level_1"]) == {"drums", "bass", "vocals", "other"}
+    plan = sh.plan_clips(
+        catalog, tree, clips={"train": 4, "test": 2}, clip_seconds=2, step=1, queries=False, seed=1,
+        activity=tmp_path / "activity.h5", jobs=1,
+    )  # fmt: skip
+    sh.render(plan, tmp_path / "shards", sample_rate=8000, jobs=1)
+    assert verify(tmp_path / "shards", full=True, jobs=1) == []
+    clip = sh.open_shards(tmp_path / "shards")[0]
+    parts = sum(clip[name] for name in ("drums", "bass", "vocals", "other"))
+    assert np.abs(parts - clip.mix).max() <= 2.5 / 32768
+
+
+def test_metadata_and_samples_of_a_track(songs: Path, make_song: MakeSong) -> None:
+    run(songs)
+    for number, (song, track) in enumerate(sorted(tracks(songs.parent / "slakh").items())):
+        assert song == f"Artist {number} - Song"
+        metadata = yaml.safe_load((track / "metadata.yaml").read_text())
+        names = [stem["midi_program_name"] for stem in metadata["stems"].values()]
+        assert names == ["bass", "drums", "other", "vocals"]
+        assert [stem["source"] for stem in metadata["stems"].values()] == [f"{name}.wav" for name in names]
+        assert [stem["program_num"] for stem in metadata["stems"].values()] == [33, 128, None, None]
+        stems = [samples(track / "stems" / f"S0{i}.flac") for i in range(4)]
+        for name, found in zip(names, stems, strict=True):
+            source = soundfile.read(songs / song / f"{name}.wav", dtype="int16")[0].astype(int)
+            assert np.array_equal(found, np.rint(source.mean(axis=1)))
+        assert np.array_equal(samples(track / "mix.flac"), sum(stems))
+        assert metadata["overall_gain"] == 1.0
+
+
+def test_metadata_have_the_keys_of_slakh(songs: Path) -> None:
+    run(songs)
+    ours = yaml.safe_load(
+        next(iter(tracks(songs.parent / "slakh").values())).joinpath("metadata.yaml").read_text()
+    )
+    real = Path(__file__).parents[1] / "data/metadata/slakh2100_flac_redux__train__Track00001__metadata.yaml"
+    slakh = yaml.safe_load(real.read_text())
+    assert set(ours) == set(slakh) | {"import"}
+    assert set(ours["stems"]["S00"]) == set(slakh["stems"]["S00"]) | {"source"}
+
+
+@pytest.mark.parametrize("audio", ["link", "copy"])
+def test_links_and_copies_are_the_files(songs: Path, audio: str) -> None:
+    run(songs, audio=audio)
+    for song, track in tracks(songs.parent / "slakh").items():
+        for source, target in [("bass", "stems/S00"), ("vocals", "stems/S03"), ("mixture", "mix")]:
+            before, after = songs / song / f"{source}.wav", track / f"{target}.wav"
+            assert before.read_bytes() == after.read_bytes()
+            assert before.samefile(after) is (audio == "link")
+    catalog = sh.scan(songs.parent / "slakh", parse_hierarchy(TREE, "t"))
+    assert (catalog.frame["status"] == "audio").all()
+    assert (catalog.frame["channels"] == 2).all()
+
+
+def test_links_of_links_lead_to_the_file(songs: Path) -> None:
+    """Scan follows no link out of the data set, so a link to a link would be broken."""
+    target = songs / "Artist 0 - Song" / "bass.wav"
+    elsewhere = target.rename(songs.parent / "elsewhere.wav")
+    target.symlink_to(elsewhere)
+    run(songs, audio="link")
+    linked = tracks(songs.parent / "slakh")["Artist 0 - Song"] / "stems" / "S00.wav"
+    assert not linked.is_symlink()
+    assert linked.samefile(elsewhere)
+
+
+def test_another_file_system_gets_copies(songs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    report = run(songs, audio="link")
+    assert "30 files could not be linked (another file system?) and were copied" in report.notes
+    track = tracks(songs.parent / "slakh")["Artist 0 - Song"]
+    assert (track / "mix.wav").read_bytes() == (songs / "Artist 0 - Song" / "mixture.wav").read_bytes()
+
+
+def test_same_bytes_whatever_the_jobs(songs: Path) -> None:
+    for jobs in (1, 2):
+        run(songs, f"jobs{jobs}", jobs=jobs)
+    assert contents(songs.parent / "jobs1") == contents(songs.parent / "jobs2")
+    run(songs, "seed", seed=1)
+    split_of = {
+        seed: {song: t.parent.name for song, t in tracks(songs.parent / seed).items()}
+        for seed in ("jobs1", "seed")
+    }
+    assert split_of["seed"] != split_of["jobs1"]
+
+
+def test_formats_and_rates(songs: Path) -> None:
+    run(songs, audio_format="wav", sample_rate=11_025)
+    track = tracks(songs.parent / "slakh")["Artist 2 - Song"]
+    stems = sorted((track / "stems").iterdir())
+    assert [path.name for path in stems] == ["S00.wav", "S01.wav", "S02.wav", "S03.wav"]
+    info = soundfile.info(track / "mix.wav")
+    assert (info.samplerate, info.channels, info.frames, info.subtype) == (11_025, 1, 11_025, "PCM_16")
+    assert np.array_equal(samples(track / "mix.wav"), sum(map(samples, stems)))
+
+
+def test_a_second_run_keeps_everything(songs: Path) -> None:
+    first = run(songs)
+    before = {path: path.stat().st_mtime_ns for path in (songs.parent / "slakh").rglob("S*.flac")}
+    second = run(songs)
+    assert (first.made, first.kept, second.made, second.kept) == (6, 0, 0, 6)
+    assert second.splits == first.splits
+    assert second.notes == first.notes
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_is_missing_is_made_again_and_leftovers_go(songs: Path) -> None:
+    run(songs)
+    out = songs.parent / "slakh"
+    whole = contents(out)
+    shutil.rmtree(tracks(out)["Artist 3 - Song"])
+    (out / ".tmp-Track00004" / "stems").mkdir(parents=True)
+    (out / ".tmp-0123").touch()
+    report = run(songs)
+    assert (report.made, report.kept) == (1, 5)
+    assert contents(out) == whole
+    assert not list(out.glob(".tmp-*"))
+
+
+def test_a_killed_run_is_continued(tmp_path: Path, make_song: MakeSong) -> None:
+    for number in range(4):
+        make_song(tmp_path / "songs" / f"Artist {number}", number, seconds=90.0)
+    (tmp_path / "map.yaml").write_text("schema: 1\ninstruments: {all: {files: ['*']}}\n")
+    whole = run(tmp_path / "songs", "whole")
+    command = "from slakh_hier.importing import import_data_set as i; i('songs', 'slakh', map_file='map.yaml', jobs=1)"
+    process = subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path)
+    out = tmp_path / "slakh"
+    deadline = time.monotonic() + 60
+    while (
+        not any(os.listdir(folder) for folder in map(out.joinpath, SPLITS) if folder.is_dir())
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    report = run(tmp_path / "songs")
+    assert report.made + report.kept == whole.made
+    assert min(report.made, report.kept) >= 1
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_changes_need_overwrite(songs: Path, make_song: MakeSong) -> None:
+    run(songs)
+    out = songs.parent / "slakh"
+    before = contents(out)
+    (songs.parent / "map.yaml").write_text(
+        (songs.parent / "map.yaml").read_text().replace("program: 33", "program: 34")
+    )
+    with pytest.raises(
+        InputError, match=r"6 of its tracks would now be made otherwise or not at all: .*--overwrite"
+    ):
+        run(songs)
+    assert contents(out) == before
+    assert run(songs, overwrite=True).made == 6
+    shutil.rmtree(songs / "Artist 5 - Song")
+    make_song(songs / "Artist 6 - Song", 6)
+    with pytest.raises(InputError, match="tracks would now be made otherwise"):
+        run(songs)
+    run(songs, overwrite=True)
+    assert set(tracks(out)) == {f"Artist {i} - Song" for i in (0, 1, 2, 3, 4, 6)}
+
+
+def test_a_song_that_is_mended_joins_the_others(songs: Path) -> None:
+    path = songs / "Artist 0 - Song" / "bass.wav"
+    good = path.read_bytes()
+    path.write_bytes(good[:1000])
+    report = run(songs)
+    ((song, reason),) = report.failures
+    assert (song, report.made) == ("Artist 0 - Song", 5)
+    assert reason.startswith("bass.wav: is cut short: its header promises")
+    path.write_bytes(good)
+    assert (run(songs).made, len(tracks(songs.parent / "slakh"))) == (1, 6)
+
+
+@pytest.mark.parametrize("audio", ["convert", "link"])
+def test_songs_that_cannot_be_used(songs: Path, audio: str) -> None:
+    def song(number: int) -> Path:
+        return songs / f"Artist {number} - Song"
+
+    (song(0) / "drums.wav").write_bytes(b"no audio")
+    for name in ("bass", "drums", "vocals", "other"):
+        (song(1) / f"{name}.wav").rename(song(1) / f"take {name}.wav")
+    (song(2) / "old").mkdir()
+    shutil.copy(song(2) / "bass.wav", song(2) / "old" / "bass.wav")
+    (song(3) / "vocals.m4a").touch()
+    (songs / "Notes").mkdir()
+    report = run(songs, audio=audio)
+    reasons = dict(report.failures)
+    assert reasons["Artist 0 - Song"].startswith("drums.wav: is not audio that can be opened: ")
+    assert reasons["Artist 1 - Song"].startswith(
+        "no pattern of the map makes any of its files a stem (take bass.wav, "
+    )
+    assert "bass.wav and old/bass.wav have one name: is this several songs?" in reasons["Artist 2 - Song"]
+    assert reasons["Artist 3 - Song"].startswith("vocals.m4a: this kind of file cannot be read")
+    assert reasons["Notes"] == "holds no audio"
+    assert report.made == 2
+    assert [file.file for file in report.unmatched] == [
+        f"take {n}.wav" for n in ("bass", "drums", "other", "vocals")
+    ]
+
+
+def test_links_refuse_what_the_layout_cannot_hold(songs: Path) -> None:
+    first, second = songs / "Artist 0 - Song", songs / "Artist 1 - Song"
+    soundfile.write(first / "bass.wav", np.zeros(500), 16_000)
+    soundfile.write(second / "bass.aiff", np.zeros(500), 8000)
+    (second / "bass.wav").unlink()
+    report = run(songs, audio="link")
+    assert dict(report.failures) == {
+        "Artist 0 - Song": "its files have several sample rates (bass.wav 16000 Hz, drums.wav 8000 Hz, other.wav 8000 Hz, "
+        "vocals.wav 8000 Hz); --audio convert resamples them",
+        "Artist 1 - Song": "bass.aiff: the layout holds FLAC and WAV; --audio convert makes them",
+    }
+    assert run(songs, "converted").failures == ()
+
+
+def test_remarks(songs: Path, make_song: MakeSong) -> None:
+    make_song(songs / "Loud", 3, level=20_000.0, subtype="FLOAT")
+    short = songs / "Artist 0 - Song" / "bass.wav"
+    soundfile.write(short, np.zeros(800), 8000)
+    (songs / "Artist 1 - Song" / "vocals.wav").unlink()
+    report = run(songs)
+    remarks = [(song, remark.split(" (")[0]) for song, remark in report.remarks]
+    assert ("Artist 0 - Song", "shorter than the song, silence follows: bass.wav by 0.9 s") in remarks
+    assert ("Artist 0 - Song", "silent: bass.wav") in remarks
+    assert ("Artist 1 - Song", "its mixture mixture.wav is not the sum of its stems") in remarks
+    (gain,) = [text for song, text in report.remarks if song == "Loud"]
+    track = tracks(songs.parent / "slakh")["Loud"]
+    metadata = yaml.safe_load((track / "metadata.yaml").read_text())
+    assert gain == f"went over full scale: all its stems are multiplied by {metadata['overall_gain']:.4f}"
+    stem = samples(track / "stems" / "S00.flac")
+    source = soundfile.read(songs / "Loud" / "bass.wav")[0].mean(axis=1) * 32768
+    assert np.abs(stem - source * metadata["overall_gain"]).max() <= 0.51
+    assert run(songs).remarks == report.remarks  # they are kept with the tracks
+
+
+def test_folders_that_are_not_ours(songs: Path) -> None:
+    out = songs.parent / "slakh"
+    out.mkdir()
+    (out / "mine.txt").touch()
+    with pytest.raises(InputError, match=r"holds mine.txt and no import.json: it was not made by import"):
+        run(songs)
+    for place in ("songs/out", "."):
+        with pytest.raises(InputError, match="lie in each other"):
+            run(songs, place)
+    run(songs, "other")
+    foreign = songs.parent / "other" / "train" / "Track99999"
+    foreign.mkdir()
+    (foreign / "metadata.yaml").write_text("stems: {}\n")
+    with pytest.raises(InputError, match="Track99999 was not made by import"):
+        run(songs, "other", overwrite=True)
+    assert foreign.is_dir()
+
+
+def test_one_writer(songs: Path) -> None:
+    out = songs.parent / "slakh"
+    out.mkdir()
+    with folder_lock(out), pytest.raises(LockedError):
+        run(songs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"audio": "convrt"}, "audio must be one of convert, link, copy"),
+        ({"audio_format": "mp3"}, "format must be one of flac, wav"),
+        ({"audio": "link", "sample_rate": 8000}, "audio link takes the files as they are"),
+        ({"sample_rate": 10}, "the sample rate must be 1000 to 384000 Hz, not 10"),
+        ({"split": "nothing"}, "split nothing: No such file"),
+    ],
+)
+def test_wrong_parameters_do_nothing(songs: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(songs, **options)
+    assert not (songs.parent / "slakh").exists()
