@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from slakh_hier.errors import InputError, LockedError
 from slakh_hier.files import file_sha256, folder_lock
 from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.importing import import_data_set
-from slakh_hier.importing.run import SPLITS
 from slakh_hier.shards.verify import verify
 
 TREE = """\
@@ -196,26 +194,34 @@ def test_what_is_missing_is_made_again_and_leftovers_go(songs: Path) -> None:
     assert not list(out.glob(".tmp-*"))
 
 
-def test_a_killed_run_is_continued(tmp_path: Path, make_song: MakeSong) -> None:
-    for number in range(4):
-        make_song(tmp_path / "songs" / f"Artist {number}", number, seconds=90.0)
-    (tmp_path / "map.yaml").write_text("schema: 1\ninstruments: {all: {files: ['*']}}\n")
-    whole = run(tmp_path / "songs", "whole")
-    command = "from slakh_hier.importing import import_data_set as i; i('songs', 'slakh', map_file='map.yaml', jobs=1)"
-    process = subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path)
-    out = tmp_path / "slakh"
-    deadline = time.monotonic() + 60
-    while (
-        not any(os.listdir(folder) for folder in map(out.joinpath, SPLITS) if folder.is_dir())
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    report = run(tmp_path / "songs")
-    assert report.made + report.kept == whole.made
-    assert min(report.made, report.kept) >= 1
-    assert contents(out) == contents(tmp_path / "whole")
+DYING = """
+import os, signal
+import slakh_hier.importing.track as track
+
+convert, songs = track.convert, []
+
+def dying(song, *rest, **named):
+    songs.append(song)
+    made = convert(song, *rest, **named)
+    if len(songs) == 3:  # written, and not yet published
+        os.kill(os.getpid(), signal.SIGKILL)
+    return made
+
+track.convert = dying
+from slakh_hier.importing import import_data_set
+import_data_set("songs", "slakh", map_file="map.yaml", jobs=1)
+"""
+
+
+def test_a_killed_run_is_continued(songs: Path) -> None:
+    run(songs, "whole")
+    killed = subprocess.run([sys.executable, "-c", DYING], cwd=songs.parent, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    out = songs.parent / "slakh"
+    assert (len(tracks(out)), len(list(out.glob(".tmp-Track*")))) == (2, 1)
+    report = run(songs)
+    assert (report.made, report.kept) == (4, 2)
+    assert contents(out) == contents(songs.parent / "whole")
 
 
 def test_changes_need_overwrite(songs: Path, make_song: MakeSong) -> None:
