@@ -42,7 +42,7 @@ class Encoding(NamedTuple):
 
 
 class AudioWriter:
-    """A mono audio file that is being written. Leaving the block well closes it; else it stays as it is.
+    """A mono audio file that is being written. Leaving its block closes it, and checks that its end is on the disk.
 
     Raises
     ------
@@ -87,6 +87,8 @@ class AudioWriter:
 
     def _read_back(self) -> None:
         """Decode the last sample: libsndfile says nothing when FLAC's last frame was refused while closing."""
+        if self.frames == 0:  # given up before its first block
+            return
         try:
             with soundfile.SoundFile(self.path) as file:
                 file.seek(self.frames - 1)

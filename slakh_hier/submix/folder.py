@@ -51,9 +51,9 @@ def check_folder(out: Path, parameters: dict[str, Any]) -> None:
 
 def claim(out: Path, parameters: dict[str, Any], tree: str | None) -> None:
     """Write down what the folder is made with, and the tree's text, where that is not there yet."""
+    if tree is not None and not (out / TREE).exists():
+        publish(out / TREE, tree.encode())
     if not (out / RECORD).exists():
-        if tree is not None:
-            publish(out / TREE, tree.encode())
         record = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,

@@ -167,7 +167,8 @@ def write_submixes(
         _remove_leftovers(out)
         if overwrite:
             clear(out)
-        check_folder(out, parameters)  # again: another run may have begun in between
+        else:
+            check_folder(out, parameters)  # again: another run may have begun it in between
         missing = [task for task in tasks.values() if not (out / task.target / NOTE).exists()]
         require_free(out, sum(_bytes(task, format, sample_rate) for task in missing), "this")
         claim(out, parameters, None if level == STEMS else catalog.hierarchy.text)

@@ -61,7 +61,7 @@ def _task(catalog: Catalog, level: Level, track: str, rows: pd.DataFrame) -> Tra
     if mixed.empty:
         return None
     stems = tuple(StemRef(*row) for row in mixed[list(StemRef._fields)].itertuples(index=False, name=None))
-    source = PurePosixPath(stems[0].path).parent.parent
+    source = _folder(stems)
     places: dict[str, tuple[str | None, str | None]] = {}
     if level != STEMS:
         places = {
@@ -89,3 +89,20 @@ def _task(catalog: Catalog, level: Level, track: str, rows: pd.DataFrame) -> Tra
         about={"level": level_name(level), **about},
         midi=level == STEMS,
     )
+
+
+def _folder(stems: Sequence[StemRef]) -> PurePosixPath:
+    """The track's folder below the root. A catalog may come from a file, and what it says becomes names of files."""
+    source = PurePosixPath(stems[0].path).parent.parent
+    for stem in stems:
+        path = PurePosixPath(stem.path)
+        if (path.parent, path.stem, source.name) != (source / "stems", stem.stem, stem.track):
+            raise InputError(
+                f"the catalog has {stem.track}/{stem.stem} at {stem.path}, where a scan finds no stem; scan again"
+            )
+        if stem.sample_rate != stems[0].sample_rate:
+            raise InputError(
+                f"the catalog has {stem.track}/{stem.stem} at {stem.sample_rate} Hz, {stems[0].stem} at "
+                f"{stems[0].sample_rate} Hz; scan again"
+            )
+    return source
