@@ -20,12 +20,13 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import FaultError, SongError
-from slakh_hier.files import TEMPORARY_PREFIX, require_free, sync_folder
+from slakh_hier.files import TEMPORARY_PREFIX, sync_folder
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import draw_patch
 from slakh_hier.synth.loudness import LoudnessMeter, gain_to
 from slakh_hier.synth.read_song import read_song
 from slakh_hier.synth.reorchestrate import reorchestrate
+from slakh_hier.synth.scratch import Scratch
 from slakh_hier.synth.songs import Part, Song
 from slakh_hier.synth.synthesise import Synthesiser, synthesise
 from slakh_hier.synth.write_song import song_midi
@@ -38,11 +39,10 @@ TAIL_SECONDS = 2.0
 
 MAX_STEMS = 1000
 _FADE_SECONDS, _CUT_SECONDS = 0.5, 0.02
-_BLOCK = 1 << 18
-_MEMORY = 192 << 20  # bytes
 _REFINEMENTS = 3
 _LEVEL_TOLERANCE = 0.005  # dB
 _FULL_SCALE = 32768.0
+_TOTAL = "total"  # of the stems' integers
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,8 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity
     if cut and settings.max_seconds is not None:
         seconds = settings.max_seconds
     frames = max(1, round(seconds * RATE))
-    scratch = _Scratch(folder / "stems", frames, len(sounding))
+    scratch = Scratch(folder / "stems", frames, len(sounding) + 1)
+    scratch.add(_TOTAL, np.int32)
     fade = _CUT_SECONDS if cut else _FADE_SECONDS
     for stem in sounding:
         _render(stem, scratch, settings, fade)
@@ -172,8 +173,8 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity
     for stem in sounding:
         _write_stem(folder / "stems" / f"{stem.name}.flac", stem, overall, scratch)
         (folder / "MIDI" / f"{stem.name}.mid").write_bytes(song_midi([stem.part], song))
-    _write_flac(folder / "mix.flac", scratch.blocks("total"))
-    scratch.remove()
+    _write_flac(folder / "mix.flac", scratch.blocks(_TOTAL))
+    scratch.remove(_TOTAL)
     (folder / "metadata.yaml").write_text(_metadata(source, overall, stems), encoding="utf-8")
     return TrackRecord(
         source.track,
@@ -184,45 +185,9 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity
     )
 
 
-class _Scratch:
-    """Signals of one track while it is made.
-
-    In memory while they are small, else on disk: an hour of ten stems would take 6 GB of memory.
-    """
-
-    def __init__(self, folder: Path, frames: int, stems: int):
-        self.folder, self.frames = folder, frames
-        self.files: dict[str, NDArray[Any]] = {}
-        needed = 4 * frames * (stems + 1)
-        self.on_disk = needed > _MEMORY
-        if self.on_disk:
-            require_free(folder, needed, f"a track of {frames / RATE / 60:.0f} min and {stems} stems")
-        self.add("total", np.int32)
-
-    def add(self, name: str, dtype: type[np.generic] = np.float32) -> NDArray[Any]:
-        if self.on_disk:
-            self.files[name] = np.memmap(self._path(name), dtype, "w+", shape=(self.frames,))
-        else:
-            self.files[name] = np.zeros(self.frames, dtype)
-        return self.files[name]
-
-    def blocks(self, name: str) -> Iterator[NDArray[Any]]:
-        for place in range(0, self.frames, _BLOCK):
-            yield self.files[name][place : place + _BLOCK]
-
-    def remove(self, *names: str) -> None:
-        for name in names or list(self.files):
-            del self.files[name]
-            if self.on_disk:
-                self._path(name).unlink()
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{TEMPORARY_PREFIX}{name}"
-
-
-def _render(stem: _Stem, scratch: _Scratch, settings: Settings, fade: float) -> None:
+def _render(stem: _Stem, scratch: Scratch, settings: Settings, fade: float) -> None:
     """Render a stem to the scratch folder and measure it."""
-    samples = scratch.add(stem.name)
+    scratch.add(stem.name, np.float32)
     place = 0
     for block in synthesise(
         stem.part,
@@ -233,7 +198,7 @@ def _render(stem: _Stem, scratch: _Scratch, settings: Settings, fade: float) -> 
         fade=fade,
     ):
         stem.meter.add(block)
-        samples[place : place + len(block)] = block
+        scratch.write(stem.name, place, block)
         place += len(block)
     if not stem.silent:
         stem.gain = gain_to(stem.meter, STEM_LUFS)
@@ -242,7 +207,7 @@ def _render(stem: _Stem, scratch: _Scratch, settings: Settings, fade: float) -> 
         stem.loudness = loudness if isfinite(loudness) else STEM_LUFS - 20 * log10(stem.gain)
 
 
-def _levels(stems: Sequence[_Stem], scratch: _Scratch) -> float:
+def _levels(stems: Sequence[_Stem], scratch: Scratch) -> float:
     """The track's gain over stems at -13 LUFS; the stems' gains are made to hold at their final level.
 
     The loudness gate lies at -70 LUFS whatever the level: a stem of -13 LUFS with a long quiet tail is not exactly 12 LU
@@ -261,12 +226,10 @@ def _levels(stems: Sequence[_Stem], scratch: _Scratch) -> float:
     return overall
 
 
-def _track_gain(stems: Sequence[_Stem], scratch: _Scratch) -> float:
+def _track_gain(stems: Sequence[_Stem], scratch: Scratch) -> float:
     peak = 0.0
-    for blocks in zip(*(scratch.blocks(stem.name) for stem in stems), strict=True):
-        mix = np.zeros(len(blocks[0]))
-        for stem, block in zip(stems, blocks, strict=True):
-            mix += stem.gain * block
+    for place in scratch.places():
+        mix = sum(stem.gain * scratch.read(stem.name, place).astype(np.float64) for stem in stems)
         peak = max(peak, float(np.abs(mix).max()))
     if peak == 0:
         raise SongError("is silent: the SoundFont has no sound for its parts, or their volume is zero")
@@ -275,15 +238,15 @@ def _track_gain(stems: Sequence[_Stem], scratch: _Scratch) -> float:
     return float(min(10 ** (PEAK_DBFS / 20) / peak, (_FULL_SCALE - 1) / _FULL_SCALE / loudest))
 
 
-def _write_stem(path: Path, stem: _Stem, overall: float, scratch: _Scratch) -> None:
+def _write_stem(path: Path, stem: _Stem, overall: float, scratch: Scratch) -> None:
     """Write a stem's integers, and add the same integers to the total: the mix is exactly their sum."""
     factor = stem.gain * overall * _FULL_SCALE
 
-    def integers() -> Iterator[NDArray[np.int16]]:
-        for sound, total in zip(scratch.blocks(stem.name), scratch.blocks("total"), strict=True):
-            values = np.rint(sound * np.float64(factor)).astype(np.int32)
-            total += values
-            yield values.astype(np.int16)
+    def integers() -> Iterator[NDArray[np.int32]]:
+        for place in scratch.places():
+            values = np.rint(scratch.read(stem.name, place) * np.float64(factor)).astype(np.int32)
+            scratch.write(_TOTAL, place, scratch.read(_TOTAL, place) + values)
+            yield values
 
     _write_flac(path, integers())
     scratch.remove(stem.name)

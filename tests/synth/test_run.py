@@ -21,7 +21,7 @@ from slakh_hier.errors import FaultError, InputError, LockedError, MissingExtraE
 from slakh_hier.files import folder_lock
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.slakh import scan
-from slakh_hier.synth import make_data_set
+from slakh_hier.synth import make_data_set, scratch
 from slakh_hier.synth import track as track_module
 
 RATE = 44_100
@@ -243,8 +243,8 @@ def test_reorchestrate_gives_every_part_a_category(songs, tmp_path):
 
 
 def test_large_tracks_are_made_on_disk_with_the_same_bytes(songs, tmp_path, monkeypatch, made):
-    monkeypatch.setattr(track_module, "_MEMORY", 0)
-    monkeypatch.setattr(track_module, "_BLOCK", 5000)
+    monkeypatch.setattr(scratch, "MEMORY", 0)
+    monkeypatch.setattr(scratch, "BLOCK", 5000)
     make_data_set([songs], tmp_path / "out", jobs=1)
     assert digests(tmp_path / "out") == digests(made[0])
 
