@@ -80,8 +80,9 @@ def import_(
                 "--new-map writes a map and stops: --map and -o belong to the next command"
             )
         found = write_new_map(new_map, stems)
+        count = len(found.instruments)
         note(
-            f"{new_map}: {len(found.instruments)} instruments. Go through it, then: slakh-hier import {stems} --map"
+            f"{new_map}: {count} instruments. Go through it, then: slakh-hier import {stems} --map {new_map} -o SLAKH"
         )
         return
     if map_file is None or out is None:

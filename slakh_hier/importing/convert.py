@@ -93,14 +93,13 @@ class _Meter:
     def add(self, stems: Sequence[Samples], given_mix: Samples | None) -> None:
         total = np.zeros(len(stems[0]))
         for i, samples in enumerate(stems):
-            self.peaks[i] = max(self.peaks[i], float(np.abs(samples).max()))
+            self.peaks[i] = max(self.peaks[i], float(samples.max()), -float(samples.min()))
             total += samples
-        self.mix_peak = max(self.mix_peak, float(np.abs(total).max()))
+        self.mix_peak = max(self.mix_peak, float(total.max()), -float(total.min()))
         if given_mix is not None:
-            mixture = given_mix.astype(np.float64)
-            self.mixture_energy += float(mixture @ mixture)
-            difference = mixture - total
-            self.difference_energy += float(difference @ difference)
+            # Not by a product of vectors: BLAS would start threads for it.
+            self.mixture_energy += float(np.square(given_mix, dtype=np.float64).sum())
+            self.difference_energy += float(np.square(given_mix - total).sum())
 
     def gain(self) -> float:
         if self.fits:
@@ -143,6 +142,6 @@ def _write(
 
 def _append(file: AudioWriter, values: NDArray[np.int64]) -> bool:
     """Write integers; False when some had to be clipped, and the file is of no use."""
-    clipped = np.clip(values, _LOWEST, _HIGHEST)
-    file.write(clipped)
-    return bool((clipped == values).all())
+    fits = bool(values.max() <= _HIGHEST and values.min() >= _LOWEST)
+    file.write(values if fits else values.clip(_LOWEST, _HIGHEST))
+    return fits

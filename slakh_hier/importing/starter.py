@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from slakh_hier.errors import InputError
@@ -14,6 +15,7 @@ from slakh_hier.hierarchy.schema import name_from
 from slakh_hier.importing.map_file import parse_map
 from slakh_hier.importing.songs import SongFolder, find_songs, shown_name
 from slakh_hier.importing.stem_map import StemMap, file_key
+from slakh_hier.safe_yaml import resolve_plain
 
 _HEAD = """\
 # Which files of each song are which instrument, for: slakh-hier import STEMS --map {file} -o SLAKH
@@ -88,7 +90,7 @@ def _text(file: str, songs: list[SongFolder]) -> str:
         name = _free(name_from(key) or "stem", taken)
         guess = f", {word}" if (word := _guess(key)) else ""
         count = f"in {len(in_songs[key])} of {len(songs)} songs"
-        lines.append(f"  {json.dumps(name)}: {{files: {_patterns(names[key])}{guess}}}  # {count}\n")
+        lines.append(f"  {_yaml(name)}: {{files: {_patterns(names[key])}{guess}}}  # {count}\n")
     text = _HEAD.format(file=file, songs=len(songs)) + "".join(lines)
     if len(common) - len(mixes) > _MOST:
         text += f"  # and {len(common) - len(mixes) - _MOST} more names: patterns such as '*gtr*' take many at once\n"
@@ -105,9 +107,15 @@ def _bare(name: str) -> str:
     return re.sub(r"^[\W\d_]+|[\W\d_]+$", "", file_key(name))
 
 
-def _patterns(names: set[str] | list[str]) -> str:
+def _patterns(names: Iterable[str]) -> str:
     escaped = (re.sub(r"[*?[]", lambda found: f"[{found[0]}]", name) for name in sorted(names))
-    return json.dumps(list(escaped), ensure_ascii=False)
+    return f"[{', '.join(map(_yaml, escaped))}]"
+
+
+def _yaml(word: str) -> str:
+    """A text as YAML: in quotes where it could be taken for something else."""
+    plain = re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", word) and resolve_plain(word) == word
+    return word if plain else json.dumps(word, ensure_ascii=False)
 
 
 def _guess(key: str) -> str | None:

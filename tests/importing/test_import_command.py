@@ -74,7 +74,9 @@ def test_a_new_map_fits_the_songs(command, songs):
         (song / "bass.wav").rename(song / f"0{number}_Bass [DI].wav")
     code, _, err = command("import", "songs", "--new-map", "new.yaml")
     assert code == 0
-    assert "new.yaml: 4 instruments" in err
+    assert (
+        "new.yaml: 4 instruments. Go through it, then: slakh-hier import songs --map new.yaml -o SLAKH" in err
+    )
     found = {instrument.name: instrument for instrument in load_map("new.yaml").instruments}
     assert {name: found[name].program for name in found} == {
         "bass_di": 33,
