@@ -125,9 +125,10 @@ def _same_names_in_folders(stems: Sequence[SourceFile]) -> list[str]:
     """The first two files that have the same name in different folders of a song: takes, or songs side by side."""
     first: dict[str, str] = {}
     for stem in stems:
-        other = first.setdefault(stem.name.rpartition("/")[2], stem.name)
-        if other != stem.name:
-            return [other, stem.name]
+        name = stem.name.rpartition("/")[2]
+        if name in first:
+            return [first[name], stem.name]
+        first[name] = stem.name
     return []
 
 

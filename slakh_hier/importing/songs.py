@@ -85,11 +85,14 @@ def find_songs(stems: Path, patterns: Sequence[str] = ()) -> tuple[list[SongFold
     InputError
         There is no song; the message says what was looked for and what lies there instead.
     """
-    songs, empty = {}, []
+    songs: dict[str, SongFolder] = {}
+    empty: list[tuple[str, str]] = []
     for name, folder in sorted(_song_folders(stems, patterns)):
         files = list(_files(folder))
         audio = tuple(file for file in files if _suffix(file) in SUFFIXES)
         unreadable = tuple(file for file in files if _suffix(file) in UNREADABLE)
+        if name in songs:
+            raise InputError(f"{stems}: two folders would both be called {name!r}; rename one")
         if audio:
             songs[name] = SongFolder(name, folder, audio, unreadable)
         else:
@@ -101,8 +104,9 @@ def find_songs(stems: Path, patterns: Sequence[str] = ()) -> tuple[list[SongFold
 
 
 def shown_name(name: str) -> str:
-    """A file's name as text: names that are not UTF-8 cannot stand in YAML."""
-    return os.fsencode(name).decode("utf-8", "replace")
+    """A file's name as text: what is not UTF-8 cannot stand in YAML, and control characters would steer a terminal."""
+    text = os.fsencode(name).decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _song_folders(stems: Path, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -149,7 +153,8 @@ def _files(folder: Path, inside: str = "", seen: frozenset[str] = frozenset()) -
     try:
         with os.scandir(folder) as found:
             entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
-            kinds = [(entry.name, entry.is_dir(), entry.is_file()) for entry in entries]
+            # A link that leads nowhere is a file that is missed when it is read.
+            kinds = [(entry.name, entry.is_dir(), entry.is_file() or _is_broken(entry)) for entry in entries]
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error.strerror}") from error
     for name, is_folder, is_file in kinds:
@@ -157,6 +162,10 @@ def _files(folder: Path, inside: str = "", seen: frozenset[str] = frozenset()) -
             yield from _files(folder / name, f"{inside}{name}/", seen | {real})
         elif is_file:
             yield f"{inside}{name}"
+
+
+def _is_broken(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)
 
 
 def _suffix(file: str) -> str:

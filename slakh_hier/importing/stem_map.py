@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,9 +30,8 @@ class Pattern:
 
     def fits(self, path: str) -> bool:
         """Whether the file at ``path`` (posix, inside the song's folder) is meant."""
-        file = PurePosixPath(path if "/" in self.text else path.rpartition("/")[2])
-        pattern = file_key(self.text)
-        return any(fnmatchcase(file_key(str(name)), pattern) for name in (file, file.with_suffix("")))
+        matches = _matcher(self.text)
+        return any(matches(name) for name in _names(path, whole="/" in self.text))
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,16 @@ class StemMap:
 def file_key(name: str) -> str:
     """A name for comparison: without case, and with accents as one character (a Mac writes them as two)."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+# Kept, since every pattern is tried on every file: of ten thousand songs that is a minute else.
+@lru_cache(maxsize=4096)
+def _matcher(pattern: str) -> Callable[[str], object]:
+    return re.compile(fnmatch.translate(file_key(pattern))).match
+
+
+@lru_cache(maxsize=4096)
+def _names(path: str, *, whole: bool) -> tuple[str, str]:
+    """What patterns are compared with: the file's name, or its whole path, with the suffix and without it."""
+    file = PurePosixPath(path if whole else path.rpartition("/")[2])
+    return file_key(str(file)), file_key(str(file.with_suffix("")))

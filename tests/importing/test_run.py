@@ -16,11 +16,12 @@ import soundfile
 import yaml
 
 import slakh_hier as sh
-from slakh_hier.errors import InputError, LockedError
+from slakh_hier.errors import FaultError, InputError, LockedError
 from slakh_hier.files import file_sha256, folder_lock
 from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.importing import import_data_set
 from slakh_hier.shards.verify import verify
+from slakh_hier.submix.encode import AudioWriter
 
 TREE = """\
 schema: 1
@@ -282,6 +283,46 @@ def test_songs_that_cannot_be_used(songs: Path, audio: str) -> None:
     assert [file.file for file in report.unmatched] == [
         f"take {n}.wav" for n in ("bass", "drums", "other", "vocals")
     ]
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
+    songs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, blocks = AudioWriter.write, []
+
+    def fail(self: AudioWriter, samples: np.ndarray) -> None:
+        blocks.append(self.path)
+        if len(blocks) == 13:  # five files a track of one block each: in the third track
+            raise OSError(28, "No space left on device")
+        write(self, samples)
+
+    monkeypatch.setattr(AudioWriter, "write", fail)
+    with pytest.raises(
+        FaultError, match=r"cannot write .*: No space left on device. Finished tracks are kept"
+    ):
+        run(songs)
+    out = songs.parent / "slakh"
+    assert (len(tracks(out)), list(out.glob(".tmp-*"))) == (2, [])
+    assert run(songs).made == 4
+
+
+def test_odd_names(songs: Path) -> None:
+    os.rename(songs / "Artist 0 - Song", os.fsencode(songs) + b"/\xff\x1b[31m\nA: 'b'")
+    os.rename(
+        songs / "Artist 1 - Song" / "bass.wav", os.fsencode(songs / "Artist 1 - Song") + b"/bass.\xff.wav"
+    )
+    (songs.parent / "map.yaml").write_text(
+        (songs.parent / "map.yaml").read_text().replace("[bass]", "[bass*]")
+    )
+    assert run(songs).failures == ()
+    assert "\ufffd\ufffd[31m\ufffdA: 'b'" in tracks(songs.parent / "slakh")
+    sh.scan(songs.parent / "slakh", parse_hierarchy(TREE, "t"), strict=True)
+
+
+def test_a_link_that_leads_nowhere_is_told(songs: Path) -> None:
+    (songs / "Artist 0 - Song" / "bass.wav").unlink()
+    (songs / "Artist 0 - Song" / "bass.wav").symlink_to("nowhere.wav")
+    assert run(songs).failures == (("Artist 0 - Song", "bass.wav: No such file or directory"),)
 
 
 def test_links_refuse_what_the_layout_cannot_hold(songs: Path) -> None:
