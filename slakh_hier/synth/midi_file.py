@@ -147,12 +147,12 @@ class _Track:
                 if not self.meta(tick):
                     return
             elif status in (0xF0, 0xF7):
-                self.add(Event(tick, self.track, SYSEX, 0, 0, 0, self.bytes(self.length())))
+                self.add(Event(tick, self.track, SYSEX, 0, 0, 0, self.take(self.length())))
             elif status >= 0xF0:
                 if status < 0xF8:
                     if status not in _SYSTEM_LENGTHS:
                         raise self.broken(f"the undefined status byte {status:#04x}", -1)
-                    self.bytes(_SYSTEM_LENGTHS[status])
+                    self.take(_SYSTEM_LENGTHS[status])
             else:
                 if status < 0x80:
                     if not running:
@@ -171,7 +171,7 @@ class _Track:
     def meta(self, tick: int) -> bool:
         """Read a meta event; whether the track goes on."""
         kind = self.byte()
-        data = self.bytes(self.length())
+        data = self.take(self.length())
         if kind == 0x2F:
             return False
         if kind == 0x51 and len(data) == 3 and any(data):
@@ -211,7 +211,7 @@ class _Track:
                 return value
         raise self.broken("a variable-length number of more than four bytes", -1)
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         if self.place + count > self.end:
             raise self.broken(f"an event of {count} bytes that reaches past the end of its track")
         self.place += count

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import FaultError, SongError
 from slakh_hier.files import TEMPORARY_PREFIX, sync_folder
+from slakh_hier.synth.flac import write_flac
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import draw_patch
 from slakh_hier.synth.loudness import LoudnessMeter, gain_to
@@ -123,9 +124,10 @@ def make_track(source: Source, settings: Settings, out: str, parent_pid: int) ->
         (folder / "all_src.mid").write_bytes(data)
         _publish(folder, Path(out) / source.split / source.track, parent_pid)
     except OSError as error:
+        free = shutil.disk_usage(out).free / 1e6
         raise FaultError(
-            f"cannot write {folder}: {error.strerror or error}. Finished tracks are kept; make room and run the same "
-            "command again"
+            f"cannot write {folder}: {error.strerror or error} ({free:.1f} MB free). Finished tracks are kept; make room "
+            "and run the same command again"
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -173,7 +175,7 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings, identity
     for stem in sounding:
         _write_stem(folder / "stems" / f"{stem.name}.flac", stem, overall, scratch)
         (folder / "MIDI" / f"{stem.name}.mid").write_bytes(song_midi([stem.part], song))
-    _write_flac(folder / "mix.flac", scratch.blocks(_TOTAL))
+    write_flac(folder / "mix.flac", scratch.blocks(_TOTAL), RATE)
     scratch.remove(_TOTAL)
     (folder / "metadata.yaml").write_text(_metadata(source, overall, stems), encoding="utf-8")
     return TrackRecord(
@@ -248,19 +250,8 @@ def _write_stem(path: Path, stem: _Stem, overall: float, scratch: Scratch) -> No
             scratch.write(_TOTAL, place, scratch.read(_TOTAL, place) + values)
             yield values
 
-    _write_flac(path, integers())
+    write_flac(path, integers(), RATE)
     scratch.remove(stem.name)
-
-
-def _write_flac(path: Path, blocks: Iterator[NDArray[Any]]) -> None:
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path, "w", RATE, 1, format="FLAC", subtype="PCM_16") as file:
-            for block in blocks:
-                file.write(block.astype(np.int16))
-    except soundfile.LibsndfileError as error:
-        raise OSError(f"{path.name}: {error.error_string}") from error
 
 
 def _metadata(source: Source, overall: float, stems: list[_Stem]) -> str:

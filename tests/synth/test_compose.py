@@ -95,10 +95,8 @@ def test_steps():
 @pytest.mark.parametrize("beats", [3, 4])
 @pytest.mark.parametrize("seconds", [8, 20, 40, 90, 300])
 def test_form(beats, seconds):
-    from random import Random
-
     progressions = {"verse": "I V vi IV", "chorus": "IV I V vi", "bridge": "vi IV I V"}
-    sections = lay_out(C, beats, 120, seconds, progressions, Random(0))
+    sections = lay_out(C, beats, 120, seconds, progressions)
     assert sections[-1].kind == "ending"
     assert "chorus" in {section.kind for section in sections}
     assert sections[-1].end / 2 == pytest.approx(seconds, abs=7)

@@ -207,15 +207,15 @@ def test_two_runs_at_a_time_are_refused(songs, tmp_path):
 
 
 def test_a_full_disk_leaves_no_half_track(songs, tmp_path, monkeypatch):
-    real, calls = track_module._write_flac, []
+    real, calls = track_module.write_flac, []
 
-    def full(path, blocks):
+    def full(path, blocks, rate):
         calls.append(path)
         if len(calls) == 4:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, blocks)
+        real(path, blocks, rate)
 
-    monkeypatch.setattr(track_module, "_write_flac", full)
+    monkeypatch.setattr(track_module, "write_flac", full)
     with pytest.raises(FaultError, match="No space left on device"):
         make_data_set([songs], tmp_path / "out", jobs=1)
     left = [path.relative_to(tmp_path / "out").parts for path in (tmp_path / "out").rglob("metadata.yaml")]

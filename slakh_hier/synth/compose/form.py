@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 
 from slakh_hier.synth.compose.theory import Chord, Key
 
@@ -56,7 +55,11 @@ class Section:
 
 
 def lay_out(
-    key: Key, beats: int, tempo: float, seconds: float, progressions: dict[str, str], random: Random
+    key: Key,
+    beats: int,
+    tempo: float,
+    seconds: float,
+    progressions: dict[str, str],
 ) -> tuple[Section, ...]:
     """Sections that last about ``seconds`` at ``tempo`` (beats a minute), the last one a single final chord.
 

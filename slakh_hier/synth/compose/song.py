@@ -54,7 +54,7 @@ def compose_song(plan: SongPlan, seconds: float) -> ComposedSong:
     symusic = require("symusic")
     random = Random(f"{plan.name}/{plan.key}/{plan.tempo}/{plan.players}")
     style = plan.style
-    sections = lay_out(plan.key, style.beats, plan.tempo, seconds, plan.progressions, random)
+    sections = lay_out(plan.key, style.beats, plan.tempo, seconds, plan.progressions)
     score = symusic.Score(TICKS)
     score.time_signatures.append(symusic.TimeSignature(0, style.beats, 4))
     score.tempos.append(symusic.Tempo(0, float(plan.tempo)))

@@ -1,0 +1,80 @@
+"""Seconds of audio that ``synth`` makes per CPU second: rendering, loudness, mixing, FLAC, all of it.
+
+    python tests/benchmarks/synth.py [--songs 4] [--seconds 40] [--rounds 3]
+
+Composed songs, one worker; stems count each by themselves. CSV on stdout: CPU seconds of each synthesiser that is there and
+of composing alone; the last line is seconds of stems per CPU second of the built-in one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import cpu_seconds, in_turns, report
+
+from slakh_hier.synth import Synthesiser, SynthReport, make_data_set
+from slakh_hier.synth.compose import compose_song, plan_songs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--songs", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    reports: dict[str, SynthReport] = {}
+    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
+        out = Path(name) / "slakh"
+
+        def making(synthesiser: Synthesiser) -> Callable[[], None]:
+            def make() -> None:
+                shutil.rmtree(out, ignore_errors=True)
+                reports[synthesiser] = make_data_set(
+                    [], out, compose=options.songs, seconds=options.seconds, synthesiser=synthesiser, jobs=1
+                )
+
+            return make
+
+        runs: dict[str, Callable[[], object]] = {
+            "composing": lambda: [
+                compose_song(plan, options.seconds) for plan in plan_songs(options.songs, 588)
+            ],
+            "builtin": making("builtin"),
+            "symusic": making("symusic"),
+        }
+        if _fluidsynth():
+            runs["fluidsynth"] = making("fluidsynth")
+        times = in_turns(runs, options.rounds, cpu_seconds)
+    speeds = {what: _seconds(made)[1] / times[what] for what, made in reports.items()}
+    report(
+        times,
+        "cpu_seconds",
+        speeds["builtin"],
+        mixtures_per_cpu_second=_seconds(reports["builtin"])[0] / times["builtin"],
+        **{f"stems_per_cpu_second_{what}": speed for what, speed in speeds.items()},
+    )
+
+
+def _seconds(made: SynthReport) -> tuple[float, float]:
+    """Seconds of mixtures and of stems."""
+    mixtures = sum(split.minutes for split in made.splits) * 60
+    stems = sum(split.minutes * 60 * split.stems / max(split.tracks, 1) for split in made.splits)
+    return mixtures, stems
+
+
+def _fluidsynth() -> bool:
+    try:
+        import fluidsynth  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
