@@ -82,7 +82,8 @@ class StemFile:
         self.track, self.stem, self.path = track, stem, path
         self._check_place(root)
         try:
-            self._file = soundfile.SoundFile(path)
+            # As bytes: soundfile refuses names that are not UTF-8.
+            self._file = soundfile.SoundFile(os.fsencode(path))
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
             raise self._error(f"{path.name} cannot be opened as audio: {_reason(error)}") from error
         file = self._file
@@ -119,6 +120,10 @@ class StemFile:
         if inside == 0:
             return out
         try:
+            if self._position < 0:  # libsndfile's decoder is of no use after an error
+                self._file.close()
+                self._file = soundfile.SoundFile(os.fsencode(self.path))
+                self._position = 0
             if self._position != start:
                 self._file.seek(start)
             got = self._file.read(inside, dtype="int16" if exact else "float32", always_2d=not exact)
@@ -133,7 +138,7 @@ class StemFile:
                 f"ends early: {inside} samples expected from {start / self.sample_rate:.2f} s, {len(got)} found"
             )
         if not exact:
-            got = got.mean(axis=1) * np.float32(FULL_SCALE)
+            got = _fold(got) * np.float32(FULL_SCALE)
             if not np.isfinite(got).all():
                 raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
         out[:inside] = got
@@ -167,6 +172,14 @@ class StemFile:
 
     def _error(self, reason: str) -> AudioError:
         return AudioError(self.track, self.stem, reason)
+
+
+def _fold(samples: NDArray[Any]) -> NDArray[Any]:
+    """The mean of the channels of (frames, channels); column by column, which is many times faster than ``mean``."""
+    total = samples[:, 0].copy()
+    for channel in range(1, samples.shape[1]):
+        total += samples[:, channel]
+    return total / np.float32(samples.shape[1])
 
 
 def _reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,6 +23,8 @@ from slakh_hier.errors import FaultError, InputError, MissingExtraError
 
 T = TypeVar("T")
 Backend = Literal["loky", "threading", "dask"]
+DASK_PATIENCE = 60.0
+"""Seconds that a local Dask cluster may be without any worker (they are restarted when they die)."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def _run_loky(
     function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]], jobs: int
 ) -> Iterator[Result[T]]:
     import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
     # A fresh Parallel for every run: one that is used again after a failure can leak a result of the failed run.
     pool = joblib.Parallel(
@@ -153,11 +156,15 @@ def _run_loky(
     asked = list(tasks.items())
     generator = pool(joblib.delayed(_guarded)(function, id, arguments) for id, arguments in asked)
     try:
-        yield from generator
-    except TerminatedWorkerError as error:
+        for result in generator:  # not `yield from`: that would close it outside of the finally below
+            yield result
+    except BrokenProcessPool as error:
+        what = f"the workers failed ({error})"
+        if isinstance(error, TerminatedWorkerError):
+            what = "a worker process died (killed, out of memory, or a crash in a library)"
         raise FaultError(
-            f"a worker process died (killed, out of memory, or a crash in a library) while the open tasks were "
-            f"{_names(tasks)}. Finished work is kept: run the same command again, with fewer --jobs if memory is short"
+            f"{what} while the open tasks were {_names(tasks)}. Finished work is kept: run the same command again, "
+            "with fewer --jobs if memory is short"
         ) from error
     finally:
         with warnings.catch_warnings():
@@ -171,7 +178,7 @@ def _run_dask(
     # Not joblib's Dask backend: that one hangs for ever when a task kills its worker.
     try:
         from distributed import Client, LocalCluster
-        from distributed import as_completed as dask_as_completed
+        from distributed import as_completed as as_completed_in_dask
     except ImportError as error:
         raise MissingExtraError("dask.distributed", "dask") from error
     if scheduler is None:
@@ -195,14 +202,28 @@ def _run_dask(
             client.submit(_guarded, function, id, arguments, pure=False): id
             for id, arguments in list(tasks.items())
         }
-        for future in dask_as_completed(list(futures), raise_errors=False):
-            id = futures[future]
-            if future.status == "finished":
-                yield future.result()
-            else:
-                fault = future.exception()
-                yield Result(id, error=FaultError(f"the worker of {id} died repeatedly: {fault}"))
-            future.release()
+        # With results: one that is lost with its worker before it was fetched is then computed again, unnoticed.
+        ready = as_completed_in_dask(list(futures), with_results=True, raise_errors=False)
+        alone = time.monotonic()
+        while not ready.is_empty():
+            batch = ready.next_batch(block=False)
+            for future, answer in batch:
+                id = futures[future]
+                if isinstance(answer, Result):
+                    yield answer
+                else:
+                    fault = answer[1] if isinstance(answer, tuple) else answer
+                    yield Result(id, error=FaultError(f"Dask could not run {id}: {fault}"))
+                future.release()
+            if batch or cluster is None or cluster.scheduler.workers:
+                alone = time.monotonic()
+            elif time.monotonic() - alone > DASK_PATIENCE:
+                raise FaultError(
+                    f"Dask's workers died and do not come back; the open tasks were {_names(tasks)}. Finished work is "
+                    "kept: run the same command again"
+                )
+            if not batch:
+                time.sleep(0.02)
     finally:
         client.close()
         if cluster is not None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from slakh_hier.plan import Plan
+    from slakh_hier.slakh import Catalog
 
 MINI = Path(__file__).parents[1].parent / "shared" / "slakh_mini"
 
@@ -24,3 +29,59 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLAKH_HIER_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def small_slakh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six tracks of 8 s at 11,025 Hz (half a second is no whole number of samples), with oddities that are legal."""
+    from slakh_hier.testing import make_slakh
+
+    return make_slakh(
+        tmp_path_factory.mktemp("small") / "slakh",
+        seconds=8.3,
+        sample_rate=11025,
+        stems=6,
+        every_category=False,
+        defects=("shorter_stem", "silent_stem", "unassigned_program", "stereo_stem"),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_catalog(small_slakh: Path) -> Catalog:
+    from slakh_hier import load_hierarchy, scan
+
+    return scan(small_slakh, load_hierarchy("slakh34"), jobs=1)
+
+
+@pytest.fixture(scope="session")
+def small_activity(small_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The activity file of the small data set, measured in one process."""
+    from slakh_hier.plan import measure_activity
+
+    return measure_activity(small_catalog, tmp_path_factory.mktemp("activity") / "activity.h5", jobs=1)
+
+
+@pytest.fixture(scope="session")
+def small_plan(small_catalog: Catalog, small_activity: Path) -> Plan:
+    """20 clips of 2 s with queries."""
+    from slakh_hier import plan_clips
+
+    return plan_clips(
+        small_catalog,
+        small_catalog.hierarchy,
+        clips={"train": 10, "validation": 6, "test": 4},
+        clip_seconds=2,
+        step=0.5,
+        activity=small_activity,
+        jobs=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_set(small_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small plan rendered in one process into several shards. Tests must not change it."""
+    from slakh_hier import render
+
+    out = tmp_path_factory.mktemp("set") / "shards"
+    render(small_plan, out, sample_rate=8000, shard_mb=0.8, masks=["leaf:50"], jobs=1)
+    return out

@@ -1,0 +1,294 @@
+"""Files that are complete or not there, and one writer a folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from slakh_hier import files
+from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
+from slakh_hier.files import (
+    cache_folder,
+    file_sha256,
+    folder_lock,
+    make_folder,
+    publish,
+    publish_json,
+    remove_temporaries,
+    require_free,
+    sha256,
+)
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from slakh_hier.files import folder_lock
+with folder_lock(Path(sys.argv[1]), shared=sys.argv[2] == "shared"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """Start a process that holds the folder's lock, "alone" or "shared"."""
+    with ExitStack() as stack:
+
+        def start(how: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-c", HOLDER, tmp_path, how], stdout=subprocess.PIPE, text=True
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            return process
+
+        yield start
+
+
+def test_a_published_file_has_its_bytes_and_ordinary_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    publish(path, b"old")
+    publish(path, memoryview(b"new"))
+    (tmp_path / "ordinary").touch()
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.bin", "ordinary"]
+
+
+def test_bytes_are_on_disk_before_the_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def spy(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*arguments: object) -> object:
+            folder = name == "fsync" and os.path.isdir(f"/proc/self/fd/{arguments[0]}")
+            calls.append(f"{name} folder" if folder else name)
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, call)
+
+    spy("fsync")
+    spy("replace")
+    publish(tmp_path / "a", b"x")
+    assert calls == ["fsync", "replace", "fsync folder"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), FaultError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=["disk full", "Ctrl-C"],
+)
+def test_what_stops_publishing_leaves_the_folder_as_it_was(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    raised: BaseException,
+    expected: type[BaseException],
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def fail(*arguments: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(expected) as caught:
+        publish(path, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+    assert path.read_bytes() == b"old"
+    if expected is FaultError:
+        assert str(path) in str(caught.value)
+        assert "No space left" in str(caught.value)
+
+
+def test_a_file_too_large_for_the_disk_is_a_fault(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from slakh_hier.files import publish\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "publish(Path(sys.argv[1]) / 'small', bytes(99_999))\n"
+        "publish(Path(sys.argv[1]) / 'large', bytes(500_000))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "FaultError: cannot write" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["small"]
+
+
+def test_publishing_into_a_folder_that_is_gone_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(FaultError, match="No such file"):
+        publish(tmp_path / "gone" / "a", b"x")
+
+
+@pytest.mark.parametrize(("parent", "published"), [("alive", True), ("itself", True), ("dead", False)])
+def test_a_worker_without_its_parent_publishes_nothing(tmp_path: Path, parent: str, published: bool) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    pid = {"alive": str(os.getpid()), "itself": "os.getpid()", "dead": str(dead.pid)}[parent]
+    code = (
+        "import os, sys; from pathlib import Path; from slakh_hier.files import publish\n"
+        f"publish(Path(sys.argv[1]) / 'a', b'x', parent_pid={pid})\nprint('went on')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ("went on" in done.stdout) == published
+    assert [p.name for p in tmp_path.iterdir()] == (["a"] if published else [])
+
+
+def test_many_threads_publish_with_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        threads = [
+            threading.Thread(target=lambda i=i: [publish(tmp_path / f"{i}-{k}", b"x") for k in range(10)])
+            for i in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+        assert len(list(tmp_path.iterdir())) == 60
+    finally:
+        assert os.umask(before) == 0o027
+
+
+def test_json_is_utf8_with_a_final_newline(tmp_path: Path) -> None:
+    publish_json(tmp_path / "a.json", {"name": "Träck", "n": [1, None]})
+    assert (tmp_path / "a.json").read_text("utf-8") == (
+        '{\n  "name": "Träck",\n  "n": [\n    1,\n    null\n  ]\n}\n'
+    )
+
+
+def test_digests_are_those_of_hashlib(tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    (tmp_path / "a").write_bytes(data)
+    assert sha256(data) == file_sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_only_temporary_files_are_removed(tmp_path: Path) -> None:
+    for name in (".tmp-abc", ".tmp-", "train-00000.h5", ".lock", "a.tmp-"):
+        (tmp_path / name).touch()
+    (tmp_path / ".tmp-folder").mkdir()
+    assert {path.name for path in remove_temporaries(tmp_path)} == {".tmp-abc", ".tmp-"}
+    assert {path.name for path in tmp_path.iterdir()} == {"train-00000.h5", ".lock", "a.tmp-", ".tmp-folder"}
+
+
+def test_a_second_writer_is_refused_and_told_who_is_first(
+    tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    first = hold("alone")
+    for shared in (False, True):
+        with (
+            pytest.raises(LockedError, match=f"process {first.pid} on ") as caught,
+            folder_lock(tmp_path, shared=shared),
+        ):
+            pass
+        assert caught.value.exit_code == 2
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]) -> None:
+    first = hold("alone")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    with folder_lock(tmp_path):
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+
+
+def test_shared_holders_stand_beside_each_other_but_not_beside_a_single_one(
+    tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    with folder_lock(tmp_path):  # its name must not be taken for that of a later holder
+        pass
+    first = hold("shared")
+    with folder_lock(tmp_path, shared=True), folder_lock(tmp_path, name=".lock-1"):
+        pass
+    first.kill()
+    first.wait()
+    second = hold("shared")
+    with pytest.raises(LockedError, match=f"process {second.pid} on "), folder_lock(tmp_path):
+        pass
+
+
+def test_a_lock_is_given_back_after_an_exception(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), folder_lock(tmp_path):
+        raise ZeroDivisionError
+    with folder_lock(tmp_path):
+        pass
+
+
+def test_a_file_system_without_locks_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.warns(SlakhHierWarning, match="No locks available"), folder_lock(tmp_path):
+        held = True
+    assert held
+
+
+def test_a_folder_that_cannot_be_written_to_is_named() -> None:
+    with pytest.raises(InputError, match="/proc/self: cannot be written to"), folder_lock(Path("/proc/self")):
+        pass
+
+
+def test_a_file_cannot_be_made_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(InputError, match="cannot be used as a folder"):
+            make_folder(path)
+    assert make_folder(tmp_path / "b" / "c").is_dir()
+
+
+def test_room_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, 1_000_000))
+    require_free(tmp_path, 950_000, "rendering")
+    with pytest.raises(FaultError, match=r"rendering needs 0\.00 GB") as caught:
+        require_free(tmp_path, 960_000, "rendering")
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({files.CACHE_VARIABLE: "/scratch/me", "XDG_CACHE_HOME": "/xdg"}, "/scratch/me"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/slakh-hier"),
+        ({"XDG_CACHE_HOME": "relative"}, "/home/me/.cache/slakh-hier"),
+        ({}, "/home/me/.cache/slakh-hier"),
+    ],
+)
+def test_the_cache_lies_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+) -> None:
+    for name in (files.CACHE_VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(expected)
