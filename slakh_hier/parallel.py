@@ -156,7 +156,7 @@ def _run_loky(
     asked = list(tasks.items())
     generator = pool(joblib.delayed(_guarded)(function, id, arguments) for id, arguments in asked)
     try:
-        for result in generator:  # not `yield from`: that would close it outside of the finally below
+        for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
     except BrokenProcessPool as error:
         what = f"the workers failed ({error})"

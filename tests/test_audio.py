@@ -16,7 +16,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slakh_hier.audio import MAX_FRAMES, StemFile, StemRef
+from slakh_hier.audio import StemFile, StemRef
 from slakh_hier.errors import AudioError
 
 RATE, FRAMES = 8000, 20_000
@@ -140,9 +140,8 @@ FAULTS = [
 @pytest.mark.parametrize("damage", FAULTS, ids=lambda fault: fault.__name__)
 def test_every_fault_is_an_error_that_names_the_stem(noise: Path, damage: Callable[[Path], None]) -> None:
     damage(noise)
-    with pytest.raises(AudioError) as caught:
-        with open_stem(noise, sample_rate=RATE, frames=FRAMES) as file:
-            file.read(0, FRAMES)
+    with pytest.raises(AudioError) as caught, open_stem(noise, sample_rate=RATE, frames=FRAMES) as file:
+        file.read(0, FRAMES)
     assert (caught.value.track, caught.value.stem) == ("Track00042", "S07")
     assert str(caught.value).startswith("Track00042/S07: ")
     assert caught.value.exit_code == 3
@@ -253,7 +252,6 @@ def test_a_header_that_promises_hours_costs_no_memory(tmp_path: Path, suffix: st
     assert memory < 100
     if suffix == "flac":  # libsndfile itself cuts a WAV file's promise down to what is there
         assert refused
-        assert (1 << 36) - 1 > MAX_FRAMES
 
 
 def test_errors_pass_between_processes() -> None:

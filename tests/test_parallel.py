@@ -89,9 +89,9 @@ def test_no_task_is_no_work(backend: Any) -> None:
 def test_a_dead_worker_ends_the_run_naming_what_was_open(tmp_path: Path) -> None:
     done = []
     tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(40)}
+    results = run(die, tasks, jobs=2)
     with pytest.raises(FaultError, match="worker process died") as caught:
-        for result in run(die, tasks, jobs=2):
-            done.append(result.id)
+        done.extend(result.id for result in results)
     assert "shard 4" in str(caught.value)
     assert not any(f" {id}," in str(caught.value) for id in done)
     assert len(done) < 40
@@ -179,9 +179,12 @@ def test_a_run_with_threads_that_fails_lets_python_exit() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_dask_answers_every_task_and_gives_up_on_one_that_kills_its_worker(tmp_path: Path) -> None:
+def test_dask_answers_every_task_and_gives_up_on_one_that_kills_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dask = pytest.importorskip("dask")
     pytest.importorskip("distributed")
+    monkeypatch.setattr(die, "__module__", "__main__")  # Dask too sends it by value then
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):  # not three times, to save time
         tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(6)}
         results = {result.id: result for result in run(die, tasks, jobs=2, backend="dask")}
