@@ -19,7 +19,7 @@ lint: $(VENV)/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 venv: $(VENV)/.done
 
 $(VENV)/.done: pyproject.toml constraints.txt

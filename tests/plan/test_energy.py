@@ -1,0 +1,194 @@
+"""Energies and mixture SI-SDR from Gram matrices, against the same figures from samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from slakh_hier.audio import StemRef
+from slakh_hier.plan import measure_activity
+from slakh_hier.plan.activity import measure_track
+from slakh_hier.plan.activity_file import ActivityFile, TrackActivity
+from slakh_hier.plan.energy import hop_edge, mixture_si_sdr, rms_dbfs, submix_energy, window_sums
+from slakh_hier.slakh import Catalog
+
+RATES = [8000, 11025, 22050]
+
+
+def refs(folder: Path, audio: dict[str, np.ndarray], rate: int, subtype: str = "PCM_16") -> list[StemRef]:
+    """Write stems as WAV files."""
+    for stem, samples in audio.items():
+        soundfile.write(folder / f"{stem}.wav", samples, rate, subtype=subtype)
+    return [StemRef("T", stem, f"{stem}.wav", rate, len(samples)) for stem, samples in audio.items()]
+
+
+def padded(samples: np.ndarray, length: int) -> np.ndarray:
+    return np.concatenate([samples, np.zeros(length - len(samples), samples.dtype)])
+
+
+def si_sdr(mixture: np.ndarray, target: np.ndarray) -> float:
+    """Le Roux et al. 2019, eq. 5, of zero-mean signals."""
+    mixture, target = mixture - mixture.mean(), target - target.mean()
+    scaled = target * (mixture @ target) / (target @ target)
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10((scaled @ scaled) / ((mixture - scaled) @ (mixture - scaled))))
+
+
+def rms_db(samples: np.ndarray) -> float:
+    with np.errstate(divide="ignore"):
+        return float(20 * np.log10(np.sqrt(np.mean((samples / 32768) ** 2))))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_sums_and_products_of_16_bits_are_exact(tmp_path: Path, rate: int) -> None:
+    """Bit for bit those of Python's integers: full scale, stems of different lengths, an incomplete last hop."""
+    random = np.random.default_rng(rate)
+    lengths = [rate * 3 + 1234, rate * 2, rate * 3 + 77]
+    audio = {
+        f"S{i:02d}": random.choice([-32768, 32767, -1, 0, 12345], n).astype(np.int16)
+        for i, n in enumerate(lengths)
+    }
+    activity = measure_track(refs(tmp_path, audio, rate), tmp_path)
+    assert activity.frames == max(lengths)
+    hops = -(-max(lengths) * 2 // rate)
+    assert activity.gram.shape == (hops, 3, 3)
+    assert activity.sums.shape == (hops, 3)
+    whole = [padded(samples, max(lengths)).tolist() for samples in audio.values()]
+    for hop in range(hops):
+        piece = [samples[hop * rate // 2 : (hop + 1) * rate // 2] for samples in whole]
+        assert activity.sums[hop].tolist() == [float(sum(x)) for x in piece]
+        gram = [[float(sum(a * b for a, b in zip(x, y, strict=True))) for y in piece] for x in piece]
+        assert activity.gram[hop].tolist() == gram
+
+
+def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    audio = {f"S{i:02d}": random.integers(-9000, 9000, 40_000, dtype=np.int16) for i in range(3)}
+    stems = refs(tmp_path, audio, 11025)
+    whole = measure_track(stems, tmp_path)
+    monkeypatch.setattr("slakh_hier.plan.activity.BLOCK_BYTES", 1)  # one hop at a time
+    small = measure_track(stems, tmp_path)
+    np.testing.assert_array_equal(small.gram, whole.gram)
+    np.testing.assert_array_equal(small.sums, whole.sums)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hops=st.integers(1, 40),
+    length=st.integers(1, 12),
+    step=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_window_sums_are_plain_sums(hops: int, length: int, step: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(-(2**45), 2**45, (hops, 2, 2)).astype(float)
+    first = np.arange(0, hops - length + 1, step)
+    got = window_sums(values, first, length)
+    assert got.shape == (len(first), 2, 2)
+    for row, start in zip(got, first, strict=True):
+        np.testing.assert_array_equal(row, values[start : start + length].sum(axis=0))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_submix_in_any_window_has_the_level_of_its_audio(
+    small_catalog: Catalog, small_activity: Path, data: st.DataObject
+) -> None:
+    check_random_window(small_catalog, small_activity, data)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_so_it_is_with_real_music(mini: tuple[Catalog, Path], data: st.DataObject) -> None:
+    check_random_window(*mini, data)
+
+
+def check_random_window(catalog: Catalog, path: Path, data: st.DataObject) -> None:
+    """RMS of a random submix and SI-SDR of the mixture against it, from the index and from the audio, to 1e-3 dB."""
+    stems = catalog.usable
+    track = data.draw(st.sampled_from(sorted(stems["track"].unique())))
+    stems = stems[stems["track"] == track]
+    with ActivityFile(path) as file:
+        activity = file.read(track)
+    places = [activity.stems.index(stem) for stem in stems["stem"]]
+    member = np.array(data.draw(st.lists(st.booleans(), min_size=len(stems), max_size=len(stems))))
+    whole = activity.frames * 2 // activity.sample_rate
+    hops = data.draw(st.integers(1, whole))
+    first = data.draw(st.integers(0, whole - hops))
+    gram = window_sums(activity.gram[:, places][:, :, places], np.array([first]), hops)
+    sums = window_sums(activity.sums[:, places], np.array([first]), hops)
+    samples = hop_edge(hops, activity.sample_rate)
+    level = rms_dbfs(submix_energy(gram, member[None]), samples)[0, 0]
+    ratio = mixture_si_sdr(gram, sums, samples, member[None])[0, 0]
+
+    audio = read_window(catalog, stems, first * 0.5, hops * 0.5)
+    mixture, target = audio.sum(axis=0), audio[member].sum(axis=0)
+    if not target.any():
+        assert level == -np.inf
+        assert np.isnan(ratio)
+        return
+    assert level == pytest.approx(rms_db(target), abs=1e-3)
+    expected = si_sdr(mixture, target)
+    if not audio[~member].any():
+        assert ratio == np.inf
+        assert expected > 200
+    else:
+        assert ratio == pytest.approx(expected, abs=1e-3)
+
+
+def read_window(catalog: Catalog, stems: pd.DataFrame, start: float, seconds: float) -> np.ndarray:
+    """(stems, samples) in units of 16 bits, straight from the files."""
+    audio = []
+    for row in stems.itertuples():
+        first, last = int(start * row.sample_rate), int((start + seconds) * row.sample_rate)
+        samples, _ = soundfile.read(catalog.root / row.path, always_2d=True)
+        audio.append(padded(samples.mean(axis=1) * 32768, max(last, len(samples)))[first:last])
+    return np.array(audio)
+
+
+def test_si_sdr_agrees_with_torchmetrics(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torchmetrics.functional.audio")
+    random = np.random.default_rng(5)
+    audio = {f"S{i:02d}": random.integers(-9000, 9000, 16_000, dtype=np.int16) + 500 for i in range(3)}
+    audio = {stem: samples.astype(np.int16) for stem, samples in audio.items()}
+    activity = measure_track(refs(tmp_path, audio, 8000), tmp_path)
+    member = np.array([[True, False, False], [True, True, False]])
+    got = mixture_si_sdr(
+        activity.gram.sum(axis=0, keepdims=True), activity.sums.sum(axis=0, keepdims=True), 16_000, member
+    )[0]
+    mixture = torch.tensor(sum(x.astype(float) for x in audio.values()))
+    for row, value in zip(member, got, strict=True):
+        target = torch.tensor(
+            sum(x.astype(float) for x, there in zip(audio.values(), row, strict=True) if there)
+        )
+        expected = functional.scale_invariant_signal_distortion_ratio(mixture, target, zero_mean=True)
+        assert value == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_full_scale_is_0_dbfs() -> None:
+    assert rms_dbfs(np.array([32768.0**2 * 100]), 100) == pytest.approx(0)
+    assert rms_dbfs(np.array([0.0]), 100)[0] == -np.inf
+
+
+def test_a_mixture_of_the_target_alone_is_infinitely_good() -> None:
+    """Other stems that rest do not count; a stem that cancels out does."""
+    activity = TrackActivity(("a", "b"), {}, 8000, 4000, np.zeros((1, 2)), np.diag([4.0, 0.0])[None])
+    member = np.array([[True, False], [False, True], [True, True]])
+    got = mixture_si_sdr(activity.gram, activity.sums, 4000, member)[0]
+    assert got[0] == np.inf
+    assert np.isnan(got[1])
+    assert got[2] == np.inf
+
+
+@pytest.fixture(scope="module")
+def mini(slakh_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Path]:
+    from slakh_hier import load_hierarchy, scan
+
+    catalog = scan(slakh_mini, load_hierarchy("slakh34"), split_scheme="folders")
+    return catalog, measure_activity(catalog, tmp_path_factory.mktemp("mini") / "activity.h5")
