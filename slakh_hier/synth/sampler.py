@@ -24,6 +24,9 @@ _FLOOR = 90.0
 _CHOKE = 0.03
 _SHORTEST_RELEASE = 0.012
 _TAIL = 64  # samples
+_CHUNK = 1 << 18  # samples
+_LONGEST = 300.0
+"""Seconds after which a key that is still down is let go: a stuck note would else sound, and take memory, for hours."""
 _CACHE_SAMPLES = 24_000_000
 
 
@@ -74,7 +77,7 @@ class Sampler:
         for number, zone in enumerate(self.zones):
             if not zone.plays(note.key, note.velocity):
                 continue
-            seconds = note.end - note.start
+            seconds = min(note.end - note.start, _LONGEST)
             if choked is not None:
                 seconds = min(seconds, choked - note.start)
             velocity = zone.fixed_velocity if zone.fixed_velocity > 0 else note.velocity
@@ -94,7 +97,7 @@ class Sampler:
         for note in notes:
             for number, zone in enumerate(self.zones):
                 if zone.plays(note.key, note.velocity):
-                    seconds = note.end - note.start + self._ring(zone, None)
+                    seconds = min(note.end - note.start, _LONGEST) + self._ring(zone, None)
                     longest[number, note.key] = max(longest.get((number, note.key), 0.0), seconds)
         return longest
 
@@ -117,14 +120,22 @@ class Sampler:
         """The note held for ``seconds``: pitch, loop, filter, envelope up to the release."""
         count = max(1, round(seconds * self.rate))
         ratio = zone.ratio(key, self.rate)
-        places: NDArray[np.float64]
-        if bend is None:
-            places = np.arange(count, dtype=np.float64) * ratio
-        else:
-            times = np.arange(count) / self.rate
-            bends = np.asarray(bend.values)[np.searchsorted(bend.times, times, side="right") - 1]
-            places = np.concatenate([[0.0], np.cumsum(ratio * 2.0 ** (bends / 12), dtype=np.float64)[:-1]])
-        sound = _at(_centred(self.font.samples(zone), zone), zone, places)
+        wave = _centred(self.font.samples(zone), zone)
+        sound = np.zeros(count, np.float32)
+        place, done = 0.0, 0
+        while done < count and (zone.looped or place < len(wave)):
+            steps = np.full(min(_CHUNK, count - done), ratio)
+            if bend is not None:
+                times = np.arange(done, done + len(steps)) / self.rate
+                index = np.searchsorted(bend.times, times, side="right") - 1
+                steps *= 2.0 ** (np.asarray(bend.values)[index] / 12)
+            places = place + np.concatenate([[0.0], np.cumsum(steps[:-1])])
+            part = _at(wave, zone, places)
+            sound[done : done + len(part)] = part
+            place, done = float(places[-1] + steps[-1]), done + len(part)
+            if len(part) < len(steps):
+                break
+        sound = sound[:done]
         if zone.cutoff < min(18000.0, 0.45 * self.rate):
             sound = _low_pass(sound, zone.cutoff, zone.resonance, self.rate)
         sound *= self._envelope(zone, key, len(sound))

@@ -111,6 +111,12 @@ def test_a_note_begins_and_ends_without_a_click():
         assert abs(np.mean(sound, dtype=np.float64)) < 0.01 * np.abs(sound).max()
 
 
+def test_a_stuck_note_is_let_go(make_soundfont):
+    stuck = render(part((0, 3600, 69, 100)), make_soundfont(), seconds=310)
+    assert level(stuck[290 * RATE : 299 * RATE]) > -40
+    assert not stuck[302 * RATE :].any()
+
+
 def test_a_closed_hi_hat_stops_an_open_one():
     kit = default_soundfont()
     alone = render(part((0, 0.1, 46, 110), drums=True), kit)
