@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,10 @@ class Plan:
             hierarchy = parse_hierarchy(
                 (folder / HIERARCHY_NAME).read_text(encoding="utf-8"), str(folder / HIERARCHY_NAME)
             )
-            catalog = Catalog.load(folder / CATALOG_NAME, Path(root), hierarchy)
+            catalog = replace(
+                Catalog.load(folder / CATALOG_NAME, Path(root), hierarchy),
+                scheme=document["catalog"]["split_scheme"],
+            )
             clips = _read_clips(folder / CLIPS_NAME)
             plan = cls(
                 catalog=catalog,

@@ -1,0 +1,228 @@
+"""A folder of shards: same bytes however it was made, gone on with after faults, never mixed with another plan."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import slakh_hier as sh
+from slakh_hier.errors import AudioError, FaultError, InputError, LockedError
+from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.shards.masks import add_mask
+from slakh_hier.shards.verify import verify
+
+OPTIONS: dict[str, Any] = {"sample_rate": 8000, "shard_mb": 0.8, "masks": ["leaf:50"]}
+"""How the fixture ``small_set`` is rendered."""
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of everything in a folder that is not hidden."""
+    return {
+        path.name: file_sha256(path)
+        for path in sorted(folder.iterdir())
+        if path.name[0] != "." and path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    "how", [{"jobs": 2}, {"jobs": 2, "backend": "threading"}, {"jobs": 2, "backend": "dask"}]
+)
+def test_every_backend_gives_the_same_bytes(
+    how: dict[str, Any], small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    sh.render(small_plan, tmp_path / "out", **OPTIONS, **how)
+    assert digests(tmp_path / "out") == digests(small_set)
+    assert len(digests(small_set)) > 8
+
+
+def test_a_saved_plan_and_shares_of_a_job_array_give_the_same_bytes(
+    small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    plan = sh.Plan.load(small_set, small_plan.catalog.root)
+    for part in (1, 2):
+        report = sh.render(plan, tmp_path / "out", jobs=1, part=(part, 2), **OPTIONS)
+        assert not report.finished
+        assert not (tmp_path / "out" / "index.json").exists()
+    last = sh.render(plan, tmp_path / "out", jobs=1, **OPTIONS)
+    assert (last.rendered, last.finished) == (0, True)
+    assert digests(tmp_path / "out") == digests(small_set)
+    assert not list((tmp_path / "out").glob(".journal*"))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "exchange"])
+def test_only_a_damaged_shard_is_made_again(
+    damage: str, small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(small_set, out)
+    victim, other = sorted(out.glob("train-*.h5"))[:2]
+    data = bytearray(victim.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+        victim.write_bytes(data)
+    elif damage == "truncate":
+        victim.write_bytes(data[: len(data) // 3])
+    elif damage == "delete":
+        victim.unlink()
+    else:
+        shutil.copy(other, victim)
+    assert any(victim.name in str(finding.file) for finding in verify(out, full=True))
+    times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.h5") if path != victim}
+    report = sh.render(small_plan, out, jobs=1, **OPTIONS)
+    assert report.rendered == 1
+    assert digests(out) == digests(small_set)
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.h5") if path != victim} == times
+    assert verify(out, full=True) == []
+
+
+def test_a_mask_added_later_survives_a_repair(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
+    from slakh_hier.plan.reductions import Reduction
+
+    out = tmp_path / "out"
+    shutil.copytree(small_set, out)
+    add_mask(out, Reduction.parse("all:90"))
+    min(out.glob("test-*.h5")).unlink()
+    sh.render(small_plan, out, jobs=1, **OPTIONS)
+    assert set(sh.open_shards(out).masks) == {"leaf-50", "all-90"}
+    assert verify(out, full=True) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"sample_rate": 4000}, {"masks": []}, {"levels": [1, 2]}, {"dtype": "float32"}]
+)
+def test_another_rendering_is_refused_with_the_difference(
+    change: dict[str, Any], small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(small_set, out)
+    before = digests(out)
+    with pytest.raises(InputError, match=f"(?s)nothing was changed.*{next(iter(change))}"):
+        sh.render(small_plan, out, jobs=1, **{**OPTIONS, **change})
+    assert digests(out) == before
+    sh.render(small_plan, out, jobs=1, overwrite=True, **{**OPTIONS, **change})
+    assert verify(out, full=True) == []
+
+
+def test_another_plan_is_refused_too(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
+    other = sh.plan_clips(
+        small_plan.catalog, small_plan.hierarchy, clips={"train": 3}, clip_seconds=2, step=0.5, seed=1, jobs=1
+    )
+    shutil.copytree(small_set, tmp_path / "out")
+    (tmp_path / "out" / "index.json").unlink()
+    with pytest.raises(InputError, match="seed: 588 in the folder, 1 now"):
+        sh.render(other, tmp_path / "out", jobs=1, **OPTIONS)
+
+
+def test_a_dry_run_writes_nothing(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
+    report = sh.render(small_plan, tmp_path / "out", dry_run=True, **OPTIONS)
+    assert not (tmp_path / "out").exists()
+    done = sum(path.stat().st_size for path in small_set.glob("*.h5"))
+    assert report.shards == len(list(small_set.glob("*.h5")))
+    assert 0.5 * done < report.bytes < 1.5 * done
+
+
+def test_no_room_is_said_before_any_work(
+    small_plan: sh.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(FaultError, match=r"needs .* GB, but only"):
+        sh.render(small_plan, tmp_path / "out", jobs=1, **OPTIONS)
+    assert not list((tmp_path / "out").glob("*.h5"))
+
+
+def test_a_second_run_is_refused_at_once(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(small_set, out)
+    before = digests(out)
+    with folder_lock(out), pytest.raises(LockedError, match="process"):
+        sh.render(small_plan, out, jobs=1, overwrite=True, **OPTIONS)
+    assert digests(out) == before
+
+
+def test_a_stem_that_breaks_stops_the_run_or_costs_its_clips(small_slakh: Path, tmp_path: Path) -> None:
+    root = tmp_path / "slakh"
+    shutil.copytree(small_slakh, root)
+    catalog = sh.scan(root, sh.load_hierarchy("slakh34"), split_scheme="folders")
+    plan = sh.plan_clips(
+        catalog,
+        catalog.hierarchy,
+        clips={"train": 12, "test": 4},
+        clip_seconds=2,
+        step=0.5,
+        queries=False,
+        jobs=1,
+    )
+    rows = catalog.usable[catalog.usable["track"] == plan.clips["track"].iloc[0]]
+    stem = root / rows["path"].iloc[0]
+    data = bytearray(stem.read_bytes())
+    for place in range(len(data) // 3, len(data), 97):
+        data[place] ^= 0x55
+    stem.write_bytes(data)
+    with pytest.raises(AudioError, match=f"{rows['track'].iloc[0]}/{rows['stem'].iloc[0]}"):
+        sh.render(plan, tmp_path / "out", jobs=1, **OPTIONS)
+    assert not (tmp_path / "out" / "index.json").exists()
+    report = sh.render(plan, tmp_path / "out", jobs=1, on_broken="skip", **OPTIONS)
+    lines = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
+    assert report.failures == len(lines) > 0
+    assert {json.loads(line)["stem"] for line in lines} == {rows["stem"].iloc[0]}
+    assert len(sh.open_shards(tmp_path / "out")) == len(plan.clips) - report.failures
+    assert verify(tmp_path / "out", full=True) == []
+    again = sh.render(plan, tmp_path / "out", jobs=1, on_broken="skip", **OPTIONS)
+    assert (again.rendered, again.failures) == (0, report.failures)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_stopped_run_leaves_nothing_half_made_and_goes_on(
+    number: signal.Signals, code: int, small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "slakh_hier",
+        "render",
+        str(small_plan.catalog.root),
+        "--plan",
+        str(small_set),
+    ]
+    command += ["-o", str(out), "-j", "1", "--sample-rate", "8000", "--shard-mb", "0.8", "--mask", "leaf:50"]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("*.h5")) and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    began = time.monotonic()
+    run.send_signal(number)
+    _, said = run.communicate(timeout=60)
+    if run.returncode != 0:  # else it was done before the signal came
+        assert run.returncode == code
+        assert code < 0 or "again to resume" in said
+        assert code < 0 or time.monotonic() - began < 10
+        assert not (out / "index.json").exists()
+    reference = digests(small_set)
+    assert all(reference[path.name] == file_sha256(path) for path in out.glob("*.h5"))
+    sh.render(small_plan, out, jobs=1, **OPTIONS)
+    assert digests(out) == reference
+    assert not list(out.glob(".tmp-*"))
+
+
+def test_the_finest_rendered_nodes_add_up(small_plan: sh.Plan, tmp_path: Path) -> None:
+    sh.render(small_plan, tmp_path / "out", levels=[0, 2], sample_rate=8000, dtype="float32", jobs=1)
+    shards = sh.open_shards(tmp_path / "out")
+    for clip in shards:
+        for parent in range(len(shards.nodes)):
+            children = [node.name for node in shards.nodes if node.parent == parent]
+            if children:
+                total = np.sum([clip[name] for name in children], axis=0)
+                assert np.abs(total - clip[shards.nodes[parent].name]).max() < 1e-5
