@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from slakh_hier.shards import open_shards
     from slakh_hier.slakh.catalog import Catalog
     from slakh_hier.slakh.scan import scan
+    from slakh_hier.submix import write_submixes
 
 _PLACES = {
     "Catalog": "slakh_hier.slakh",
@@ -28,6 +29,7 @@ _PLACES = {
     "plan_clips": "slakh_hier.plan",
     "render": "slakh_hier.rendering",
     "scan": "slakh_hier.slakh",
+    "write_submixes": "slakh_hier.submix",
 }
 
 __all__ = [
@@ -41,7 +43,9 @@ __all__ = [
     "plan_clips",
     "render",
     "scan",
+    "write_submixes",
 ]
+
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
