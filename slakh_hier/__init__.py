@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from slakh_hier.slakh.catalog import Catalog
     from slakh_hier.slakh.scan import scan
     from slakh_hier.submix import write_submixes
+    from slakh_hier.synth import make_data_set
 
 _PLACES = {
     "Catalog": "slakh_hier.slakh",
     "Hierarchy": "slakh_hier.hierarchy",
     "Plan": "slakh_hier.plan",
     "load_hierarchy": "slakh_hier.hierarchy",
+    "make_data_set": "slakh_hier.synth",
     "measure_activity": "slakh_hier.plan",
     "open_shards": "slakh_hier.shards",
     "plan_clips": "slakh_hier.plan",
@@ -38,6 +40,7 @@ __all__ = [
     "Plan",
     "__version__",
     "load_hierarchy",
+    "make_data_set",
     "measure_activity",
     "open_shards",
     "plan_clips",

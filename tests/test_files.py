@@ -124,6 +124,7 @@ def test_what_stops_publishing_leaves_the_folder_as_it_was(
 
 
 def test_a_file_too_large_for_the_disk_is_a_fault(tmp_path: Path) -> None:
+    # Python runs with -B: the limit would cut off the compiled modules that it keeps, too.
     code = (
         "import resource, sys; from pathlib import Path; from slakh_hier.files import publish\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
@@ -131,7 +132,7 @@ def test_a_file_too_large_for_the_disk_is_a_fault(tmp_path: Path) -> None:
         "publish(Path(sys.argv[1]) / 'large', bytes(500_000))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-B", "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
     assert "FaultError: cannot write" in done.stderr
@@ -153,7 +154,7 @@ def test_a_worker_without_its_parent_publishes_nothing(tmp_path: Path, parent: s
         f"publish(Path(sys.argv[1]) / 'a', b'x', parent_pid={pid})\nprint('went on')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-B", "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
     )
     assert ("went on" in done.stdout) == published
     assert [p.name for p in tmp_path.iterdir()] == (["a"] if published else [])
