@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from slakh_hier import safe_yaml
 from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import InputError
+from slakh_hier.safe_yaml import load
 from slakh_hier.submix.layout import Output
 
 KEY = "submix"
@@ -43,7 +43,7 @@ def submix_metadata(
     TextError, InputError
         The source is no YAML, or no track's metadata.
     """
-    content = safe_yaml.load(source, file)
+    content = load(source, file)
     if not isinstance(content, dict) or not isinstance(content.get("stems"), dict):
         raise InputError(f"{file} is no track's metadata any more; scan again")
     overall = content.get("overall_gain")
