@@ -6,7 +6,6 @@ By Slakh's recipe: every stem is brought to -13 LUFS, then the whole track to a 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import FaultError, SongError
-from slakh_hier.files import TEMPORARY_PREFIX, sync_folder
+from slakh_hier.files import TEMPORARY_PREFIX, publish_folder
 from slakh_hier.synth.flac import write_flac
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import draw_patch
@@ -122,7 +121,7 @@ def make_track(source: Source, settings: Settings, out: str, parent_pid: int) ->
             (folder / name).mkdir(parents=True)
         record = _fill(folder, source, song, settings, identity)
         (folder / "all_src.mid").write_bytes(data)
-        _publish(folder, Path(out) / source.split / source.track, parent_pid)
+        publish_folder(folder, Path(out) / source.split / source.track, parent_pid=parent_pid)
     except OSError as error:
         free = shutil.disk_usage(out).free / 1e6
         raise FaultError(
@@ -286,18 +285,3 @@ def _metadata(source: Source, overall: float, stems: list[_Stem]) -> str:
         "target_peak": PEAK_DBFS,
     }
     return yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000)
-
-
-def _publish(folder: Path, target: Path, parent_pid: int) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-    for inner in (folder / "stems", folder / "MIDI", folder):
-        sync_folder(inner)
-    target.parent.mkdir(exist_ok=True)
-    if os.getppid() != parent_pid and os.getpid() != parent_pid:
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(1)  # workers outlive a killed parent and would go on writing
-    os.rename(folder, target)
-    sync_folder(target.parent)
