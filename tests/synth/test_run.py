@@ -68,10 +68,10 @@ def made(tmp_path_factory, songs):
     return out, make_data_set([songs], out, jobs=1)
 
 
-def test_report(made):
+def test_report(made, songs):
     _, report = made
     assert [(name, "cut off" in reason) for name, reason in report.failures] == [
-        ("songs0/d-broken.mid", True)
+        (f"{songs.name}/d-broken.mid", True)
     ]
     assert (report.made, report.kept) == (5, 0)
     assert sum(split.tracks for split in report.splits) == 5
@@ -105,11 +105,11 @@ def test_levels(made):
                 assert not samples.any()
 
 
-def test_metadata(made, song_bytes):
+def test_metadata(made, song_bytes, songs):
     out, _ = made
     (track,) = (t for t in tracks(out) if t.name == "Track00006")
     metadata = yaml.safe_load((track / "metadata.yaml").read_text(encoding="utf-8"))
-    assert metadata["lmd_midi_dir"] == "songs0/čísla/píseň 1.mid"
+    assert metadata["lmd_midi_dir"] == f"{songs.name}/čísla/píseň 1.mid"
     assert (track / "all_src.mid").read_bytes() == song_bytes
     assert metadata["UUID"] == hashlib.md5(song_bytes).hexdigest()
     stems = metadata["stems"]
@@ -319,7 +319,7 @@ def test_command(songs, tmp_path):
     result = run_command(songs, "-o", tmp_path / "out", "--format", "json", "-j", 1)
     assert result.exit_code == 1  # one song is left out
     assert [row["split"] for row in json.loads(result.stdout)] == ["train", "validation", "test"]
-    assert "left out: songs0/d-broken.mid: is cut off" in result.stderr
+    assert f"left out: {songs.name}/d-broken.mid: is cut off" in result.stderr
     again = run_command(songs, "-o", tmp_path / "out", "-j", 1)
     assert "5 tracks were there already, 0 were made now" in again.stderr
 
