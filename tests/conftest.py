@@ -85,3 +85,17 @@ def small_set(small_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("set") / "shards"
     render(small_plan, out, sample_rate=8000, shard_mb=0.8, masks=["leaf:50"], jobs=1)
     return out
+
+
+@pytest.fixture(scope="session")
+def mini_catalog(slakh_mini: Path) -> Catalog:
+    from slakh_hier import load_hierarchy, scan
+
+    return scan(slakh_mini, load_hierarchy("slakh34"), split_scheme="folders")
+
+
+@pytest.fixture(scope="session")
+def mini_activity(mini_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from slakh_hier.plan import measure_activity
+
+    return measure_activity(mini_catalog, tmp_path_factory.mktemp("mini") / "activity.h5")

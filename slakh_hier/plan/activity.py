@@ -55,7 +55,7 @@ def measure_activity(
     jobs, backend, scheduler
         See :func:`slakh_hier.parallel.run`.
     part
-        ``(i, n)``: measure only every n-th part, from the i-th (1-based), and leave the merge to a call
+        ``(i, n)``: measure only every n-th track, from the i-th (1-based), and leave the merge to a call
         without ``part``: for job arrays that share the folder.
 
     Returns
@@ -76,7 +76,9 @@ def measure_activity(
         if part is None:
             remove_temporaries(parts)
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
-        chunks = _chunks([track for track in wanted if track not in done], part)
+        # A share does not depend on what others have finished, so that all shares make up the whole.
+        share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
+        chunks = _chunks([track for track in share if track not in done])
         try:
             _measure(catalog, wanted, chunks, parts, jobs, backend, scheduler, progress or Silent())
         finally:
@@ -175,11 +177,10 @@ def _measure(
             advance(amounts[result.id])
 
 
-def _chunks(missing: list[str], part: tuple[int, int] | None) -> list[list[str]]:
+def _chunks(missing: list[str]) -> list[list[str]]:
     """Tracks in parts of one task each: few enough tasks to be cheap, enough of them to keep workers busy."""
     size = max(1, min(TRACKS_PER_PART, len(missing) // 64))
-    chunks = [missing[i : i + size] for i in range(0, len(missing), size)]
-    return chunks if part is None else chunks[part[0] - 1 :: part[1]]
+    return [missing[i : i + size] for i in range(0, len(missing), size)]
 
 
 def _measure_part(

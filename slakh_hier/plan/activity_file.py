@@ -31,7 +31,7 @@ from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats
 from slakh_hier.plan.hdf5_stream import hdf5_stream
 from slakh_hier.version import VERSION
 
-FORMAT = "slakh-hier activity"
+FORMAT = np.bytes_(b"slakh-hier activity")
 FORMAT_VERSION = 1
 MAX_STEMS = 4096
 
@@ -97,7 +97,7 @@ class ActivityFile:
     def key(self, track: str) -> str:
         """Digest of the files that the track's figures were measured on."""
         with self._damage(track):
-            return str(self._file[track].attrs["key"])
+            return str(self._file[track].attrs["key"].decode())
 
     def broken(self, track: str) -> dict[str, str]:
         """Reason by stem that could not be decoded."""
@@ -161,7 +161,7 @@ class ActivityFile:
 def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str) -> None:
     """Add one track's group to an open file."""
     group = file.create_group(track)
-    group.attrs["key"] = key
+    group.attrs["key"] = np.bytes_(key.encode())  # of fixed length: others carry no checksum
     group.attrs["sample_rate"] = activity.sample_rate
     group.attrs["frames"] = activity.frames
     rows, columns = np.triu_indices(len(activity.stems))
@@ -185,14 +185,13 @@ def streamed(path: Path) -> Iterator[Callable[[ActivityFile, str], None]]:
     The value is a function that copies one track of another file into it. A full disk raises
     :class:`~slakh_hier.errors.FaultError`, and nothing is left.
     """
-    with hdf5_stream(path) as stream:
+    with hdf5_stream(path) as (file, check):
 
         def add(source: ActivityFile, track: str) -> None:
-            with stream.writing() as file:
-                source.copy(track, file)
+            source.copy(track, file)
+            check()
 
-        with stream.writing() as file:
-            _start(file)
+        _start(file)
         yield add
 
 

@@ -1,17 +1,15 @@
 """An HDF5 file too large for memory, written so that a full disk is an error and not a crash.
 
-HDF5 crashes the process when a write of it fails or when a Python exception crosses it (h5py issues 914, 1120,
-2160). So it writes into an object that never fails: after a write was refused, what follows is held in memory until
-the caller, outside of HDF5, learns of it.
+HDF5 crashes the process when it cannot write what it must (h5py issues 914, 1120, 2160). So it writes into an object
+that never fails: after a write was refused, what follows is held in memory until the caller, outside of HDF5, learns
+of it.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,33 +20,12 @@ from slakh_hier.errors import FaultError
 from slakh_hier.files import sync_folder, temporary_file
 
 
-class Stream:
-    """An HDF5 file that is being written; use :attr:`file` only inside :meth:`writing`."""
-
-    def __init__(self, handle: int):
-        self._sink = _Sink(handle)
-        with _signals_wait():
-            self.file = h5py.File(self._sink, "w", libver="v110")
-
-    @contextmanager
-    def writing(self) -> Iterator[h5py.File]:
-        """Some writes, after which a refused one is raised as OSError. Keep blocks short: Ctrl-C waits for them."""
-        with _signals_wait():
-            yield self.file
-        if self._sink.error is not None:
-            raise self._sink.error
-
-    def close(self) -> None:
-        """Write what is left; raises OSError for any write that was refused since the file was opened."""
-        with _signals_wait():
-            self.file.close()
-        if self._sink.error is not None:
-            raise self._sink.error
-
-
 @contextmanager
-def hdf5_stream(path: Path) -> Iterator[Stream]:
-    """A file under a temporary name that is renamed to ``path`` when the block ends well.
+def hdf5_stream(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """An HDF5 file under a temporary name that is renamed to ``path`` when the block ends well.
+
+    The value is the file and a function that raises when a write of it was refused: call it now and then, since
+    from then on memory is filled.
 
     Raises
     ------
@@ -56,13 +33,15 @@ def hdf5_stream(path: Path) -> Iterator[Stream]:
         A write was refused; the temporary file is removed.
     """
     handle, temporary = temporary_file(path.parent)
+    sink = _Sink(handle)
     try:
         try:
-            stream = Stream(handle)
+            file = h5py.File(sink, "w", libver="v110")
             try:
-                yield stream
+                yield file, sink.check
             finally:
-                stream.close()
+                file.close()
+            sink.check()
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -85,6 +64,10 @@ class _Sink(io.RawIOBase):
         self._handle = handle
         self._position = self._size = 0
         self._late: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
@@ -134,23 +117,3 @@ class _Sink(io.RawIOBase):
 
     def flush(self) -> None:
         """Nothing is buffered."""
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """SIGINT and SIGTERM are held back until the block ends: their handlers raise, in the middle of HDF5."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # handlers run in the main thread only
-        return
-    held: list[int] = []
-    before = {
-        number: signal.signal(number, lambda got, frame: held.append(got))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if held:
-            signal.raise_signal(held[0])
