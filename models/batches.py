@@ -73,19 +73,21 @@ class Batches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, start, self.start = self.epoch, self.start, 0
-        order = self._order(epoch)
+        order, passes = self._order(epoch)
         number = 0
         for step in range(self.steps):
-            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            batch = range(step * self.batch_size, (step + 1) * self.batch_size)
             for part in np.array_split(batch, self.parts):
                 if number >= start:
-                    yield [Key(epoch, int(index)) for index in part[self.rank :: self.world]]
+                    yield [Key(int(passes[at]), int(order[at])) for at in part[self.rank :: self.world]]
                 number += 1
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
+    def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The epoch's chain of clips, and the number of the pass over all clips that each place belongs to."""
         rng = np.random.default_rng((self.seed, ORDER, epoch))
         rounds = math.ceil(self.steps * self.batch_size / self.clips)
-        return np.concatenate([rng.permutation(self.clips) for _ in range(rounds)])
+        order = np.concatenate([rng.permutation(self.clips) for _ in range(rounds)])
+        return order, epoch * rounds + np.arange(len(order)) // self.clips
 
 
 class InOrder(Sampler[list[Key]]):

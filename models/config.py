@@ -70,7 +70,8 @@ class NetworkConfig(_Section):
     layers, units, dropout
         ``blstm``: BLSTM layers, units per direction, dropout between layers. ``bandsplit``: pairs of layers.
     batch_norm
-        ``blstm``, SSS only: standardise the log magnitude.
+        ``blstm``: standardise each bin of the log magnitude over batch and frames. None: as in the paper, for SSS
+        only.
     query_layers, query_units, embedding
         QBE: BLSTM of the query and the length of the anchor. ``query_units`` None: as ``units``; with ``blstm``
         they are always equal, as in the paper.
@@ -82,7 +83,7 @@ class NetworkConfig(_Section):
     layers: Annotated[int, Field(ge=1, le=64)] = 4
     units: PositiveInt = 600
     dropout: Probability = 0.3
-    batch_norm: bool = True
+    batch_norm: bool | None = None
     query_layers: Annotated[int, Field(ge=1, le=64)] = 2
     query_units: PositiveInt | None = None
     embedding: PositiveInt = 20

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from slakh_hier.errors import InputError
 from slakh_hier.models.queries import query_pools
 from slakh_hier.models.selection import Selection
 from slakh_hier.shards.read import ShardSet
@@ -21,7 +20,10 @@ QUERY, GAIN, CROP = range(3)
 
 
 class Key(NamedTuple):
-    """Asks a :class:`ClipDataset` for an example of an epoch: the sampler's way to tell loader processes."""
+    """Asks a :class:`ClipDataset` for an example of an epoch: the sampler's way to tell loader processes.
+
+    Where an epoch goes round the clips several times, each round counts as an epoch of its own here.
+    """
 
     epoch: int
     place: int
@@ -58,7 +60,7 @@ class ClipDataset(Dataset[Item]):
         Each part of the mixture (the leaf, what each level adds, the rest) gets a gain drawn uniformly from
         +-gain_db (dB).
     crop_seconds
-        Random excerpt of mixture and sources (s); the query stays whole.
+        Random excerpt of mixture and sources (s), the whole where clips are shorter; the query stays whole.
     """
 
     def __init__(
@@ -75,9 +77,7 @@ class ClipDataset(Dataset[Item]):
         self.shards, self.selection, self.seed, self.gain_db = shards, selection, seed, gain_db
         self.samples = shards.samples
         if crop_seconds is not None:
-            self.samples = round(crop_seconds * shards.sample_rate)
-            if not 0 < self.samples <= shards.samples:
-                raise InputError(f"cannot crop {crop_seconds:g} s from clips of {shards.clip_seconds:g} s")
+            self.samples = min(shards.samples, max(1, round(crop_seconds * shards.sample_rate)))
         table = shards.clips
         names = zip(
             table["track"].to_numpy()[selection.clips].tolist(),

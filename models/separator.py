@@ -159,6 +159,7 @@ def build_separator(config: Config, levels: int) -> Separator:
                 dropout=n.dropout,
                 query_layers=n.query_layers,
                 embedding=n.embedding,
+                batch_norm=bool(n.batch_norm),
             )
         else:
             network = SSS(
@@ -167,6 +168,6 @@ def build_separator(config: Config, levels: int) -> Separator:
                 layers=n.layers,
                 units=n.units,
                 dropout=n.dropout,
-                batch_norm=n.batch_norm,
+                batch_norm=True if n.batch_norm is None else n.batch_norm,
             )
     return Separator(network, stft, constraint=config.constraint)

@@ -113,9 +113,11 @@ class QueryEncoder(nn.Module):
         units: int = 600,
         dropout: float = 0.3,
         embedding: int = 20,
+        batch_norm: bool = False,
     ):
         super().__init__()
         self.bins, self.embedding = bins, embedding
+        self.norm = nn.BatchNorm1d(bins) if batch_norm else nn.Identity()
         self.blstm = BlstmStack(bins, units, layers, dropout)
         self.head = nn.Linear(2 * units, bins * embedding)
 
@@ -131,7 +133,8 @@ class QueryEncoder(nn.Module):
         loud = (
             magnitude >= QUERY_RANGE * magnitude.amax((1, 2), keepdim=True)
         ).float()  # (batch, bins, frames)
-        hidden = self.blstm(log_magnitude(query).transpose(1, 2)).float()  # (batch, frames, 2 units)
+        features = self.norm(log_magnitude(query))  # (batch, bins, frames)
+        hidden = self.blstm(features.transpose(1, 2)).float()  # (batch, frames, 2 units)
         with torch.autocast(query.device.type, enabled=False):
             sums = loud @ hidden  # (batch, bins, 2 units)
             weight = self.head.weight.view(self.bins, self.embedding, -1)
@@ -160,11 +163,18 @@ class QBE(nn.Module):
         dropout: float = 0.3,
         query_layers: int = 2,
         embedding: int = 20,
+        batch_norm: bool = False,
     ):
         super().__init__()
         self.levels = levels
+        self.norm = nn.BatchNorm1d(bins) if batch_norm else nn.Identity()
         self.query = QueryEncoder(
-            bins, layers=query_layers, units=units, dropout=dropout, embedding=embedding
+            bins,
+            layers=query_layers,
+            units=units,
+            dropout=dropout,
+            embedding=embedding,
+            batch_norm=batch_norm,
         )
         self.blstm = BlstmStack(bins + embedding, units, layers, dropout)
         self.head = nn.Linear(2 * units, bins * levels)
@@ -190,7 +200,7 @@ class QBE(nn.Module):
             float32 in [0, 1], (batch, levels, bins, frames), leaf first.
         """
         assert anchor is not None
-        features = log_magnitude(mixture).transpose(1, 2)  # (batch, frames, bins)
+        features = self.norm(log_magnitude(mixture)).transpose(1, 2)  # (batch, frames, bins)
         repeated = anchor.unsqueeze(1).expand(-1, features.shape[1], -1)  # (batch, frames, embedding)
         hidden = self.blstm(torch.cat((features, repeated), 2))
         return _masks(self.head(hidden), self.levels)
