@@ -312,7 +312,14 @@ def _nothing(plan: Plan) -> str:
                 f"  {split}: the data set has no track of this split (it has: {found}); try another split scheme"
             )
         else:
-            lines += [f"  {split}: {report.node}: {report.reason}" for report in reports[:8]]
+            own = plan.catalog.usable[plan.catalog.usable["split"] == split]
+            longest = (own["frames"] / own["sample_rate"]).max()  # NaN where no stem is usable
+            if longest < plan.parameters.clip_seconds:
+                lines.append(
+                    f"  {split}: no track of {plan.parameters.clip_seconds:g} s: the longest lasts {longest:.1f} s"
+                )
+            else:
+                lines += [f"  {split}: {report.node}: {report.reason}" for report in reports[:8]]
     if plan.catalog.usable.empty:
         lines.append("  the data set has no usable stem at all; `slakh-hier scan` lists the reasons")
     return "\n".join(lines)

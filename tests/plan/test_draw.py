@@ -1,0 +1,300 @@
+"""Which clips are drawn, against a second implementation of the rules that reads the audio itself."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slakh_hier import load_hierarchy, plan_clips
+from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.plan import Plan
+from slakh_hier.plan.draw import Drawn, draw_split
+from slakh_hier.slakh import Catalog
+
+SECONDS, STEP, SALIENCE = 2.0, 0.5, -30.0
+ALL = 100_000
+Window = tuple[str, float, str]
+
+
+def possible_windows(
+    catalog: Catalog, tree: Hierarchy, *, seconds: float = SECONDS, step: float = STEP, db: float = SALIENCE
+) -> tuple[set[Window], set[Window]]:
+    """(track, start, finest node) of all salient windows, and of those with a salient companion, from the files.
+
+    Facts section 3: candidate starts on a grid, RMS of the node's submix over the clip above the threshold, another
+    finest node under the same coarsest one salient too (in a one-level tree: any other), the clip inside the track.
+    """
+    salient: set[Window] = set()
+    for track, stems in catalog.usable.groupby("track"):
+        rate = int(stems["sample_rate"].iloc[0])
+        length = int(stems["frames"].max())
+        nodes: dict[str, np.ndarray] = defaultdict(lambda n=length: np.zeros(n))
+        for row in stems.itertuples():
+            if row.level_1 is not None:
+                samples = soundfile.read(catalog.root / row.path, always_2d=True)[0].mean(axis=1)
+                nodes[row.level_1][: len(samples)] += samples
+        start = 0.0
+        while int((start + seconds) * rate) <= length:
+            for node, samples in nodes.items():
+                clip = samples[int(start * rate) : int((start + seconds) * rate)]
+                if clip.any() and 10 * np.log10(np.mean(clip**2)) > db:
+                    salient.add((str(track), start, node))
+            start += step
+    family = {node: tree.path(node)[-1] if tree.levels > 1 else "" for node in tree.level_nodes(1)}
+    accompanied = {
+        (track, start, node)
+        for track, start, node in salient
+        if any(
+            (t, s) == (track, start) and other != node and family[other] == family[node]
+            for t, s, other in salient
+        )
+    }
+    return salient, accompanied
+
+
+@pytest.fixture(scope="module")
+def possible(small_catalog: Catalog) -> tuple[set[Window], set[Window]]:
+    return possible_windows(small_catalog, small_catalog.hierarchy)
+
+
+def draw(catalog: Catalog, activity: Path, **options: Any) -> Plan:
+    defaults: dict[str, Any] = {
+        "clips": {"train": ALL, "validation": ALL, "test": ALL},
+        "clip_seconds": SECONDS,
+        "step": STEP,
+        "jobs": 1,
+    }
+    tree = options.pop("hierarchy", catalog.hierarchy)
+    return plan_clips(catalog, tree, activity=activity, **(defaults | options))
+
+
+def windows_of(plan: Plan) -> list[Window]:
+    return list(zip(plan.clips["track"], plan.clips["start"], plan.clips["target"], strict=True))
+
+
+@pytest.mark.parametrize("db", [-30.0, -26.5, -24.0])
+def test_all_that_may_be_drawn_is_drawn_once(small_catalog: Catalog, small_activity: Path, db: float) -> None:
+    plan = draw(small_catalog, small_activity, queries=False, salience_db=db)
+    salient, accompanied = possible_windows(small_catalog, small_catalog.hierarchy, db=db)
+    windows = windows_of(plan)
+    assert len(windows) == len(set(windows))
+    assert set(windows) == accompanied
+    assert plan.clips["query_track"].eq("").all()
+    assert plan.clips["query_start"].isna().all()
+    songs = small_catalog.frame.drop_duplicates("track").set_index("track")
+    for report in plan.reports:
+        own = {w for w in salient if w[2] == report.node and songs.loc[w[0], "split"] == report.split}
+        assert report.windows == len(own)
+        assert report.candidates == report.drawn == len(own & accompanied)
+        assert report.songs == len({w[0] for w in own})
+    assert len(plan.reports) == 3 * len(small_catalog.hierarchy.level_nodes(1))
+    assert db == -30 or len(windows) < len(possible_windows(small_catalog, small_catalog.hierarchy)[1])
+
+
+def test_other_lengths_and_grids(small_catalog: Catalog, small_activity: Path) -> None:
+    plan = draw(small_catalog, small_activity, queries=False, clip_seconds=3.5, step=1.5)
+    expected = possible_windows(small_catalog, small_catalog.hierarchy, seconds=3.5, step=1.5)[1]
+    assert set(windows_of(plan)) == expected
+    assert {start % 1.5 for _, start, _ in expected} == {0.0}
+
+
+def test_in_a_one_level_tree_any_other_node_is_company(small_catalog: Catalog, small_activity: Path) -> None:
+    tree = load_hierarchy("band")
+    plan = draw(small_catalog, small_activity, hierarchy=tree, queries=False)
+    expected = possible_windows(plan.catalog, tree)[1]
+    assert set(windows_of(plan)) == expected
+    # Guitar, bass and drums are a family of their own nowhere else.
+    assert {"guitar", "bass", "drums"} <= {target for _, _, target in expected}
+
+
+def test_a_clip_ends_before_its_longest_stem_does(
+    small_catalog: Catalog, possible: tuple[set[Window], set[Window]]
+) -> None:
+    """Of 8.3 s, the last of 2 s begins at 6.0: the hop that is cut off by the end is no part of a clip."""
+    assert max(start for _, start, _ in possible[1]) == 6.0
+
+
+def test_queries_are_salient_windows_of_the_node_in_another_song_of_the_split(
+    small_catalog: Catalog, small_activity: Path, possible: tuple[set[Window], set[Window]]
+) -> None:
+    salient, accompanied = possible
+    plan = draw(small_catalog, small_activity)
+    about = small_catalog.frame.drop_duplicates("track").set_index("track")
+    songs = defaultdict(set)
+    for track, _, node in salient:
+        songs[about.loc[track, "split"], node].add(about.loc[track, "song"])
+    with_query = {w for w in accompanied if len(songs[about.loc[w[0], "split"], w[2]]) > 1}
+    assert set(windows_of(plan)) == with_query
+    assert len(with_query) > 50
+    for clip in plan.clips.itertuples():
+        assert (clip.query_track, clip.query_start, clip.target) in salient
+        assert about.loc[clip.query_track, "split"] == clip.split == about.loc[clip.track, "split"]
+        assert about.loc[clip.query_track, "song"] == clip.query_song != clip.song
+
+
+def test_where_no_other_song_has_the_node_there_is_no_clip_and_a_reason(
+    small_catalog: Catalog, small_activity: Path
+) -> None:
+    frame = small_catalog.frame.copy()
+    lost = (frame["track"] == "Track00002") & (frame["level_1"] == "clean_guitars")
+    assert lost.sum() == 1
+    frame.loc[lost, "status"] = "excluded"
+    plan = draw(Catalog(small_catalog.root, small_catalog.hierarchy, "folders", frame), small_activity)
+    (report,) = [r for r in plan.reports if (r.split, r.node) == ("train", "clean_guitars")]
+    assert (report.drawn, report.candidates, report.songs) == (0, 0, 1)
+    assert report.windows > 0
+    assert report.reason == "1 song only, so that no query can be drawn"
+    assert not ((plan.clips["split"] == "train") & (plan.clips["target"] == "clean_guitars")).any()
+    assert ((plan.clips["split"] == "test") & (plan.clips["target"] == "clean_guitars")).any()
+
+
+def test_reports_say_what_held_the_drawing_back(small_catalog: Catalog, small_activity: Path) -> None:
+    plan = draw(small_catalog, small_activity, clips={"train": ALL, "test": 5})
+    reasons = {(report.split, report.node): report.reason for report in plan.reports}
+    assert reasons["train", "flutes"] == "no window in which it is loud enough"
+    assert reasons["train", "acoustic_pianos"] == "all its clips are drawn"
+    assert all(
+        reason == "" for (split, _), reason in reasons.items() if split == "test" and "loud" not in reason
+    )
+    assert plan.short == {"train": ((plan.clips["split"] == "train").sum(), ALL)}
+    only = draw(small_catalog, small_activity, target="clean_guitars", clips={"train": 4}, queries=True)
+    assert [report.node for report in only.reports] == ["clean_guitars"]
+
+
+def test_a_node_without_company_says_so(small_catalog: Catalog, small_activity: Path) -> None:
+    frame = small_catalog.frame.copy()
+    frame.loc[~frame["level_1"].isin(["drums", "clean_guitars", "acoustic_pianos"]), "status"] = "excluded"
+    plan = draw(Catalog(small_catalog.root, small_catalog.hierarchy, "folders", frame), small_activity)
+    reasons = {(report.split, report.node): report.reason for report in plan.reports}
+    assert reasons["train", "drums"] == "no other node of its family sounds with it"
+    assert set(plan.clips["target"]) == {"clean_guitars", "acoustic_pianos"}
+
+
+def test_with_a_target_every_clip_shows_it_and_has_no_query(
+    small_catalog: Catalog, small_activity: Path, possible: tuple[set[Window], set[Window]]
+) -> None:
+    plan = draw(small_catalog, small_activity, target="clean_guitars")
+    assert set(windows_of(plan)) == {w for w in possible[1] if w[2] == "clean_guitars"}
+    assert plan.clips["query_track"].eq("").all()
+    asked = draw(small_catalog, small_activity, target="clean_guitars", queries=True)
+    assert asked.clips["query_track"].ne("").all()
+
+
+def test_a_smaller_plan_is_the_beginning_of_a_larger_one(
+    small_catalog: Catalog, small_activity: Path
+) -> None:
+    large = draw(small_catalog, small_activity, clips={"train": 60, "test": 20})
+    small = draw(small_catalog, small_activity, clips={"train": 15})
+    first = large.clips[(large.clips["split"] == "train") & (large.clips["draw"] < 15)]
+    pd.testing.assert_frame_equal(small.clips, first.reset_index(drop=True))
+    other = draw(small_catalog, small_activity, clips={"train": 15}, seed=1)
+    assert set(windows_of(other)) != set(windows_of(small))
+
+
+# The drawing alone, on tables made up for the purpose.
+
+
+def table_of(rows: list[tuple[str, str, int, int, bool]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["track", "song", "node", "hop", "companion"])
+
+
+def big_table(tracks: int, nodes: int, windows: int) -> pd.DataFrame:
+    return table_of(
+        [
+            (f"T{t:03d}", f"song{t:03d}", n, h, True)
+            for t in range(tracks)
+            for n in range(nodes)
+            for h in range(windows * (1 + 3 * (n == 0)))  # node 0 has four times the windows
+        ]
+    )
+
+
+def drawn_from(
+    table: pd.DataFrame, nodes: int, count: int, *, queries: bool = False, seed: int = 588
+) -> Drawn:
+    names = [f"node{n}" for n in range(nodes)]
+    return draw_split(table, names, split="train", targets=names, count=count, queries=queries, seed=seed)
+
+
+def chi_square(counts: list[int]) -> float:
+    mean = sum(counts) / len(counts)
+    return sum((count - mean) ** 2 / mean for count in counts)
+
+
+def test_nodes_are_drawn_uniformly_however_many_windows_they_have() -> None:
+    table = big_table(20, 8, 100)
+    drawn = drawn_from(table, 8, 8000)
+    counts = Counter(table["node"].to_numpy()[drawn.rows].tolist())
+    assert chi_square([counts[n] for n in range(8)]) < 24.3  # 99.9 % of 7 degrees of freedom
+    # And clips of a node uniformly: among its tracks, and among its windows.
+    own = table.iloc[drawn.rows][table["node"].to_numpy()[drawn.rows] == 0]
+    assert chi_square([int((own["track"] == t).sum()) for t in table["track"].unique()]) < 43.8  # 19
+    assert chi_square(np.bincount(own["hop"] // 40, minlength=10).tolist()) < 27.9  # 9
+    # The order of drawing knows no order of tracks.
+    ranks = own["track"].rank().to_numpy()
+    assert abs(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1]) < 4 / np.sqrt(len(ranks))
+
+
+def test_queries_are_drawn_uniformly_from_the_other_songs() -> None:
+    # One song has ten windows, the others fifty each: uniform over windows, not over songs.
+    rows = [(f"T{t}", f"song{t}", 0, h, True) for t in range(6) for h in range(10 if t == 0 else 50)]
+    table = table_of(rows)
+    drawn = drawn_from(table, 1, 260, queries=True)
+    assert len(drawn.rows) == 260
+    songs = table["song"].to_numpy()
+    assert (songs[drawn.rows] != songs[drawn.queries]).all()
+    of_last = drawn.queries[songs[drawn.rows] == "song5"]
+    counts = Counter(songs[of_last].tolist())
+    assert counts["song0"] < 15  # 50 queries, 10 of 210 windows: 2.4 expected
+    hit = Counter(drawn.queries.tolist())
+    assert max(hit.values()) <= 6
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_the_table_the_drawing_ends_and_keeps_the_rules(data: st.DataObject) -> None:
+    rows = data.draw(
+        st.lists(
+            st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 6), st.booleans()),
+            unique_by=lambda row: row[:3],
+            max_size=40,
+        )
+    )
+    # Two tracks are the same song.
+    table = table_of([(f"T{t}", f"song{t % 4}", n, h, c) for t, n, h, c in rows])
+    count = data.draw(st.integers(0, 60))
+    queries = data.draw(st.booleans())
+    drawn = drawn_from(table, 4, count, queries=queries, seed=data.draw(st.integers()))
+    songs, nodes = table["song"].tolist(), table["node"].tolist()
+    songs_of = {n: {s for s, m in zip(songs, nodes, strict=True) if m == n} for n in range(4)}
+    allowed = [
+        row
+        for row in range(len(table))
+        if table["companion"].iloc[row] and (not queries or len(songs_of[nodes[row]]) > 1)
+    ]
+    assert len(drawn.rows) == min(count, len(allowed))
+    assert len(set(drawn.rows)) == len(drawn.rows)
+    assert set(drawn.rows) <= set(allowed)
+    for row, query in zip(drawn.rows, drawn.queries, strict=True):
+        if queries:
+            assert nodes[query] == nodes[row]
+            assert songs[query] != songs[row]
+        else:
+            assert query == -1
+    # The order of the table's rows is of no consequence.
+    order = data.draw(st.permutations(range(len(table))))
+    shuffled = table.iloc[list(order)].reset_index(drop=True)
+    again = drawn_from(shuffled, 4, count, queries=False)
+    plain = drawn_from(table, 4, count, queries=False)
+    key = ["track", "node", "hop"]
+    assert (
+        shuffled.iloc[again.rows][key].to_numpy().tolist() == table.iloc[plain.rows][key].to_numpy().tolist()
+    )
