@@ -1,0 +1,128 @@
+"""Clips per second of the loader over shards, and of decoding and mixing the stems on the fly.
+
+    python tests/benchmarks/loader.py [--data SLAKH] [--clips 60] [--rounds 5] [--workers 0]
+
+Both are data sets of the same examples (mixture and one path, all levels) behind the same DataLoader, in turns. On the
+fly, an example reads the 10 s of every stem of its track with soundfile, sums them for each node and resamples each
+distinct sum with soxr HQ, as the renderer does. CSV on stdout; the last line is how many times faster shards are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from harness import MINI, in_turns, report, wall_seconds
+from torch.utils.data import DataLoader, Dataset
+
+from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.models.data import ClipDataset
+from slakh_hier.models.selection import select_clips
+from slakh_hier.plan import Plan, plan_clips
+from slakh_hier.plan.layout import column_membership
+from slakh_hier.rendering import render
+from slakh_hier.shards import open_shards
+from slakh_hier.slakh import scan
+from slakh_hier.testing import make_slakh
+
+RATE, BATCH, TARGET = 16_000, 8, "clean_guitars"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one"
+    )
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
+        work = Path(name)
+        data = options.data or (
+            MINI if MINI.is_dir() else make_slakh(work / "slakh", tracks=12, seconds=60, stems=10)
+        )
+        tree = load_hierarchy("slakh34")
+        plan = plan_clips(scan(data, tree), tree, target=TARGET, clips={"train": options.clips})
+        render(plan, work / "shards")
+        shards = open_shards(work / "shards", "train")
+        stored = ClipDataset(shards, select_clips(shards, "sss"))
+        mixed = OnTheFly(plan)
+        check_equal(stored, mixed)
+
+        def epoch(dataset: Dataset[Any]) -> None:
+            for batch in DataLoader(dataset, BATCH, num_workers=options.workers):
+                assert batch["mix"].dtype == torch.float32
+
+        medians = in_turns(
+            {"on the fly": lambda: epoch(mixed), "shards": lambda: epoch(stored)},
+            options.rounds,
+            wall_seconds,
+        )
+    clips = len(stored)
+    report(
+        {what: clips / seconds for what, seconds in medians.items()},
+        "clips_per_second",
+        medians["on the fly"] / medians["shards"],
+        clips=clips,
+        workers=options.workers,
+    )
+
+
+class OnTheFly(Dataset[dict[str, Any]]):
+    """What people do without shards: each example decodes, mixes and resamples."""
+
+    def __init__(self, plan: Plan):
+        self.clips = plan.clips[plan.clips["split"] == "train"].reset_index(drop=True)
+        self.root, self.seconds = plan.catalog.root, plan.parameters.clip_seconds
+        self.stems = {str(track): rows for track, rows in plan.catalog.usable.groupby("track")}
+        self.columns = plan.hierarchy.columns(target=plan.parameters.target)
+        self.levels = sorted(range(1, len(self.columns)), key=lambda column: self.columns[column].level)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        clip = self.clips.iloc[index]
+        stems = self.stems[clip["track"]]
+        rate = int(stems["sample_rate"].iloc[0])
+        begin, frames = round(clip["start"] * rate), round(self.seconds * rate)
+        audio = np.zeros((len(stems), frames), np.float32)
+        for place, path in enumerate(stems["path"]):
+            excerpt = soundfile.read(self.root / path, start=begin, frames=frames, dtype="float32")[0]
+            audio[place, : len(excerpt)] = excerpt
+        which = column_membership(stems, self.columns)
+        resampled: dict[bytes, np.ndarray[Any, Any]] = {}
+        for row in which:
+            if row.tobytes() not in resampled:
+                mixed = audio[row].sum(0, dtype=np.float32)
+                resampled[row.tobytes()] = soxr.resample(mixed, rate, RATE, quality="HQ")[
+                    : round(self.seconds * RATE)
+                ]
+        sources = np.stack([resampled[which[column].tobytes()] for column in self.levels])
+        return {
+            "mix": torch.from_numpy(resampled[which[0].tobytes()].copy()),
+            "sources": torch.from_numpy(sources),
+        }
+
+
+def check_equal(stored: ClipDataset, mixed: OnTheFly) -> None:
+    """Both must be the same examples, or the comparison means nothing; shards hold 16 bits."""
+    assert len(stored) == len(mixed)
+    for index in (0, len(stored) - 1):
+        for key in ("mix", "sources"):
+            difference = (stored[index][key] - mixed[index][key]).abs().max().item()
+            assert difference < 2e-4, f"clip {index}: {key} differs by {difference}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""A training step of the paper's SSS network against the bare layers it is made of, on processors.
+
+    python tests/benchmarks/training_step.py [--units 600] [--layers 4] [--batch 2] [--seconds 4] [--rounds 5]
+
+Bare: nn.LSTM and nn.Linear of the same size on ready-made features, L1 of the output as the loss, backward, Adam.
+Ours: the whole step as the trainer takes it: STFT of mixture and sources, batch norm, masks, constraint, loss, backward,
+AutoClip, Adam. Processor time, in turns; CSV on stdout; the last line is ours over bare.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from harness import in_turns, report, cpu_seconds
+from torch import nn
+
+from slakh_hier.models.autoclip import AutoClip
+from slakh_hier.models.config_file import load_config
+from slakh_hier.models.losses import masked_sums, tpsa_terms
+from slakh_hier.models.separator import build_separator
+
+RATE, LEVELS = 16_000, 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--units", type=int, default=600)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    samples = round(options.seconds * RATE)
+    mix, sources = torch.randn(options.batch, samples), torch.randn(options.batch, LEVELS, samples)
+    available = torch.ones(options.batch, LEVELS, dtype=torch.bool)
+
+    settings = [f"network.units={options.units}", f"network.layers={options.layers}"]
+    separator = build_separator(load_config("sss", settings=settings), LEVELS).train()
+    adam, clip = torch.optim.Adam(separator.parameters(), lr=1e-4), AutoClip(10)
+
+    def ours() -> None:
+        adam.zero_grad()
+        spectra = separator.stft(torch.cat((mix.unsqueeze(1), sources), 1))
+        mixture, truth = spectra[:, 0], spectra[:, 1:]
+        total, count = masked_sums(tpsa_terms(separator.masks(mixture), mixture, truth), available, "all")
+        (total / count).backward()
+        clip.clip(separator.parameters())
+        adam.step()
+
+    bins, frames = separator.stft.bins, separator.stft.frames(samples)
+    lstm = nn.LSTM(bins, options.units, options.layers, batch_first=True, bidirectional=True, dropout=0.3)
+    linear = nn.Linear(2 * options.units, bins * LEVELS)
+    bare_adam = torch.optim.Adam([*lstm.parameters(), *linear.parameters()], lr=1e-4)
+    features = torch.randn(options.batch, frames, bins)
+
+    def bare() -> None:
+        bare_adam.zero_grad()
+        linear(lstm(features)[0]).abs().mean().backward()
+        bare_adam.step()
+
+    medians = in_turns({"bare": bare, "ours": ours}, options.rounds, cpu_seconds)
+    report(medians, "cpu_seconds_per_step", medians["ours"] / medians["bare"], batch=options.batch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The commands train, evaluate and separate as a person types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SETTINGS = (
+    "stft={window: 128, hop: 64}",
+    "network={units: 8}",
+    "training={epochs: 1, steps_per_epoch: 2, batch_size: 4}",
+    "data.workers=0",
+    "hardware.accelerator=cpu",
+)
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def slakh_hier(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process; returns (exit code, stdout, stderr)."""
+    from slakh_hier.cli.main import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, err
+
+    return run
+
+
+def settings(*more: str) -> list[str]:
+    return [word for setting in (*SETTINGS, *more) for word in ("--set", setting)]
+
+
+def test_train_evaluate_separate(slakh_hier: Command, guitar_shards: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train = ("train", "sss", guitar_shards, "-o", run, "--preset", "tiny", *settings())
+    code, out, err = slakh_hier(*train, "--format", "json")
+    assert code == 0, err
+    assert json.loads(out)[0]["steps"] == 2
+    assert "epoch 1 of 1: loss " in err
+    assert "Lightning" not in err
+    code, out, _ = slakh_hier(*train)
+    assert code == 0
+    assert "clean, guitars, strings" in out
+
+    code, out, err = slakh_hier("evaluate", run, guitar_shards, "-j", "1")
+    assert code == 0, err
+    assert "level 3" in out
+    assert "95 % interval" in out
+    code, out, _ = slakh_hier("evaluate", run, guitar_shards, "--format", "json")
+    assert set(json.loads(out)) >= {"levels", "all", "nodes", "references"}
+    code, out, _ = slakh_hier("evaluate", run, guitar_shards, "--format", "csv")
+    assert [row["node"] for row in csv.DictReader(out.splitlines())] == ["strings", "guitars", "clean"]
+
+    song = tmp_path / "song.flac"
+    soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal((8000, 2)), 8000)
+    code, out, err = slakh_hier("separate", run, song, "-o", tmp_path / "out", "--format", "csv")
+    assert code == 0, err
+    files = [Path(row["file"]).name for row in csv.DictReader(out.splitlines())]
+    assert files == ["clean.wav", "guitars.wav", "strings.wav", "residual.wav"]
+
+
+def test_mistakes_end_with_2_and_a_sentence(slakh_hier: Command, guitar_shards: Path, tmp_path: Path) -> None:
+    run, text = tmp_path / "run", tmp_path / "text.wav"
+    text.write_text("no audio")
+    for arguments, message in (
+        (
+            ("train", "sss", guitar_shards, "-o", run, "--set", "training.epoch=3"),
+            "did you mean training.epochs?",
+        ),
+        (("train", "sss", guitar_shards, "-o", run, "--preset", "papr"), "did you mean paper?"),
+        (("train", "sss", tmp_path / "none", "-o", run), "there is no such folder"),
+        (("train", "sss", guitar_shards, "-o", run, "--set", "node=cleam"), "did you mean 'clean'"),
+        (("evaluate", run, guitar_shards), "holds no trained separator"),
+        (("separate", run, text, "-o", tmp_path / "out"), "holds no trained separator"),
+        (("train", "bss", guitar_shards, "-o", run), "'bss' is not one of 'sss', 'qbe'"),
+    ):
+        code, out, err = slakh_hier(*arguments)
+        assert (code, out) == (2, ""), err
+        assert message in err
+        assert "Traceback" not in err
+
+
+def test_without_pytorch_the_message_says_how_to_install_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from slakh_hier.cli.main import main; main(sys.argv[1:])"
+    for arguments in (["train", "sss", "shards", "-o", "run"], ["evaluate", "run", "shards"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "pip install 'slakh-hier[train]'" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "separate"])
+def test_help_imports_no_pytorch(command: str) -> None:
+    code = (
+        "import sys; from slakh_hier.cli.main import main\n"
+        "try: main([sys.argv[1], '--help'])\n"
+        "except SystemExit: print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
