@@ -112,6 +112,7 @@ class TerminalProgress:
                 TextColumn,
                 TimeRemainingColumn,
             )
+            from rich.table import Column
             from rich.text import Text
 
             class SpeedColumn(ProgressColumn):
@@ -122,7 +123,7 @@ class TerminalProgress:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
-                SpeedColumn(),
+                SpeedColumn(Column(no_wrap=True)),
                 TimeRemainingColumn(),
             )
             with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

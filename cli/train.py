@@ -65,6 +65,16 @@ def train(
             progress=TerminalProgress(),
             report=note,
         )
-    if result.main:
-        row = {key: value for key, value in asdict(result).items() if key != "main"}
-        print_table([{**row, "run": str(result.run), "names": ", ".join(result.names)}], output_format)
+    if not result.main:
+        return
+    row = {**asdict(result), "run": str(result.run), "names": ", ".join(result.names)}
+    del row["main"]
+    if output_format == "table":
+        print_table(
+            [
+                {"result": key, "": f"{value:.5g}" if isinstance(value, float) else value}
+                for key, value in row.items()
+            ]
+        )
+    else:
+        print_table([row], output_format)
