@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from harness import in_turns, report, cpu_seconds
+from harness import cpu_seconds, in_turns, report
 from torch import nn
 
 from slakh_hier.models.autoclip import AutoClip
