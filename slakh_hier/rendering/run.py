@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from slakh_hier.errors import FaultError, InputError
+from slakh_hier.errors import FaultError, InputError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import (
     LOCK_NAME,
     folder_lock,
@@ -23,20 +24,20 @@ from slakh_hier.files import (
     remove_temporaries,
     require_free,
 )
-from slakh_hier.hierarchy import Column
 from slakh_hier.parallel import Backend, run
-from slakh_hier.plan.layout import ShardPlan, shard_layout
+from slakh_hier.plan.layout import SPLITS, ShardPlan, shard_layout
 from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
 from slakh_hier.plan.reductions import Reduction, withheld
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.rendering.journal import Journal, intact, journal_files, read_journals, refuse_other
+from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import Failure, ShardDone, ShardTask, render_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
 from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
+from slakh_hier.shards.masks import rebuild_masks
 from slakh_hier.version import VERSION
 
 FAILURES_NAME = "failures.jsonl"
-MAX_SHARD_MB = 1024
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,14 @@ def render(
     """
     if on_broken not in ("stop", "skip"):
         raise InputError(f"on_broken must be stop or skip, not {on_broken!r}")
-    job = _Job(plan, Path(out), _Options.of(plan, sample_rate, levels, dtype, shard_mb, masks))
+    job = _Job(plan, Path(out), RenderOptions.of(plan, sample_rate, levels, dtype, shard_mb, masks))
     if dry_run:
-        return job.report(
-            done={}, rendered=0, bytes_=sum(shard.bytes for shard in job.shards), finished=False
-        )
+        there = not overwrite and job.folder.is_dir()
+        return job.report(job.finished_shards(complete=on_broken == "stop") if there else {}, finished=False)
     if part is not None and not 1 <= part[0] <= part[1]:
         raise InputError(f"a part is written I/N with I from 1 to N, not {part[0]}/{part[1]}")
+    if part is not None and overwrite:
+        raise InputError("a part cannot start the folder again; remove it before the parts are started")
     make_folder(job.folder)
     with ExitStack() as stack:
         stack.enter_context(folder_lock(job.folder, shared=part is not None))
@@ -142,12 +144,9 @@ def render(
         else:
             stack.enter_context(folder_lock(job.folder, name=f"{LOCK_NAME}-{part[0]}"))
         if overwrite:
-            if part is not None:
-                raise InputError(
-                    "a part cannot start the folder again; remove it before the parts are started"
-                )
             _clear(job.folder)
-        done = job.finished_shards()
+        done = job.finished_shards(complete=on_broken == "stop")
+        kept = len(done)
         missing = [shard for shard in job.shards if job.file(shard) not in done]
         if part is not None:
             missing = [shard for shard in missing if job.shards.index(shard) % part[1] == part[0] - 1]
@@ -170,63 +169,13 @@ def render(
                 advance(amounts[result.id])
         if part is None:
             job.write_index(done)
-        return job.report(done, rendered=len(missing), finished=part is None)
-
-
-@dataclass(frozen=True)
-class _Options:
-    """Render options, checked."""
-
-    sample_rate: int
-    levels: tuple[int, ...]
-    dtype: Dtype
-    shard_mb: float
-    masks: tuple[Reduction, ...]
-    columns: tuple[Column, ...]
-
-    @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        sample_rate: int,
-        levels: Sequence[int] | None,
-        dtype: Dtype,
-        shard_mb: float,
-        masks: Sequence[str | Reduction],
-    ) -> _Options:
-        if not 1_000 <= sample_rate <= 384_000:
-            raise InputError(f"the sample rate must lie between 1000 and 384000 Hz, not {sample_rate}")
-        if dtype not in get_args(Dtype):
-            raise InputError(f"the sample type must be int16 or float32, not {dtype!r}")
-        if not 0 < shard_mb <= MAX_SHARD_MB:
-            raise InputError(f"a shard must have between 0 and {MAX_SHARD_MB} MB, not {shard_mb:g}")
-        reductions = sorted(
-            (mask if isinstance(mask, Reduction) else Reduction.parse(mask) for mask in masks),
-            key=lambda m: m.name,
-        )
-        names = [reduction.name for reduction in reductions]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"the mask {twice[0]} was asked for twice")
-        chosen = tuple(
-            sorted(set(range(1, plan.hierarchy.levels + 1) if levels is None else levels), reverse=True)
-        )
-        columns = plan.hierarchy.columns(chosen, target=plan.parameters.target)
-        return cls(sample_rate, chosen, dtype, float(shard_mb), tuple(reductions), columns)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "sample_rate": self.sample_rate,
-            "levels": list(self.levels),
-            "dtype": self.dtype,
-            "shard_mb": self.shard_mb,
-            "masks": [asdict(mask) for mask in self.masks],
-        }
+        return job.report(done, rendered=len(done) - kept, finished=part is None)
 
 
 class _Job:
     """One plan, one folder, one set of options."""
 
-    def __init__(self, plan: Plan, folder: Path, options: _Options):
+    def __init__(self, plan: Plan, folder: Path, options: RenderOptions):
         self.plan, self.folder, self.options = plan, folder, options
         self.samples = samples_of(plan.parameters.clip_seconds, options.sample_rate)
         self.usable = plan.catalog.usable
@@ -245,8 +194,11 @@ class _Job:
     def file(self, shard: ShardPlan) -> str:
         return f"{shard.name}.h5"
 
-    def finished_shards(self) -> dict[str, ShardDone]:
-        """Shards in the folder that belong to this plan and are intact, by file name."""
+    def finished_shards(self, *, complete: bool) -> dict[str, ShardDone]:
+        """Shards in the folder that belong to this plan and are intact, by file name.
+
+        With ``complete``, those that left out clips do not count: perhaps their stems can be decoded by now.
+        """
         there = self.folder / PLAN_NAME
         if there.exists() and not (self.folder / INDEX_NAME).exists() and not journal_files(self.folder):
             document = read_document(self.folder)
@@ -269,13 +221,19 @@ class _Job:
             for name, done in found.items()
             if name in wanted
             and done.record.clips + len(done.failures) == wanted[name].count
+            and not (complete and done.failures)
             and intact(self.folder, done.record)
         }
 
     def save_plan(self) -> None:
-        """Put the plan beside the shards (again, where a file is missing)."""
-        names = (PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME)
-        if not all((self.folder / name).exists() for name in names):
+        """Put the plan beside the shards (again, where a file is missing or damaged)."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SlakhHierWarning)  # the scan has said it
+                there = Plan.load(self.folder, self.plan.catalog.root).digest
+        except SlakhHierError:
+            there = ""
+        if there != self.plan.digest:
             self.plan.save(self.folder)
 
     def tasks(
@@ -321,7 +279,6 @@ class _Job:
     def write_index(self, done: dict[str, ShardDone]) -> None:
         """Publish the index: from now on the set is finished."""
         ordered = [done[self.file(shard)] for shard in self.shards]
-        old = self.folder / INDEX_NAME
         failures = [(item.record.file, failure) for item in ordered for failure in item.failures]
         if failures and len(failures) == len(self.plan.clips):
             raise FaultError(
@@ -345,39 +302,51 @@ class _Job:
             nodes=[NodeRecord(name=c.name, level=c.level, parent=c.parent) for c in self.options.columns],
             splits=[split for split, count in self.plan.parameters.as_dict()["clips"].items() if count],
             shards=[item.record for item in ordered],
-            # Masks may have been added or hidden since the index was first written.
-            masks=read_index(self.folder).masks
-            if old.exists()
-            else [MaskRecord.of(m) for m in self.options.masks],
+            masks=[MaskRecord.of(m) for m in self.options.masks],
             failures=len(failures),
         )
-        if not old.exists() or read_index(self.folder) != index:
+        old = read_index(self.folder) if (self.folder / INDEX_NAME).exists() else None
+        if old is not None:
+            index = self._with_masks_of(old, index)
+        if old != index:
             write_index(self.folder, index)
         for path in journal_files(self.folder):
             path.unlink()
+
+    def _with_masks_of(self, old: Index, index: Index) -> Index:
+        """The new index with the masks of the old one, of which some may have been added or hidden."""
+        index = index.model_copy(update={"masks": old.masks})
+        clips = [[(shard.file, shard.clips) for shard in each.shards] for each in (old, index)]
+        return index if clips[0] == clips[1] else rebuild_masks(self.folder, index)
 
     def _failures_on_disk(self) -> dict[str, list[Failure]]:
         """What a finished set left out, by shard file."""
         path = self.folder / FAILURES_NAME
         found: dict[str, list[Failure]] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                entry = json.loads(line)
-                found.setdefault(entry.pop("shard"), []).append(Failure(**entry))
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    entry = json.loads(line)
+                    found.setdefault(entry.pop("shard"), []).append(Failure(**entry))
+                except (ValueError, TypeError, KeyError, AttributeError):
+                    continue  # its shard lacks a clip then, and is rendered again
         return found
 
     def report(
-        self, done: dict[str, ShardDone], *, rendered: int, finished: bool, bytes_: int | None = None
+        self, done: dict[str, ShardDone], *, finished: bool, rendered: int | None = None
     ) -> RenderReport:
+        """What was done, or without ``rendered`` what would be."""
+        missing = [shard for shard in self.shards if self.file(shard) not in done]
+        failures = sum(len(item.failures) for item in done.values())
+        bound = sum(shard.bytes for shard in missing) if rendered is None else 0
         return RenderReport(
             folder=self.folder,
             shards=len(self.shards),
-            rendered=rendered,
-            kept=len(done) - rendered,
-            clips=sum(shard.count for shard in self.shards)
-            - sum(len(item.failures) for item in done.values()),
-            bytes=sum(item.record.bytes for item in done.values()) if bytes_ is None else bytes_,
-            failures=sum(len(item.failures) for item in done.values()),
+            rendered=len(missing) if rendered is None else rendered,
+            kept=len(done) - (rendered or 0),
+            clips=sum(shard.count for shard in self.shards) - failures,
+            bytes=sum(item.record.bytes for item in done.values()) + bound,
+            failures=failures,
             finished=finished,
         )
 
@@ -386,7 +355,8 @@ def _clear(folder: Path) -> None:
     """Remove an earlier rendering, the index first: what is left is never taken for a finished set."""
     for name in (INDEX_NAME, PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME, FAILURES_NAME):
         (folder / name).unlink(missing_ok=True)
-    for path in (*journal_files(folder), *folder.glob("*-[0-9][0-9][0-9][0-9][0-9].h5")):
+    shards = [path for split in SPLITS for path in folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].h5")]
+    for path in (*journal_files(folder), *shards):
         path.unlink()
     if (folder / "masks").is_dir():
         shutil.rmtree(folder / "masks")

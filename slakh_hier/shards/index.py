@@ -210,9 +210,7 @@ def newer_version(found: int) -> tuple[str, str]:
     )
 
 
-_RENDER_AGAIN = (
-    "Run the same slakh-hier render command again: finished shards are kept and the index is rewritten"
-)
+_RENDER_AGAIN = "Run the same slakh-hier render command again with --overwrite"
 
 
 def _read(folder: Path, path: Path) -> bytes:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import folder_lock, make_folder, publish, remove_temporaries, sha256
 from slakh_hier.plan.reductions import Reduction, availability, withheld
-from slakh_hier.shards.index import MaskRecord, read_index, write_index
+from slakh_hier.shards.index import Index, MaskRecord, read_index, write_index
 from slakh_hier.shards.read import nearest
 from slakh_hier.shards.tables import clip_table
 from slakh_hier.shards.write import mask_image
@@ -72,15 +73,7 @@ def add_mask(folder: str | PathLike[str], reduction: Reduction) -> int:
             ]
             write_index(path, index.model_copy(update={"masks": shown}))
         else:
-            levels = np.array([node.level for node in index.nodes], np.int8)
-            image = mask_image(reduction, availability(reduction, hit, levels), index.plan_digest)
-            file = f"{MASK_FOLDER}/{reduction.name}.h5"
-            if (path / MASK_FOLDER).is_symlink():
-                raise ShardError(f"{path / MASK_FOLDER}: is a link; masks are written inside the folder only")
-            make_folder(path / MASK_FOLDER)
-            remove_temporaries(path / MASK_FOLDER)
-            publish(path / file, image)
-            record = MaskRecord.of(reduction, file=file, bytes=image.nbytes, sha256=sha256(image))
+            record = _write_mask(path, index, reduction, hit)
             write_index(path, index.model_copy(update={"masks": [*index.masks, record]}))
     return int(hit.sum())
 
@@ -119,6 +112,33 @@ def remove_mask(folder: str | PathLike[str], name: str) -> str:
         if gone.file is not None:
             (path / gone.file).unlink(missing_ok=True)
     return name
+
+
+def rebuild_masks(folder: Path, index: Index) -> Index:
+    """Make the mask files of ``index`` again after clips were added to its shards or left out.
+
+    The caller holds the folder's lock, and writes the index that is returned.
+    """
+    clips = clip_table(folder, index)
+    masks = [
+        mask
+        if mask.file is None
+        else _write_mask(folder, index, mask.reduction, withheld(mask.reduction, clips))
+        for mask in index.masks
+    ]
+    return index.model_copy(update={"masks": masks})
+
+
+def _write_mask(folder: Path, index: Index, reduction: Reduction, hit: NDArray[np.bool_]) -> MaskRecord:
+    levels = np.array([node.level for node in index.nodes], np.int8)
+    image = mask_image(reduction, availability(reduction, hit, levels), index.plan_digest)
+    file = f"{MASK_FOLDER}/{reduction.name}.h5"
+    if (folder / MASK_FOLDER).is_symlink():
+        raise ShardError(f"{folder / MASK_FOLDER}: is a link; masks are written inside the folder only")
+    make_folder(folder / MASK_FOLDER)
+    remove_temporaries(folder / MASK_FOLDER)
+    publish(folder / file, image)
+    return MaskRecord.of(reduction, file=file, bytes=image.nbytes, sha256=sha256(image))
 
 
 def _require_same(folder: Path, there: Reduction, asked: Reduction) -> None:

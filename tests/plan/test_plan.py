@@ -284,13 +284,15 @@ def test_a_plan_is_not_used_with_another_data_set(small_slakh: Path, saved: Path
         ({"salience_db": float("nan")}, "not nan"),
         ({"clips": {"valid": 3}}, "did you mean validation"),
         ({"clips": {"train": -1}}, "0 or more, not -1"),
+        ({"clips": {"train": 0}}, "no clips were asked for"),
     ],
 )
-def test_parameters_that_cannot_be_used_are_refused(
-    small_catalog: Catalog, small_activity: Path, options: dict[str, Any], message: str
+def test_parameters_that_cannot_be_used_are_refused_before_any_work(
+    small_catalog: Catalog, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:
+    monkeypatch.setattr("slakh_hier.plan.plan.measure_activity", None)
     with pytest.raises(InputError, match=message):
-        plan_clips(small_catalog, small_catalog.hierarchy, activity=small_activity, **(OPTIONS | options))
+        plan_clips(small_catalog, small_catalog.hierarchy, **(OPTIONS | options))
 
 
 def test_numbers_of_clips_are_read_from_text() -> None:
@@ -318,11 +320,6 @@ def test_when_no_clip_can_be_drawn_the_reasons_are_told(small_catalog: Catalog, 
     lost = Catalog(small_catalog.root, tree, "folders", frame)
     with pytest.raises(PlanError, match=r"no track of this split \(it has: none\)"):
         plan_clips(lost, tree, activity=small_activity, **OPTIONS)
-
-
-def test_no_clips_asked_for_is_refused(small_catalog: Catalog, small_activity: Path) -> None:
-    with pytest.raises(InputError, match="no clips were asked for"):
-        plan_clips(small_catalog, small_catalog.hierarchy, activity=small_activity, clips={"train": 0})
 
 
 # What the plan says of itself before anything is rendered.

@@ -1,0 +1,67 @@
+"""How a plan is to be rendered: checked before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from slakh_hier.errors import InputError
+from slakh_hier.hierarchy import Column
+from slakh_hier.plan.plan import Plan
+from slakh_hier.plan.reductions import Reduction
+from slakh_hier.shards.format import Dtype
+
+MAX_SHARD_MB = 1024
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """Checked options; ``columns`` are the nodes that follow from the levels and the plan's target."""
+
+    sample_rate: int
+    levels: tuple[int, ...]
+    dtype: Dtype
+    shard_mb: float
+    masks: tuple[Reduction, ...]
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        sample_rate: int,
+        levels: Sequence[int] | None,
+        dtype: Dtype,
+        shard_mb: float,
+        masks: Sequence[str | Reduction],
+    ) -> RenderOptions:
+        """Check what :func:`slakh_hier.rendering.run.render` was asked for; raises InputError."""
+        if not 1_000 <= sample_rate <= 384_000:
+            raise InputError(f"the sample rate must lie between 1000 and 384000 Hz, not {sample_rate}")
+        if dtype not in get_args(Dtype):
+            raise InputError(f"the sample type must be int16 or float32, not {dtype!r}")
+        if not 0 < shard_mb <= MAX_SHARD_MB:
+            raise InputError(f"a shard must have between 0 and {MAX_SHARD_MB} MB, not {shard_mb:g}")
+        reductions = sorted(
+            (mask if isinstance(mask, Reduction) else Reduction.parse(mask) for mask in masks),
+            key=lambda m: m.name,
+        )
+        names = [reduction.name for reduction in reductions]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"the mask {twice[0]} was asked for twice")
+        chosen = tuple(
+            sorted(set(range(1, plan.hierarchy.levels + 1) if levels is None else levels), reverse=True)
+        )
+        columns = plan.hierarchy.columns(chosen, target=plan.parameters.target)
+        return cls(sample_rate, chosen, dtype, float(shard_mb), tuple(reductions), columns)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values: what of them decides the shards' bytes."""
+        return {
+            "sample_rate": self.sample_rate,
+            "levels": list(self.levels),
+            "dtype": self.dtype,
+            "shard_mb": self.shard_mb,
+            "masks": [asdict(mask) for mask in self.masks],
+        }
