@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,11 +194,36 @@ def test_threads(make_set, formula):
         assert max(pool.map(work, range(8))) < 0.51
 
 
+def in_fresh_process(test):
+    """Run a test that forks in an interpreter of its own: threads that other tests left behind can deadlock a fork."""
+
+    @functools.wraps(test)
+    def run(*arguments, **named):
+        if "SLAKH_HIER_FRESH" in os.environ:
+            test(*arguments, **named)
+            return
+        node = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", node],
+            cwd=Path(__file__).parents[2],
+            env={**environment, "SLAKH_HIER_FRESH": "1"},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+    return run
+
+
 def read_some(shards, numbers, results):
     results.put([(number, shards[number].mix.tobytes()) for number in numbers])
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
+@in_fresh_process
 def test_worker_processes(make_set, method):
     made = make_set(splits={"train": [[0, 1, 2], [3, 4, 5], [6, 7, 8]]})
     shards = open_shards(made.folder, max_open=2)
@@ -207,6 +236,7 @@ def test_worker_processes(make_set, method):
     assert shards[2].mix.tobytes() == expected[2]  # the parent's handles still work
 
 
+@in_fresh_process
 def test_fork_while_a_thread_reads(make_set):
     shards = open_shards(make_set().folder, max_open=1)
     expected = [clip.mix.tobytes() for clip in shards]
