@@ -43,27 +43,22 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
     FaultError
         The disk is full or the file cannot be written; the temporary file is removed.
     """
-    temporary: Path | None = None
     try:
-        handle, temporary = temporary_file(path.parent)
-        with open(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
-            temporary.unlink()
-            os._exit(1)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        with temporary_file(path.parent) as (handle, temporary):
+            with open(handle, "wb", closefd=False) as file:
+                file.write(data)
+            os.fsync(handle)
+            if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
+                temporary.unlink()
+                os._exit(1)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     except OSError as error:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         raise FaultError(
             f"cannot write {path} ({memoryview(data).nbytes / 1e6:.1f} MB, {free / 1e6:.1f} MB free): "
             f"{error.strerror or error}. Finished files are kept; make room and run the same command again"
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None) -> None:
@@ -110,11 +105,19 @@ def remove_temporary_folders(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def temporary_file(folder: Path) -> tuple[int, Path]:
-    """An open file of a temporary name in ``folder``, with the permissions that a new file has there."""
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[tuple[int, Path]]:
+    """A new file of a temporary name in ``folder``: its open handle and its path. Not renamed, it is gone afterwards."""
     # Not mkstemp: its files are private, and reading the umask to mend that is not safe with threads.
     path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
+    handle = -1
+    try:  # before the file is made, since Ctrl-C can come while the system makes it
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        yield handle, path
+    finally:
+        path.unlink(missing_ok=True)
+        if handle >= 0:
+            os.close(handle)
 
 
 def publish_json(path: Path, value: Any) -> None:

@@ -10,7 +10,6 @@ import logging
 import os
 import pickle
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -154,7 +153,8 @@ def _run_loky(
         max_nbytes=None,
     )
     asked = list(tasks.items())
-    generator = pool(joblib.delayed(_guarded)(function, id, arguments) for id, arguments in asked)
+    with _ctrl_c_for_us_alone():
+        generator = pool(joblib.delayed(_guarded)(function, id, arguments) for id, arguments in asked)
     try:
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
@@ -232,15 +232,12 @@ def _run_dask(
 
 @contextmanager
 def _ctrl_c_for_us_alone() -> Iterator[None]:
-    """Processes started in the block ignore the terminal's SIGINT: they would answer it with tracebacks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may do this
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # new programs inherit it
+    """Processes started in the block never get the terminal's SIGINT: they would answer it with tracebacks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # new programs inherit it
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is delivered now
 
 
 def _names(tasks: Mapping[str, Any], most: int = 5) -> str:

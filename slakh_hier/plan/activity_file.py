@@ -170,6 +170,7 @@ def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str)
     _dataset(group, "broken", np.array(reasons, f"S{max(1, *map(len, reasons))}"))
     _dataset(group, "sums", activity.sums)
     _dataset(group, "gram", activity.gram[:, rows, columns])
+    group.id.close()  # as in shards: the layout must not depend on who else holds a reference
 
 
 def new_image() -> tuple[io.BytesIO, h5py.File]:
@@ -208,4 +209,5 @@ def _dataset(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
     packed = (
         {"compression": "gzip", "compression_opts": 1, "shuffle": True} if values.dtype.kind == "f" else {}
     )
-    group.create_dataset(name, data=values, chunks=(rows, *values.shape[1:]), fletcher32=True, **packed)
+    chunks = (rows, *values.shape[1:])
+    group.create_dataset(name, data=values, chunks=chunks, fletcher32=True, **packed).id.close()

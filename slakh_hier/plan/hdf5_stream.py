@@ -32,10 +32,9 @@ def hdf5_stream(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
     FaultError
         A write was refused; the temporary file is removed.
     """
-    handle, temporary = temporary_file(path.parent)
-    sink = _Sink(handle)
     try:
-        try:
+        with temporary_file(path.parent) as (handle, temporary):
+            sink = _Sink(handle)
             file = h5py.File(sink, "w", libver="v110")
             try:
                 yield file, sink.check
@@ -43,17 +42,13 @@ def hdf5_stream(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
                 file.close()
             sink.check()
             os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     except OSError as error:
         raise FaultError(
             f"cannot write {path}: {error.strerror or error}. Finished work is kept; make room and run the same "
             "command again"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Sink(io.RawIOBase):

@@ -161,7 +161,8 @@ def resample(native: Signal, native_rate: int, sample_rate: int, samples: int) -
 
 def rms_of(signal: Signal) -> float:
     """RMS in dBFS; -200 dBFS at the lowest, since silence is a state of its own."""
-    mean_square = float(np.dot(signal, signal)) / len(signal)
+    # Not np.dot: the order in which BLAS adds depends on the processor and on its number of threads.
+    mean_square = float(np.square(signal, dtype=np.float64).sum()) / len(signal)
     return float(20 * np.log10(max(mean_square**0.5, LOWEST_RMS)))
 
 

@@ -173,11 +173,11 @@ class ShardBuilder:
             "node/parent": np.array([column.parent for column in self.header.columns], np.int32),
         }
         values |= {f"clip/{name}": column for name, column in self._clips.items()}
-        values |= {f"masks/{reduction.name}": masks[reduction] for reduction in ordered}
+        by_path = {f"masks/{reduction.name}": reduction for reduction in ordered}
+        values |= {path: masks[reduction] for path, reduction in by_path.items()}
         for dataset in self._schema([reduction.name for reduction in ordered])[1:]:
-            _write(self._file, dataset, values[dataset.path])
-        for reduction in ordered:
-            _write_attributes(self._file[f"masks/{reduction.name}"], mask_attributes(reduction))
+            about = mask_attributes(by_path[dataset.path]) if dataset.path in by_path else {}
+            _write(self._file, dataset, values[dataset.path], about)
         header = self.header
         _write_attributes(
             self._file,
@@ -192,6 +192,7 @@ class ShardBuilder:
                 "tool_version": VERSION,
             },
         )
+        self._audio.id.close()
         self._file.close()
         return self._image.getbuffer()
 
@@ -225,8 +226,7 @@ def mask_image(reduction: Reduction, available: NDArray[np.bool_], plan_digest: 
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBVER) as file:
         dataset = mask_dataset(reduction.name, *available.shape)
-        _write(file, dataset, available)
-        _write_attributes(file[dataset.path], mask_attributes(reduction))
+        _write(file, dataset, available, mask_attributes(reduction))
         _write_attributes(
             file,
             {
@@ -279,7 +279,9 @@ def _strings(values: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
 
 
-def _write(file: h5py.File, dataset: Dataset, values: NDArray[Any]) -> None:
+def _write(
+    file: h5py.File, dataset: Dataset, values: NDArray[Any], attributes: Mapping[str, Any] | None = None
+) -> None:
     if values.shape != dataset.shape:
         raise InputError(f"{dataset.path} must have shape {dataset.shape}, not {values.shape}")
     dtype = values.dtype if dataset.field == "S" else np.dtype(dataset.field)
@@ -295,6 +297,10 @@ def _write(file: h5py.File, dataset: Dataset, values: NDArray[Any]) -> None:
     )
     if values.size:
         created[...] = values.astype(dtype, copy=False)
+    _write_attributes(created, attributes or {})
+    # HDF5 gives out space as data sets are closed. Left to the last reference, the layout would depend on who else
+    # holds one: a profiler that samples frames (dask runs one) is enough to change the bytes.
+    created.id.close()
 
 
 def _write_attributes(target: h5py.File | h5py.Dataset, attributes: Mapping[str, Any]) -> None:

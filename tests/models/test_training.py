@@ -413,9 +413,10 @@ def test_a_dead_loader_process_is_a_fault(
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(ClipDataset, "__getitem__", die)
+    others = set(multiprocessing.active_children())  # joblib keeps its workers for the next test
     with pytest.raises(FaultError, match="loader process died"):
         train(tiny_config("sss", "data.workers=1"), guitar_shards, tmp_path / "run")
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= others
 
 
 def test_a_damaged_shard_found_by_a_loader_process_is_named(
