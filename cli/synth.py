@@ -12,6 +12,7 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
+from slakh_hier.cli.inputs import backend_options
 
 
 def _parse_splits(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
@@ -62,6 +63,7 @@ def _parse_splits(context: click.Context, parameter: click.Parameter, value: str
     "--seed", type=int, default=588, show_default=True, help="Of patches, splits and composed songs."
 )
 @jobs_option
+@backend_options
 @format_option
 def synth(
     midi: tuple[str, ...],
@@ -75,6 +77,8 @@ def synth(
     splits: tuple[float, ...],
     seed: int,
     jobs: int,
+    backend: str,
+    scheduler: str | None,
     output_format: str,
 ) -> None:
     """Make a data set in Slakh's layout from MIDI files, folders of them, or composed songs.
@@ -99,6 +103,8 @@ def synth(
             splits=splits,
             seed=seed,
             jobs=jobs,
+            backend=backend,  # type: ignore[arg-type]
+            scheduler=scheduler,
             progress=TerminalProgress(),
         )
     print_table([asdict(split) for split in report.splits], output_format)

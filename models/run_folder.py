@@ -15,7 +15,15 @@ from typing import Any
 import torch
 
 from slakh_hier.errors import ConfigError, InputError
-from slakh_hier.files import LOCK_NAME, TEMPORARY_PREFIX, file_sha256, make_folder, publish, publish_json
+from slakh_hier.files import (
+    LOCK_NAME,
+    TEMPORARY_PREFIX,
+    file_sha256,
+    make_folder,
+    publish,
+    publish_json,
+    remove_temporaries,
+)
 from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config
@@ -72,6 +80,8 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
         if strange:
             raise InputError(f"{run}: holds {strange[0]} and no run of ours; choose a new or empty folder")
     make_folder(run / CHECKPOINTS)
+    for folder in (run, run / CHECKPOINTS):
+        remove_temporaries(folder)
     publish_json(run / DATA, data)
     publish_json(run / ENVIRONMENT, environment())
     publish(run / CONFIG, config_yaml(config).encode())

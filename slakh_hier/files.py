@@ -91,11 +91,25 @@ def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None)
         os._exit(1)
     replaced = folder.with_name(f"{folder.name}-replaced")
     shutil.rmtree(replaced, ignore_errors=True)
-    if target.exists():  # renaming a folder onto one with files is not possible
-        os.rename(target, replaced)
-    os.rename(folder, target)
+    try:
+        _rename_over(folder, target, replaced)
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
     sync_folder(target.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _rename_over(folder: Path, target: Path, replaced: Path, attempts: int = 10) -> None:
+    """Rename a folder onto one that may be there and hold files, which is not possible in one step."""
+    for attempt in range(attempts):
+        try:
+            os.rename(folder, target)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == attempts - 1:
+                raise
+        shutil.rmtree(replaced, ignore_errors=True)
+        with suppress(FileNotFoundError):  # Dask may run a task twice, and the other one was faster
+            os.rename(target, replaced)
 
 
 def remove_temporary_folders(folder: Path) -> None:
@@ -118,6 +132,20 @@ def temporary_file(folder: Path) -> Iterator[tuple[int, Path]]:
         path.unlink(missing_ok=True)
         if handle >= 0:
             os.close(handle)
+
+
+@contextmanager
+def temporary_folder(folder: Path, name: str) -> Iterator[Path]:
+    """A new folder of a temporary name in ``folder``; not renamed, it is gone afterwards.
+
+    No two have the same name, even when a worker of a killed run still works on what a new run makes again.
+    """
+    path = folder / f"{TEMPORARY_PREFIX}{name}-{secrets.token_hex(4)}"
+    try:
+        path.mkdir()
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def publish_json(path: Path, value: Any) -> None:
@@ -165,7 +193,7 @@ def make_folder(path: Path) -> Path:
 
 def remove_temporaries(folder: Path) -> list[Path]:
     """Remove what a killed run left behind. Call it only while holding the folder's lock."""
-    stale = [p for p in folder.iterdir() if p.name.startswith(TEMPORARY_PREFIX) and p.is_file()]
+    stale = [p for p in folder.glob(f"{TEMPORARY_PREFIX}*") if p.is_symlink() or not p.is_dir()]
     for path in stale:
         path.unlink(missing_ok=True)
     return stale

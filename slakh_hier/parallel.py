@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,11 +20,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from slakh_hier.errors import FaultError, InputError, MissingExtraError
+from slakh_hier.shared_folders import SharedFolders, check_workers
 
 T = TypeVar("T")
 Backend = Literal["loky", "threading", "dask"]
 DASK_PATIENCE = 60.0
-"""Seconds that a local Dask cluster may be without any worker (they are restarted when they die)."""
+"""Seconds that a Dask cluster may be without any worker (those of a local one are restarted when they die)."""
+ORPHAN_SECONDS = 0.25
+"""How often a worker looks whether its parent still lives."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ def run(
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
+    shared: SharedFolders | None = None,
 ) -> Iterator[Result[T]]:
     """Call ``function(*arguments)`` for every task and yield each :class:`Result` as it comes.
 
@@ -68,19 +73,25 @@ def run(
         ``loky`` (processes, the default), ``threading``, or ``dask`` (a dask.distributed client).
     scheduler
         Address of a running Dask scheduler; None starts a local cluster of ``jobs`` workers.
+    shared
+        Folders that the workers of such a scheduler must see; asked of each before the first task.
 
     Raises
     ------
+    InputError
+        Wrong arguments, or no scheduler or worker there that sees the folders. Nothing was done.
     FaultError
         A worker died (the operating system may have stopped it for lack of memory). Results that were
         already yielded stand; the message names the tasks that were not finished.
     """
     if backend not in get_args(Backend):
         raise InputError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+    if scheduler is not None and backend != "dask":
+        raise InputError(f"a scheduler ({scheduler}) is Dask's: give --backend dask with it, not {backend}")
     jobs = resolve_jobs(jobs)
     open_tasks = dict(tasks)
-    if backend == "dask":
-        results = _run_dask(function, open_tasks, jobs, scheduler)
+    if backend == "dask" and tasks:
+        results = _run_dask(function, open_tasks, jobs, scheduler, shared)
     elif jobs == 1 or len(tasks) <= 1:
         results = _run_here(function, open_tasks)
     elif backend == "threading":
@@ -104,6 +115,22 @@ def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) ->
         return Result(id, error=FaultError(f"{id}: {reason}"))
     except Exception as error:  # noqa: BLE001 (whatever a task raises is its result)
         return Result(id, error=_portable(error))
+
+
+def _guarded_child(parent: int, function: Callable[..., T], id: str, arguments: tuple[Any, ...]) -> Result[T]:
+    """Runs in a loky worker, which would outlive a killed parent and go on working."""
+    if not any(thread.name == _ORPHAN_WATCH for thread in threading.enumerate()):
+        threading.Thread(target=_end_with, args=(parent,), name=_ORPHAN_WATCH, daemon=True).start()
+    return _guarded(function, id, arguments)
+
+
+_ORPHAN_WATCH = "slakh-hier-orphan-watch"
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:
@@ -154,7 +181,10 @@ def _run_loky(
     )
     asked = list(tasks.items())
     with _ctrl_c_for_us_alone():
-        generator = pool(joblib.delayed(_guarded)(function, id, arguments) for id, arguments in asked)
+        mine = os.getpid()
+        generator = pool(
+            joblib.delayed(_guarded_child)(mine, function, id, arguments) for id, arguments in asked
+        )
     try:
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
@@ -173,7 +203,11 @@ def _run_loky(
 
 
 def _run_dask(
-    function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]], jobs: int, scheduler: str | None
+    function: Callable[..., T],
+    tasks: Mapping[str, tuple[Any, ...]],
+    jobs: int,
+    scheduler: str | None,
+    shared: SharedFolders | None,
 ) -> Iterator[Result[T]]:
     # Not joblib's Dask backend: that one hangs for ever when a task kills its worker.
     try:
@@ -198,13 +232,15 @@ def _run_dask(
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(f"no Dask scheduler answers at {scheduler}: {error}") from error
     try:
+        if scheduler is not None and shared is not None:
+            check_workers(client, scheduler, shared)
         futures = {
             client.submit(_guarded, function, id, arguments, pure=False): id
             for id, arguments in list(tasks.items())
         }
         # With results: one that is lost with its worker before it was fetched is then computed again, unnoticed.
         ready = as_completed_in_dask(list(futures), with_results=True, raise_errors=False)
-        alone = time.monotonic()
+        last = asked = time.monotonic()  # when there were workers; when they were asked for
         while not ready.is_empty():
             batch = ready.next_batch(block=False)
             for future, answer in batch:
@@ -215,19 +251,33 @@ def _run_dask(
                     fault = answer[1] if isinstance(answer, tuple) else answer
                     yield Result(id, error=FaultError(f"Dask could not run {id}: {fault}"))
                 future.release()
-            if batch or cluster is None or cluster.scheduler.workers:
-                alone = time.monotonic()
-            elif time.monotonic() - alone > DASK_PATIENCE:
-                raise FaultError(
-                    f"Dask's workers died and do not come back; the open tasks were {_names(tasks)}. Finished work is "
-                    "kept: run the same command again"
-                )
+            now = time.monotonic()
+            if batch:
+                last = now
+            elif now - asked > 2:
+                asked = now
+                if _has_workers(client, cluster):
+                    last = now
+                elif now - last > DASK_PATIENCE:
+                    raise FaultError(
+                        f"Dask's workers died and do not come back; the open tasks were {_names(tasks)}. Finished work "
+                        "is kept: run the same command again"
+                    )
             if not batch:
                 time.sleep(0.02)
     finally:
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+def _has_workers(client: Any, cluster: Any) -> bool:
+    if cluster is not None:
+        return bool(cluster.scheduler.workers)
+    try:
+        return bool(client.scheduler_info()["workers"])
+    except (OSError, TimeoutError):  # the scheduler itself is gone
+        return False
 
 
 @contextmanager

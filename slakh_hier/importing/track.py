@@ -14,7 +14,7 @@ import yaml
 
 from slakh_hier import safe_yaml
 from slakh_hier.errors import AudioError, FaultError, InputError, SongError, TextError
-from slakh_hier.files import TEMPORARY_PREFIX, publish_folder, require_free
+from slakh_hier.files import publish_folder, require_free, temporary_folder
 from slakh_hier.importing.convert import convert
 from slakh_hier.importing.signals import length_at
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
@@ -102,24 +102,22 @@ def make_track(job: TrackJob, out: str, parent_pid: int) -> TrackRecord:
     FaultError
         The disk is full.
     """
-    folder = Path(out) / f"{TEMPORARY_PREFIX}{job.track}"
-    shutil.rmtree(folder, ignore_errors=True)
+    target = Path(out) / job.place
     try:
-        (folder / "stems").mkdir(parents=True)
-        headers = {stem.name: _header(job, stem) for stem in job.stems}
-        make = _converted if job.settings.audio == "convert" else _taken
-        record, gain = make(job, headers, folder)
-        (folder / METADATA).write_text(_metadata(job, record, gain), encoding="utf-8")
-        publish_folder(folder, Path(out) / job.place, parent_pid=parent_pid)
+        with temporary_folder(Path(out), job.track) as folder:
+            (folder / "stems").mkdir()
+            headers = {stem.name: _header(job, stem) for stem in job.stems}
+            make = _converted if job.settings.audio == "convert" else _taken
+            record, gain = make(job, headers, folder)
+            (folder / METADATA).write_text(_metadata(job, record, gain), encoding="utf-8")
+            publish_folder(folder, target, parent_pid=parent_pid)
     except AudioError as error:
         raise SongError(f"{error.stem}: {error.reason}") from error
     except OSError as error:
         raise FaultError(
-            f"cannot write {folder}: {error.strerror or error}. Finished tracks are kept; make room and run the same "
+            f"cannot write {target}: {error.strerror or error}. Finished tracks are kept; make room and run the same "
             "command again"
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return record
 
 

@@ -27,6 +27,7 @@ from slakh_hier.parallel import Backend, run
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
 from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
 from slakh_hier.progress import Progress, Silent
+from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog
 
 TRACKS_PER_PART = 32
@@ -169,10 +170,13 @@ def _measure(
     for chunk in chunks:
         id = chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}"
         work = [(track, wanted[track], stems[track]) for track in chunk]
-        tasks[id] = (work, str(catalog.root), str(parts), guard)
+        tasks[id] = (work, str(catalog.root), str(parts.resolve()), guard)
         amounts[id] = sum(seconds[track] for track in chunk)
+    shared = SharedFolders([catalog.root], parts)
     with progress.stage("activity", sum(amounts.values()), "s of audio") as advance:
-        for result in run(_measure_part, tasks, jobs=jobs, backend=backend, scheduler=scheduler):
+        for result in run(
+            _measure_part, tasks, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared
+        ):
             result.unwrap()
             advance(amounts[result.id])
 

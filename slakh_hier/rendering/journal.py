@@ -7,6 +7,7 @@ kill is passed over, and its shard is rendered again. When all is done, ``index.
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import file_sha256
 from slakh_hier.rendering.task import Failure, ShardDone
 from slakh_hier.shards.index import ShardRecord
@@ -28,10 +29,9 @@ class Journal:
 
     def __init__(self, folder: Path, parameters: dict[str, Any], part: int | None = None):
         self._path = folder / (JOURNAL_PREFIX if part is None else f"{JOURNAL_PREFIX}-{part}")
-        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115
+        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
         # The newline keeps a line that a kill cut off from swallowing this one.
-        self._file.write("\n")
-        self._line({"parameters": parameters})
+        self._line({"parameters": parameters}, "\n")
 
     def add(self, done: ShardDone) -> None:
         """Note a finished shard."""
@@ -47,9 +47,16 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def _line(self, value: dict[str, Any]) -> None:
-        self._file.write(json.dumps(value, ensure_ascii=False) + "\n")
-        self._file.flush()
+    def _line(self, value: dict[str, Any], before: str = "") -> None:
+        line = f"{before}{json.dumps(value, ensure_ascii=False)}\n".encode()
+        try:
+            if (written := self._file.write(line)) != len(line):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
+        except OSError as error:
+            raise FaultError(
+                f"cannot write {self._path}: {error.strerror}. Finished shards are kept; make room and run the same "
+                "command again"
+            ) from error
 
 
 def read_journals(folder: Path, parameters: dict[str, Any]) -> dict[str, ShardDone]:

@@ -35,6 +35,7 @@ from slakh_hier.rendering.task import Failure, ShardDone, ShardTask, render_shar
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
 from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
 from slakh_hier.shards.masks import rebuild_masks
+from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.version import VERSION
 
 FAILURES_NAME = "failures.jsonl"
@@ -158,11 +159,14 @@ def render(
             for shard, task in zip(missing, job.tasks(missing, on_broken == "skip", guard), strict=True)
         }
         amounts = {shard.name: shard.count for shard in missing}
+        shared = SharedFolders([plan.catalog.root], job.folder)
         with (
             Journal(job.folder, job.parameters, None if part is None else part[0]) as journal,
             (progress or Silent()).stage("render", sum(amounts.values()), "clips") as advance,
         ):
-            for result in run(render_shard, tasks, jobs=jobs, backend=backend, scheduler=scheduler):
+            for result in run(
+                render_shard, tasks, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared
+            ):
                 shard_done = result.unwrap()
                 journal.add(shard_done)
                 done[shard_done.record.file] = shard_done

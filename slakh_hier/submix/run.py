@@ -18,6 +18,7 @@ from slakh_hier.files import (
 )
 from slakh_hier.parallel import Backend, run
 from slakh_hier.progress import Progress, Silent
+from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.submix.encode import AudioFormat, Encoding
 from slakh_hier.submix.finished import NOTE, digest_of
 from slakh_hier.submix.folder import check_folder, check_place, claim, clear
@@ -160,8 +161,9 @@ def write_submixes(
         sample_rate=sample_rate,
         on_clip=on_clip,
         digest=digest_of(parameters),
-        # A Dask worker is no child of this process.
-        parent_pid=None if backend == "dask" else os.getpid(),
+        parent_pid=None
+        if scheduler
+        else os.getpid(),  # workers of a scheduler elsewhere are no children of ours
     )
     with folder_lock(out):
         _remove_leftovers(out)
@@ -214,7 +216,10 @@ def _make_all(
     with (progress or Silent()).stage(
         "submix", len(tasks), "tracks", worth=(seconds, "s of music")
     ) as advance:
-        for result in run(make_track, arguments, jobs=jobs, backend=backend, scheduler=scheduler):
+        shared = SharedFolders([Path(settings.root)], Path(settings.out))
+        for result in run(
+            make_track, arguments, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared
+        ):
             if skip_broken and isinstance(result.error, AudioError):
                 failures[result.id] = Failure(result.id, result.error.stem, result.error.reason)
             else:

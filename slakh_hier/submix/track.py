@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from slakh_hier.audio import StemRef
 from slakh_hier.errors import ClippingError, FaultError, InputError
-from slakh_hier.files import TEMPORARY_PREFIX, publish_folder
+from slakh_hier.files import publish_folder, temporary_folder
 from slakh_hier.submix.encode import AudioFormat, Encoding
 from slakh_hier.submix.finished import digest_of, finished_record, write_note
 from slakh_hier.submix.layout import Files
@@ -138,23 +138,19 @@ def make_track(task: TrackTask, settings: Settings) -> TrackRecord:
     )
     if (record := finished_record(out / task.target, digest)) is not None:
         return TrackRecord(**{**record, "kept": True})
-    folder = out / f"{TEMPORARY_PREFIX}{task.track}"
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir()
-        for name, data in midi.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(data)
-        record = _fill(folder, task, settings, metadata, digest, list(midi))
-        publish_folder(folder, out / task.target, parent_pid=settings.parent_pid)
+        with temporary_folder(out, task.track) as folder:
+            for name, data in midi.items():
+                (folder / name).parent.mkdir(exist_ok=True)
+                (folder / name).write_bytes(data)
+            record = _fill(folder, task, settings, metadata, digest, list(midi))
+            publish_folder(folder, out / task.target, parent_pid=settings.parent_pid)
     except OSError as error:
         free = shutil.disk_usage(out).free if out.is_dir() else 0
         raise FaultError(
             f"{out / task.target} cannot be written ({free / 1e6:.1f} MB free): {error.strerror or error}. Finished "
             "tracks are kept; make room and run the same command again"
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return TrackRecord(**record)
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from slakh_hier import parallel, safe_yaml
-from slakh_hier.errors import FaultError, InputError, SongError
+from slakh_hier.errors import InputError, SongError
 from slakh_hier.files import (
-    TEMPORARY_PREFIX,
     file_sha256,
     folder_lock,
     make_folder,
     publish_json,
     remove_temporaries,
+    remove_temporary_folders,
 )
+from slakh_hier.parallel import Backend
 from slakh_hier.progress import Progress, Silent
+from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.synth.extras import default_soundfont, require
 from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
@@ -75,6 +76,8 @@ def make_data_set(
     splits: Sequence[float] = DEFAULT_SHARES,
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
+    backend: Backend = "loky",
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> SynthReport:
     """Synthesise songs into a data set in Slakh2100's layout.
@@ -100,8 +103,8 @@ def make_data_set(
         Take only the beginning of each song.
     splits
         Percentages of songs for train, validation and test.
-    jobs
-        Parallel workers; None or 0: one per processor.
+    jobs, backend, scheduler
+        As for :func:`slakh_hier.parallel.run`. Songs are composed on this machine.
 
     Raises
     ------
@@ -133,29 +136,41 @@ def make_data_set(
     with folder_lock(folder):
         _claim(folder, _record(settings, font, shares, seconds if compose else None, sources))
         _remove_leftovers(folder)
-        return _make_all(folder, sources, settings, failures, jobs, progress)
+        run = _Run(jobs, backend, scheduler, progress)
+        try:
+            return _make_all(folder, sources, settings, failures, run)
+        finally:
+            _remove_leftovers(folder)  # of workers that were stopped
+
+
+class _Run(NamedTuple):
+    """How the work is run in parallel and shown."""
+
+    jobs: int | None
+    backend: Backend
+    scheduler: str | None
+    progress: Progress
 
 
 def _make_all(
-    folder: Path,
-    sources: Sequence[Source],
-    settings: Settings,
-    failures: list[tuple[str, str]],
-    jobs: int | None,
-    progress: Progress,
+    folder: Path, sources: Sequence[Source], settings: Settings, failures: list[tuple[str, str]], run: _Run
 ) -> SynthReport:
     done = {
         s.track: _kept(folder / s.split / s.track) for s in sources if _is_made(folder / s.split / s.track)
     }
     kept = len(done)
     by_track = {source.track: source for source in sources}
+    missing = [source for source in sources if source.track not in done]
+    guard = None if run.scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
     tasks: dict[str, tuple[Any, ...]] = {
-        source.track: (source, settings, str(folder), os.getpid())
-        for source in sources
-        if source.track not in done
+        source.track: (source, settings, str(folder.resolve()), guard) for source in missing
     }
-    with progress.stage("synthesising", len(tasks), "tracks") as advance:
-        for result in parallel.run(make_track, tasks, jobs=jobs):
+    songs = {Path(source.path).parent for source in missing if source.path is not None}
+    shared = SharedFolders([Path(settings.soundfont), *sorted(songs)], folder)
+    with run.progress.stage("synthesising", len(tasks), "tracks") as advance:
+        for result in parallel.run(
+            make_track, tasks, jobs=run.jobs, backend=run.backend, scheduler=run.scheduler, shared=shared
+        ):
             advance(1)
             if isinstance(result.error, SongError):
                 failures.append((by_track[result.id].name, str(result.error)))
@@ -268,14 +283,9 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what a killed run left behind; the lock is held."""
+    """Remove what killed runs and workers left behind; the lock is held."""
     remove_temporaries(folder)
-    for path in folder.glob(f"{TEMPORARY_PREFIX}Track*"):
-        shutil.rmtree(path, ignore_errors=True)
-    if any(folder.glob(f"{TEMPORARY_PREFIX}Track*")):
-        raise FaultError(
-            f"{folder}: what an earlier run left behind cannot be removed; remove .tmp-* by hand"
-        )
+    remove_temporary_folders(folder)
 
 
 def _is_made(track: Path) -> bool:

@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import FaultError, SongError
-from slakh_hier.files import TEMPORARY_PREFIX, publish_folder
+from slakh_hier.files import publish_folder, temporary_folder
 from slakh_hier.synth.flac import write_flac
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import draw_patch
@@ -92,13 +92,13 @@ class TrackRecord:
     without_audio: int
 
 
-def make_track(source: Source, settings: Settings, out: str, parent_pid: int) -> TrackRecord:
+def make_track(source: Source, settings: Settings, out: str, parent_pid: int | None) -> TrackRecord:
     """Make one track below ``out``, in a temporary folder that is renamed when all is there.
 
     Parameters
     ----------
     parent_pid
-        The process that gave the task: when it is gone, the track is not published.
+        The process that gave the task: when it is gone, the track is not published. None: it is not the parent.
 
     Raises
     ------
@@ -114,22 +114,20 @@ def make_track(source: Source, settings: Settings, out: str, parent_pid: int) ->
         song = Song(reorchestrate(song.parts, identity), song.tempos, song.meters)
     if len(song.parts) > MAX_STEMS:
         raise SongError(f"has {len(song.parts)} parts; a track holds {MAX_STEMS} stems at most")
-    folder = Path(out) / f"{TEMPORARY_PREFIX}{source.track}"
-    shutil.rmtree(folder, ignore_errors=True)
+    target = Path(out) / source.split / source.track
     try:
-        for name in ("stems", "MIDI"):
-            (folder / name).mkdir(parents=True)
-        record = _fill(folder, source, song, settings, identity)
-        (folder / "all_src.mid").write_bytes(data)
-        publish_folder(folder, Path(out) / source.split / source.track, parent_pid=parent_pid)
+        with temporary_folder(Path(out), source.track) as folder:
+            for name in ("stems", "MIDI"):
+                (folder / name).mkdir()
+            record = _fill(folder, source, song, settings, identity)
+            (folder / "all_src.mid").write_bytes(data)
+            publish_folder(folder, target, parent_pid=parent_pid)
     except OSError as error:
         free = shutil.disk_usage(out).free / 1e6
         raise FaultError(
-            f"cannot write {folder}: {error.strerror or error} ({free:.1f} MB free). Finished tracks are kept; make room "
+            f"cannot write {target}: {error.strerror or error} ({free:.1f} MB free). Finished tracks are kept; make room "
             "and run the same command again"
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return record
 
 
