@@ -34,6 +34,7 @@ COMMANDS = {
     "separate": Lazy("slakh_hier.cli.separate:separate", "Separate audio files with a trained separator."),
     "synth": Lazy("slakh_hier.cli.synth:synth", "Make a data set from MIDI files, or from composed songs."),
     "import": Lazy("slakh_hier.cli.import_:import_", "Make a data set from your own multitracks."),
+    "report": Lazy("slakh_hier.cli.report:report", "Write a page to look at and listen to."),
     "demo": Lazy("slakh_hier.cli.demo:demo", "Make a small data set, render and verify it."),
 }
 

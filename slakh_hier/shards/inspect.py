@@ -80,7 +80,7 @@ def _split(shards: ShardSet, split: str) -> dict[str, Any]:
 def _nodes(shards: ShardSet, here: NDArray[np.bool_]) -> list[dict[str, Any]]:
     targets = shards.clips["target"][here].value_counts()
     found = []
-    for place in _tree_order(shards):
+    for place in tree_order(shards):
         column = shards.nodes[place]
         row, rms = shards.row[here, place], shards.rms[here, place]
         sounding = row >= 0
@@ -99,7 +99,7 @@ def _nodes(shards: ShardSet, here: NDArray[np.bool_]) -> list[dict[str, Any]]:
     return found
 
 
-def _tree_order(shards: ShardSet) -> list[int]:
+def tree_order(shards: ShardSet) -> list[int]:
     """Columns with every node below its parent."""
     order: list[int] = []
     below: dict[int, list[int]] = {}

@@ -1,0 +1,58 @@
+"""``slakh-hier report``"""
+
+from __future__ import annotations
+
+import click
+
+from slakh_hier.cli.common import note, shown_warnings
+
+
+@click.command()
+@click.argument("folders", metavar="FOLDER [RUN2]", type=click.Path(), nargs=-1, required=True)
+@click.option("-o", "--output", "page", type=click.Path(), help="The page, one HTML file.")
+@click.option(
+    "--plots", type=click.Path(), help="Folder for the figures as PNG and SVG; with or without a page."
+)
+@click.option("--split", default="test", show_default=True, help="Runs: whose evaluation is shown.")
+@click.option(
+    "--shards",
+    type=click.Path(),
+    show_default="those of the training",
+    help="Runs: the shard set that was evaluated, to take clips from.",
+)
+@click.option(
+    "--clips",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Shard sets: clips to see and hear.",
+)
+def report(
+    folders: tuple[str, ...],
+    page: str | None,
+    plots: str | None,
+    split: str,
+    shards: str | None,
+    clips: int,
+) -> None:
+    """Write a page to look at and listen to: of a shard set, a run, an experiment, or two runs side by side.
+
+    The page is one file that works anywhere, offline too. A shard set needs the extra `report`, a run also `train`.
+    """
+    from pathlib import Path
+
+    from slakh_hier.reporting.write import write_report
+
+    with shown_warnings():
+        written = write_report(
+            [Path(folder) for folder in folders],
+            None if page is None else Path(page),
+            plots=None if plots is None else Path(plots),
+            split=split,
+            shards=None if shards is None else Path(shards),
+            clips=clips,
+        )
+    for path in written:
+        click.echo(path)
+    if page is not None:
+        note(f"Open it in a browser: {Path(page).resolve().as_uri()}")

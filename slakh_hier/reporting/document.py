@@ -1,0 +1,135 @@
+"""What a report consists of, before it is a page or a folder of plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from slakh_hier.reporting.theme import Colours
+
+Signal = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Pairs of a name and what it is."""
+
+    rows: Mapping[str, Any]
+    kind: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with equal keys. ``folded`` tables open on a click; a value ``None`` is shown as a dash."""
+
+    title: str
+    rows: Sequence[Mapping[str, Any]]
+    folded: bool = False
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure: ``name`` is its file name, ``alt`` what it shows to those who cannot see it.
+
+    ``draw`` makes it afresh in the given colours, since a page and a paper need different ones.
+    """
+
+    name: str
+    title: str
+    alt: str
+    draw: Callable[[Colours], Figure]
+    kind: Literal["plot"] = "plot"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One signal of a clip in the player.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    depth
+        How far it is indented.
+    sound
+        Its place among the clip's signals; None: silent.
+    detail
+        A few words on it (level in dBFS, SI-SDR, ...).
+    withheld
+        Masks under which its ground truth is not available.
+    query
+        It is a sound from elsewhere, not a part of the mixture.
+    """
+
+    name: str
+    depth: int = 0
+    sound: int | None = None
+    detail: str = ""
+    withheld: tuple[str, ...] = ()
+    query: bool = False
+
+
+@dataclass(frozen=True)
+class PlayerClip:
+    """A clip to see and hear; the first lane is the mixture, and each distinct signal is listed once.
+
+    ``signals`` are float32, (samples,), full scale 1.0.
+    """
+
+    title: str
+    sample_rate: int
+    signals: Sequence[Signal]
+    lanes: Sequence[Lane]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Player:
+    """Clips to choose from, and by which rule they were chosen."""
+
+    rule: str
+    clips: Sequence[PlayerClip]
+    masks: Sequence[str] = ()
+    kind: Literal["player"] = "player"
+
+
+@dataclass(frozen=True)
+class Links:
+    """Names and where they lead, relative to the page (None: nowhere)."""
+
+    rows: Sequence[tuple[str, str | None]]
+    kind: Literal["links"] = "links"
+
+
+Block = Facts | Table | Plot | Player | Links
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headline, sentences below it, and what is shown."""
+
+    title: str
+    blocks: Sequence[Block] = ()
+    text: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report."""
+
+    title: str
+    sections: Sequence[Section]
+    lead: str = ""
+
+    @property
+    def plots(self) -> list[Plot]:
+        """Every figure, in order."""
+        return [block for section in self.sections for block in section.blocks if isinstance(block, Plot)]

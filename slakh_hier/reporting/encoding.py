@@ -1,0 +1,142 @@
+"""Clips as FLAC inside a page: as good as its size allows, and what was reduced is told."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import soundfile
+import soxr
+
+from slakh_hier.reporting.document import PlayerClip
+
+AUDIO_BYTES: Final = 12_000_000
+"""Base64 text of all clips of a page: leaves 3 MB of 15 for its figures."""
+FULL_SCALE: Final = 2**15
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How clips are stored: at most so many Hz, bits a sample, and the leading share of each clip."""
+
+    rate: int | None
+    bits: int
+    share: float = 1.0
+
+
+# First the rate that people hear least, then the noise floor (-74 dBFS at 12 bits), then the length.
+LADDER: Final = (
+    Quality(None, 16),
+    Quality(22_050, 16),
+    Quality(16_000, 16),
+    Quality(16_000, 12),
+    Quality(11_025, 12),
+    Quality(8_000, 12),
+    *(Quality(8_000, 12, 0.5**halvings) for halvings in range(1, 7)),
+)
+
+
+def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES) -> tuple[list[dict[str, Any]], str]:
+    """What the page's player gets of each clip, and a sentence on what was reduced.
+
+    Parameters
+    ----------
+    limit
+        Bytes of base64 text of all clips together; the best quality that stays below it is taken, the lowest
+        otherwise.
+    """
+    qualities = _worth_trying(clips)
+    for quality in qualities:
+        texts = _encoded(clips, quality, None if quality == qualities[-1] else limit)
+        if texts is not None:
+            break
+    assert texts is not None  # the last quality has no limit
+    found = [
+        {
+            "title": clip.title,
+            "note": clip.note + _turned_down(clip),
+            "rate": _rate(clip, quality),
+            "lanes": [
+                {
+                    "name": lane.name,
+                    "depth": lane.depth,
+                    "sound": lane.sound,
+                    "detail": lane.detail,
+                    "withheld": list(lane.withheld),
+                    "query": lane.query,
+                }
+                for lane in clip.lanes
+            ],
+            "sounds": sounds,
+        }
+        for clip, sounds in zip(clips, texts, strict=True)
+    ]
+    return found, _told(clips, quality)
+
+
+def _worth_trying(clips: Sequence[PlayerClip]) -> list[Quality]:
+    highest = max((clip.sample_rate for clip in clips), default=0)
+    return [q for q in LADDER if q.rate is None or q.bits < 16 or q.rate < highest]
+
+
+def _encoded(clips: Sequence[PlayerClip], quality: Quality, limit: int | None) -> list[list[str]] | None:
+    """The signals of each clip as base64 text; None as soon as they exceed the limit."""
+    texts: list[list[str]] = []
+    total = 0
+    for clip in clips:
+        texts.append([])
+        for data in _files(clip, quality):
+            texts[-1].append(base64.b64encode(data).decode())
+            total += len(texts[-1][-1])
+            if limit is not None and total > limit:
+                return None
+    return texts
+
+
+def _files(clip: PlayerClip, quality: Quality) -> Iterator[bytes]:
+    gain, rate, step = _gain(clip), _rate(clip, quality), 2 ** (16 - quality.bits)
+    for signal in clip.signals:
+        part = signal[: max(1, round(len(signal) * quality.share))] * np.float32(gain)
+        if rate != clip.sample_rate:
+            part = soxr.resample(part, clip.sample_rate, rate, quality="HQ")
+        # FLAC stores the lowest bits for nothing when all of them are zero.
+        values = (
+            np.clip(np.rint(part * (FULL_SCALE / step)), -FULL_SCALE // step, FULL_SCALE // step - 1) * step
+        )
+        buffer = io.BytesIO()
+        soundfile.write(buffer, values.astype(np.int16), rate, subtype="PCM_16", format="FLAC")
+        yield buffer.getvalue()
+
+
+def _rate(clip: PlayerClip, quality: Quality) -> int:
+    return clip.sample_rate if quality.rate is None else min(quality.rate, clip.sample_rate)
+
+
+def _gain(clip: PlayerClip) -> float:
+    """One for all signals of a clip, so that their relative levels stay: 1, or what makes the loudest fit."""
+    peak = max((float(np.abs(signal).max(initial=0)) for signal in clip.signals), default=0.0)
+    return 1.0 if peak < 1 else 0.999 / peak
+
+
+def _turned_down(clip: PlayerClip) -> str:
+    gain = _gain(clip)
+    return "" if gain == 1 else f" Turned down by {-20 * np.log10(gain):.1f} dB: a signal exceeds full scale."
+
+
+def _told(clips: Sequence[PlayerClip], quality: Quality) -> str:
+    if not clips:
+        return ""
+    highest = max(clip.sample_rate for clip in clips)
+    rate = max(_rate(clip, quality) for clip in clips)
+    told = [f"resampled from {highest:,} to {rate:,} Hz"] if rate < highest else []
+    if quality.bits < 16:
+        told.append(f"rounded to {quality.bits} bits")
+    if quality.share < 1:
+        told.append(f"cut to the first {quality.share:.0%} of each clip")
+    if not told:
+        return f"Audio: FLAC, {rate:,} Hz, 16 bits."
+    return f"Audio: FLAC, {', '.join(told)}, to keep this page small. The files have the full quality."

@@ -1,0 +1,97 @@
+"""What a shard set does not hold, and why: stems, clips that could not be read, clips that could not be drawn."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from slakh_hier.errors import SlakhHierError
+from slakh_hier.plan.plan import CATALOG_NAME, PLAN_NAME, read_document
+from slakh_hier.rendering.run import FAILURES_NAME
+from slakh_hier.reporting.document import Block, Section, Table
+from slakh_hier.slakh.catalog_file import read_rows
+
+MOST_ROWS: Final = 200
+
+
+def left_out(folder: Path) -> Section:
+    """A section with everything that is missing from the set, as far as the files beside the shards tell."""
+    text: list[str] = []
+    blocks: list[Block] = []
+    for part in (_stems, _failures, _short):
+        try:
+            some, sentence = part(folder)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, SlakhHierError) as error:
+            # A page of what can be read is better than none: damage is what `verify` is for.
+            some, sentence = (
+                [],
+                f"Not known: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            )
+        blocks += some
+        text.append(sentence)
+    return Section("What was left out, and why", blocks, text)
+
+
+def _stems(folder: Path) -> tuple[list[Block], str]:
+    if not (folder / CATALOG_NAME).exists():
+        return [], f"Stems: not known, the folder holds no {CATALOG_NAME}."
+    rows = read_rows(folder / CATALOG_NAME)
+    others = [row for row in rows if row.status != "audio"]
+    if not others:
+        return [], f"All {len(rows):,} stems of the catalog have audio and a place in the tree."
+    reasons = Counter((row.status, row.why) for row in others)
+    stems = [{"track": r.track, "stem": r.stem, "status": r.status, "why": r.why} for r in others]
+    return [
+        Table(
+            "Stems by reason",
+            [
+                {"status": status, "why": why, "stems": n}
+                for (status, why), n in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[
+                    :MOST_ROWS
+                ]
+            ],
+        ),
+        Table(f"Each stem{_first(stems)}", stems[:MOST_ROWS], folded=True),
+    ], f"{len(others):,} of {len(rows):,} stems of the catalog are no sources."
+
+
+def _failures(folder: Path) -> tuple[list[Block], str]:
+    path = folder / FAILURES_NAME
+    if not path.exists():
+        return [], "No clip failed while rendering."
+    rows: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        failure = json.loads(line)
+        rows.append({name: failure[name] for name in ("split", "track", "start", "target", "stem", "reason")})
+    title = f"Clips that failed{_first(rows)}"
+    return [
+        Table(title, rows[:MOST_ROWS])
+    ], f"{len(rows):,} clips are missing because a stem could not be read."
+
+
+def _short(folder: Path) -> tuple[list[Block], str]:
+    if not (folder / PLAN_NAME).exists():
+        return [], f"Clips that could not be drawn: not known, the folder holds no {PLAN_NAME}."
+    reports = [report for report in read_document(folder)["nodes"] if report["reason"]]
+    if not reports:
+        return [], "Every node gave the clips that were asked of it."
+    rows = [
+        {
+            "split": r["split"],
+            "node": r["node"],
+            "clips": r["drawn"],
+            "candidates": r["candidates"],
+            "songs": r["songs"],
+            "why not more": r["reason"],
+        }
+        for r in reports
+    ]
+    return [
+        Table("Nodes with fewer clips", rows)
+    ], f"{len(rows):,} nodes gave fewer clips than were asked for."
+
+
+def _first(rows: list[dict[str, Any]]) -> str:
+    return f" (the first {MOST_ROWS:,} of {len(rows):,})" if len(rows) > MOST_ROWS else ""

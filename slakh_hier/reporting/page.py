@@ -1,0 +1,69 @@
+"""A report as one HTML file that needs nothing else: no network, no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from slakh_hier.reporting.document import Player, Plot, Report
+from slakh_hier.reporting.encoding import AUDIO_BYTES, encode_clips
+from slakh_hier.reporting.theme import page_svg
+from slakh_hier.version import VERSION
+
+POLICY: Final = (
+    "default-src 'none'; script-src '{script}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""What a browser may load: the one script that has this digest, and nothing from anywhere."""
+
+
+def render_page(report: Report) -> bytes:
+    """The page, UTF-8. All text is escaped; the only markup that is trusted is our own and Matplotlib's SVG."""
+    script, style = _asset("player.js"), _asset("page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    players = [b for section in report.sections for b in section.blocks if isinstance(b, Player)]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["cell"] = _cell
+    environment.filters["svg"] = _svg
+    page = environment.from_string(_asset("page.html")).render(
+        report=report,
+        policy=POLICY.format(script=f"sha256-{digest}"),
+        script=Markup(script),
+        style=Markup(style),
+        audio={
+            id(player): dict(
+                zip(("clips", "told"), encode_clips(player.clips, AUDIO_BYTES // len(players)), strict=True)
+            )
+            for player in players
+        },
+        version=VERSION,
+        id=id,
+    )
+    return page.encode()
+
+
+def _svg(plot: Plot) -> Markup:
+    return Markup(page_svg(plot))
+
+
+def _cell(value: Any) -> str:
+    """A value of a table as people read it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}".replace("-", "−")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _asset(name: str) -> str:
+    return (files("slakh_hier.reporting") / "assets" / name).read_text(encoding="utf-8")

@@ -1,0 +1,103 @@
+"""What a run folder tells: its configuration, its curves, its evaluation, and where its clips are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from slakh_hier.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run folder, read.
+
+    Attributes
+    ----------
+    name
+        For people; differs from the other run's where two are compared.
+    config
+        ``config.yaml``, flat: ``training.epochs`` and so on.
+    data, environment
+        ``data.json`` and ``environment.json``; empty where they are missing.
+    curves
+        ``metrics.csv``, a row an epoch; empty before the first epoch's end.
+    summary, scores
+        The evaluation of the split; None where it was not evaluated.
+    """
+
+    folder: Path
+    name: str
+    config: dict[str, Any]
+    data: dict[str, Any]
+    environment: dict[str, Any]
+    curves: pd.DataFrame
+    split: str
+    summary: dict[str, Any] | None
+    scores: pd.DataFrame | None
+
+
+def read_run(folder: Path, name: str, split: str) -> RunData:
+    """Read a run folder.
+
+    Raises
+    ------
+    InputError, ConfigError
+        A file of it cannot be read.
+    """
+    from slakh_hier.models.config_file import read_config
+    from slakh_hier.models.evaluation import FOLDER
+    from slakh_hier.models.run_folder import CONFIG, DATA, ENVIRONMENT, METRICS
+
+    evaluation = folder / FOLDER
+    summary = evaluation / f"{split}.json"
+    scores = evaluation / f"{split}.csv"
+    return RunData(
+        folder=folder,
+        name=name,
+        config=_flat(read_config(folder / CONFIG).model_dump(mode="json")),
+        data=_json(folder / DATA),
+        environment=_json(folder / ENVIRONMENT),
+        curves=read_curves(folder / METRICS),
+        split=split,
+        summary=_json(summary) if summary.exists() else None,
+        scores=_table(scores) if scores.exists() else None,
+    )
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """``metrics.csv`` of a run; empty where it is not there or holds nothing yet."""
+    return _table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: does not hold a JSON object")
+    return value
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}") from None
+
+
+def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{above}{name}.")
+        else:
+            flat[above + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return flat

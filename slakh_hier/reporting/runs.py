@@ -1,0 +1,221 @@
+"""The report of a run, or of two side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slakh_hier.errors import SlakhHierError
+from slakh_hier.reporting.document import Block, Facts, Plot, Report, Section, Table
+from slakh_hier.reporting.run_clips import run_player
+from slakh_hier.reporting.run_data import RunData, read_run
+from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
+from slakh_hier.reporting.shard_set import tree_rows
+from slakh_hier.reporting.tree_figures import TreeRow, draw_boxes
+from slakh_hier.shards.read import open_shards
+
+
+def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | None = None) -> Report:
+    """Look through one run, or compare two.
+
+    Parameters
+    ----------
+    split
+        Whose evaluation is shown.
+    shards
+        The shard set that was evaluated; None: the one of the training.
+
+    Raises
+    ------
+    InputError
+        A run cannot be read, or ``shards`` is another set.
+    MissingExtraError
+        The extra ``train`` is not installed.
+    """
+    runs = [read_run(folder, name, split) for folder, name in zip(folders, _names(folders), strict=True)]
+    player, why_not = run_player(runs, shards)
+    sections = [
+        Section("What was trained", _about(runs)),
+        Section("Learning", _curves(runs)),
+        _scores(runs, shards),
+        Section("Clips to see and hear", [player] if player else [], [why_not] if why_not else []),
+    ]
+    if not sections[-1].blocks and not sections[-1].text:
+        sections.pop()
+    title = f"Run {runs[0].name}" if len(runs) == 1 else f"{runs[0].name} and {runs[1].name}"
+    return Report(title, sections, _lead(runs))
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [
+            f"{folder.resolve().parent.name}/{name}" for folder, name in zip(folders, names, strict=True)
+        ]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return names
+
+
+def _lead(runs: Sequence[RunData]) -> str:
+    parts = []
+    for run in runs:
+        best = "" if run.summary is None else _improvement(run.summary)
+        name = "" if len(runs) == 1 else f"{run.name}: "
+        parts.append(f"{name}{run.config['task'].upper()}, {len(run.curves)} epochs{best}.")
+    return " ".join(parts)
+
+
+def _improvement(summary: dict[str, Any]) -> str:
+    delta = summary["all"]["delta"]
+    return "" if delta is None else f", {delta:+.2f} dB over the mixture on {summary['split']}"
+
+
+def _about(runs: Sequence[RunData]) -> list[Block]:
+    blocks: list[Block] = []
+    for run in runs:
+        train = run.data.get("splits", {}).get("train", {})
+        facts = {
+            "Run": run.name,
+            "Task": run.config["task"],
+            "Separates": ", ".join(run.data.get("names", [])) or None,
+            "Preset": run.config.get("preset"),
+            "Training clips": f"{train['clips']:,} ({train['hours']:.2f} h)" if train else None,
+            "Shards": run.data.get("shards"),
+            "Device": ", ".join(run.environment.get("devices", [])) or None,
+            "Made by": f"slakh-hier {run.environment['slakh-hier']}"
+            if "slakh-hier" in run.environment
+            else None,
+        }
+        blocks.append(Facts(facts))
+    keys = list(dict.fromkeys(key for run in runs for key in run.config))
+    rows = [{"setting": key, **{run.name: _text(run.config.get(key)) for run in runs}} for key in keys]
+    if len(runs) > 1:
+        differing = [row for row in rows if len({row[run.name] for run in runs}) > 1]
+        blocks.append(Table("Settings that differ", differing))
+    blocks.append(Table("All settings", rows, folded=True))
+    return blocks
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _curves(runs: Sequence[RunData]) -> list[Block]:
+    there = {run.name: run.curves for run in runs if len(run.curves)}
+    if not there:
+        return []
+    blocks: list[Block] = [
+        Plot(
+            "learning-curves",
+            "Loss by epoch. Validation is measured on the whole validation split.",
+            "Lines of training and validation loss by epoch; the table below has the figures.",
+            partial(draw_curves, there),
+        )
+    ]
+    for name, table in there.items():
+        columns = [
+            c for c in ("epoch", "step", "train_loss", "val_loss", "lr", "clips_per_second") if c in table
+        ]
+        rows: list[dict[str, Any]] = [
+            {str(c): int(v) if c in ("epoch", "step") else f"{v:.4g}" for c, v in row.items()}
+            for row in table[columns].to_dict("records")
+        ]
+        blocks.append(Table(f"Epochs of {name}", rows, folded=True))
+    return blocks
+
+
+def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
+    split = runs[0].split
+    missing = [run for run in runs if run.summary is None]
+    text = [
+        f"{run.name} was not evaluated on {split}. Do it with: slakh-hier evaluate {run.folder} SHARDS --split {split}"
+        for run in missing
+    ]
+    done = {run.name: run.summary for run in runs if run.summary is not None}
+    if not done:
+        return Section("Evaluation", text=text)
+    blocks: list[Block] = []
+    from slakh_hier.models.summary import level_rows, node_rows
+
+    for name, summary in done.items():
+        suffix = "" if len(runs) == 1 else f", {name}"
+        blocks.append(Table(f"SI-SDR (dB) on {split}{suffix}", level_rows(summary)))
+    blocks.append(
+        Plot(
+            "improvement",
+            "Improvement over the mixture with 95 % intervals, bootstrapped over songs. Oracle: the ideal real mask "
+            "in [0, 1], the best that such masks can do.",
+            "Means and intervals of the improvement in dB at each level; the table above has the figures.",
+            partial(draw_intervals, _marks(done), "improvement of SI-SDR (dB)"),
+        )
+    )
+    values = {run.name: _by_node(run) for run in runs if run.scores is not None}
+    if any(values.values()):
+        blocks.append(
+            Plot(
+                "nodes",
+                "Improvement of each clip, by node: the box holds the middle half, the line is the median.",
+                "Box plots of the improvement in dB for each node of the tree; the table below has the figures.",
+                partial(draw_boxes, _rows(runs, shards), values, "improvement of SI-SDR (dB)"),
+            )
+        )
+    for name, summary in done.items():
+        suffix = "" if len(runs) == 1 else f", {name}"
+        blocks.append(Table(f"By node{suffix}", node_rows(summary), folded=True))
+    return Section("Evaluation", blocks, text)
+
+
+def _marks(done: dict[str, dict[str, Any]]) -> dict[str, list[Mark]]:
+    marks: dict[str, list[Mark]] = {}
+    levels = sorted(
+        {level for summary in done.values() for level in summary["levels"]}, key=int, reverse=True
+    )
+    for level in [*levels, "all"]:
+        title = "all levels" if level == "all" else f"level {level}"
+        for name, summary in done.items():
+            entry = summary["all"] if level == "all" else summary["levels"].get(level)
+            if entry is None or entry["delta"] is None:
+                continue
+            ends = entry["ci95"]
+            marks.setdefault(title, []).append(
+                Mark(name, entry["delta"], None if ends is None else (ends[0], ends[1]))
+            )
+        # The oracle does not depend on the run, but for its STFT.
+        oracle = next(iter(done.values()))["references"]["oracle"]
+        best = oracle["all"] if level == "all" else oracle["levels"].get(level)
+        if title in marks and best is not None and best["delta"] is not None:
+            marks[title].append(Mark("oracle", best["delta"], hollow=True))
+    return marks
+
+
+def _by_node(run: RunData) -> dict[str, list[float]]:
+    assert run.scores is not None
+    counted = run.scores[run.scores["counted"].astype(bool)]
+    return {str(node): part["delta"].tolist() for node, part in counted.groupby("node")}
+
+
+def _rows(runs: Sequence[RunData], shards: Path | None) -> list[TreeRow]:
+    """The evaluated nodes as the tree has them; without the shards by level, coarsest first."""
+    levels: dict[str, int] = {}
+    for run in runs:
+        if run.scores is not None:
+            levels |= dict(zip(run.scores["node"].astype(str), run.scores["level"].astype(int), strict=True))
+    for folder in filter(None, (shards, *(run.data.get("shards") for run in runs))):
+        try:
+            with open_shards(folder) as opened:
+                rows = [row for row in tree_rows(opened) if row.name in levels]
+        except SlakhHierError:
+            continue
+        if len(rows) == len(levels):
+            top = min((row.depth for row in rows), default=0)
+            return [TreeRow(row.name, row.depth - top) for row in rows]
+    steps = sorted(set(levels.values()), reverse=True)
+    return [
+        TreeRow(name, int(np.searchsorted(-np.array(steps), -level)))
+        for name, level in sorted(levels.items(), key=lambda item: -item[1])
+    ]

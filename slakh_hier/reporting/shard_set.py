@@ -1,0 +1,282 @@
+"""The report of a shard set: what it holds, how it sounds, what it lacks."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.plan.plan import CLIPS_NAME
+from slakh_hier.reporting.document import Facts, Lane, Player, PlayerClip, Plot, Report, Section, Table
+from slakh_hier.reporting.left_out import left_out
+from slakh_hier.reporting.set_figures import draw_histograms, draw_matrix
+from slakh_hier.reporting.tree_figures import TreeRow, draw_counts
+from slakh_hier.shards.inspect import summary, tree_order
+from slakh_hier.shards.read import Clip, ShardSet, open_shards
+
+CLIPS: Final = 20
+LEAST_MATRIX = 2
+
+
+def shard_report(folder: Path, *, clips: int = CLIPS) -> Report:
+    """Look through a finished shard set.
+
+    Parameters
+    ----------
+    clips
+        How many the player gets.
+
+    Raises
+    ------
+    InputError, ShardError
+        As :func:`~slakh_hier.shards.read.open_shards`.
+    """
+    with open_shards(folder) as shards:
+        found = summary(folder)
+        rows = tree_rows(shards)
+        sections = [
+            Section("What it holds", [_facts(found), Table("Splits", found["splits"])]),
+            Section("The tree", [_tree_plot(shards, found, rows), _node_table(found)]),
+            Section("Levels", _level_plots(shards)),
+            Section("Which nodes sound together", [_matrix_plot(shards)]),
+            left_out(folder),
+            _masks(found),
+            Section(
+                "Clips to see and hear", [_player(shards, clips)] if len(shards) else [], _listening(shards)
+            ),
+        ]
+        return Report(f"Shard set {folder.resolve().name}", sections, _lead(found))
+
+
+def tree_rows(shards: ShardSet) -> list[TreeRow]:
+    """The set's nodes in the order of the tree."""
+    return [TreeRow(shards.nodes[place].name, depth_of(shards, place)) for place in tree_order(shards)]
+
+
+def depth_of(shards: ShardSet, place: int) -> int:
+    """How many nodes lie above a column; 0 for the mixture."""
+    depth = 0
+    while (place := shards.nodes[place].parent) >= 0:
+        depth += 1
+    return depth
+
+
+def _lead(found: dict[str, Any]) -> str:
+    return (
+        f"{found['clips']:,} clips of {found['clip_seconds']:g} s ({found['hours']:.2f} h) at "
+        f"{found['sample_rate']:,} Hz with {len(found['nodes']):,} nodes."
+    )
+
+
+def _facts(found: dict[str, Any]) -> Facts:
+    made = found["parameters"]
+    hierarchy = made.get("hierarchy")
+    return Facts(
+        {
+            "Tree": hierarchy.get("name") if isinstance(hierarchy, dict) else None,
+            "Target": made.get("target") or "any node",
+            "Salience": f"{made['salience_db']} dBFS" if "salience_db" in made else None,
+            "Seed": made.get("seed"),
+            "Samples": f"{found['dtype']}, {found['sample_rate']:,} Hz",
+            "On disk": f"{found['bytes'] / 1e6:,.1f} MB in {found['shards']:,} shards",
+            "Made by": f"slakh-hier {found['tool_version']}",
+            "Plan": found["plan_digest"],
+        }
+    )
+
+
+def _tree_plot(shards: ShardSet, found: dict[str, Any], rows: list[TreeRow]) -> Plot:
+    counts = [(node["sounding"], node["silent"], node["absent"]) for node in found["nodes"]]
+    hours = [count[0] * shards.clip_seconds / 3600 for count in counts]
+    return Plot(
+        "tree",
+        "Clips in which each node sounds, is silent (its stems are there, every sample is zero) or is absent "
+        "(the track has no such stem).",
+        f"The tree of {len(rows)} nodes with a bar for the clips of each; the table below has the figures.",
+        partial(draw_counts, rows, counts, hours),
+    )
+
+
+def _node_table(found: dict[str, Any]) -> Table:
+    rows = [
+        {
+            "node": node["node"],
+            "level": node["level"],
+            "sounding": node["sounding"],
+            "hours": node["sounding"] * found["clip_seconds"] / 3600,
+            "silent": node["silent"],
+            "absent": node["absent"],
+            "clips drawn for it": node["target"],
+            "mean level (dBFS)": node["mean_rms_dbfs"],
+        }
+        for node in found["nodes"]
+    ]
+    return Table("Nodes in figures", rows, folded=True)
+
+
+def _level_plots(shards: ShardSet) -> list[Plot]:
+    targets = np.array([shards.node(name) for name in _rendered_targets(shards)], np.int64)
+    rendered = np.flatnonzero(shards.clips["target"].isin([column.name for column in shards.nodes]))
+    salience = shards.rms[rendered, targets[rendered]] if len(rendered) else np.zeros(0, np.float32)
+    splits = shards.clips["split"].to_numpy()[rendered]
+    limit = shards.index.parameters.get("salience_db")
+    by_level: dict[str, NDArray[Any]] = {}
+    top = shards.nodes[0].level
+    for level in sorted({column.level for column in shards.nodes}, reverse=True):
+        columns = [place for place, column in enumerate(shards.nodes) if column.level == level]
+        name = "mix" if level == top else f"level {level}" if level else "categories"
+        by_level[name] = shards.rms[:, columns].ravel()
+    plots = [
+        Plot(
+            "salience",
+            "Salience: the level of the target node in its own clips. The dashed line is the limit of drawing; "
+            "rendering at a lower rate may take a little energy away.",
+            "Histograms of the target's level in dBFS, one for each split.",
+            partial(
+                draw_histograms,
+                {str(split): salience[splits == split] for split in shards.splits},
+                "RMS of the target (dBFS)",
+                line=float(limit) if isinstance(limit, int | float) else None,
+            ),
+        ),
+        Plot(
+            "levels",
+            "Levels of all nodes that sound, by level of the tree.",
+            "Histograms of RMS levels in dBFS, one for each level of the tree.",
+            partial(draw_histograms, by_level, "RMS (dBFS)", counted="nodes"),
+        ),
+    ]
+    if difficulty := _difficulty(shards.folder):
+        plots.append(
+            Plot(
+                "mixture-si-sdr",
+                "How hard the mixtures are: SI-SDR of the mixture against the target's node at each level. Clips "
+                "in which the mixture is that node alone have no finite value and are not shown.",
+                "Histograms of the mixture's SI-SDR in dB, one for each level of the tree.",
+                partial(draw_histograms, difficulty, "SI-SDR of the mixture (dB)"),
+            )
+        )
+    return plots
+
+
+def _rendered_targets(shards: ShardSet) -> list[str]:
+    """Each clip's target; the mixture stands in where the target's level was not rendered."""
+    names = {column.name for column in shards.nodes}
+    return [target if target in names else shards.nodes[0].name for target in shards.clips["target"]]
+
+
+def _difficulty(folder: Path) -> dict[str, NDArray[Any]]:
+    try:
+        table = pd.read_csv(folder / CLIPS_NAME)
+    except (OSError, ValueError):
+        return {}
+    columns = sorted((c for c in table.columns if c.startswith("mix_si_sdr_")), reverse=True)
+    return {
+        f"level {column.rpartition('_')[2]}": pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+        for column in columns
+    }
+
+
+def _matrix_plot(shards: ShardSet) -> Plot:
+    order = [place for place in tree_order(shards) if place > 0]
+    sounding = (shards.row[:, order] >= 0).astype(np.float64)
+    both = sounding.T @ sounding
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = 100 * both / np.diag(both)[:, None]
+    return Plot(
+        "together",
+        "In how many percent of the clips in which the row's node sounds does the column's node sound too.",
+        f"A matrix of {len(order)} by {len(order)} nodes with percentages.",
+        partial(draw_matrix, [shards.nodes[place].name for place in order], together),
+    )
+
+
+def _masks(found: dict[str, Any]) -> Section:
+    if not found["masks"]:
+        return Section("Masks", text=["The set has no masks: all ground truth is available."])
+    rows = [
+        {
+            "mask": mask["mask"],
+            "withholds": "level 1 and finer" if mask["type"] == "leaf" else "every node",
+            "percent": float(mask["percent"]),
+            "mode": mask["mode"],
+            "seed": mask["seed"],
+            "clips withheld": mask["withheld"],
+            "training clips": mask["train_clips"],
+            "stored in": mask["where"],
+        }
+        for mask in found["masks"]
+    ]
+    return Section(
+        "Masks",
+        [Table("Data-reduction masks", rows)],
+        [
+            "A mask withholds ground truth of training clips; validation and test clips and queries stay whole."
+        ],
+    )
+
+
+def _listening(shards: ShardSet) -> list[str]:
+    return [] if len(shards) else ["The set holds no clips."]
+
+
+def _player(shards: ShardSet, count: int) -> Player:
+    chosen = spread(shards, count)
+    rule = (
+        f"{len(chosen)} of {len(shards):,} clips: about as many of each split, at even distances in the order of "
+        "the set."
+    )
+    return Player(rule, [_clip(shards[number]) for number in chosen], shards.masks)
+
+
+def spread(shards: ShardSet, count: int) -> list[int]:
+    """Numbers of at most ``count`` clips: the same number of each split, as far as it has them, evenly spread."""
+    splits = shards.clips["split"].to_numpy()
+    waiting = {split: np.flatnonzero(splits == split) for split in shards.splits}
+    waiting = {split: numbers for split, numbers in waiting.items() if len(numbers)}
+    chosen: list[int] = []
+    # The smallest split first: what it cannot give, the others do.
+    for place, split in enumerate(sorted(waiting, key=lambda split: len(waiting[split]))):
+        numbers = waiting[split]
+        share = min(len(numbers), -(-(count - len(chosen)) // (len(waiting) - place)))
+        places = (np.arange(share) * len(numbers)) // max(share, 1)
+        chosen += numbers[places].tolist()
+    return sorted(chosen)
+
+
+def _clip(clip: Clip) -> PlayerClip:
+    shards = clip.shards
+    available = {mask: clip.available(mask) for mask in shards.masks}
+    signals: dict[int, Any] = {}
+    lanes, absent = [], []
+    for place in tree_order(shards):
+        name, row = shards.nodes[place].name, int(shards.row[clip.number, place])
+        state = clip.state(name)
+        if state == "absent":
+            absent.append(name)
+            continue
+        if row >= 0 and row not in signals:
+            signals[row] = shards.audio_row(clip.number, row)
+        lanes.append(
+            Lane(
+                name,
+                depth_of(shards, place),
+                list(signals).index(row) if row >= 0 else None,
+                f"{clip.rms(name):.1f} dBFS" if state == "sounding" else "silent: every sample is zero",
+                tuple(mask for mask, nodes in available.items() if not nodes[name]),
+            )
+        )
+    if (query := clip.query) is not None:
+        lanes.append(
+            Lane("query", 0, len(signals), f"{clip.query_track} at {clip.query_start:g} s", query=True)
+        )
+        signals[-1] = query
+    note = f"Target: {clip.target}."
+    if absent:
+        note += f" Absent from this track: {', '.join(absent)}."
+    title = f"{clip.split} · {clip.track} at {clip.start:g} s · {clip.target}"
+    return PlayerClip(title, shards.sample_rate, list(signals.values()), lanes, note)

@@ -1,0 +1,136 @@
+"""One set of figures in two dresses: for a page, light and dark, and for a paper."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from slakh_hier.files import make_folder, publish
+from slakh_hier.reporting.document import Plot
+
+DOTS: Final = 300
+SALT: Final = "slakh-hier"
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What a figure may use; ``series`` holds the colours of things that are compared."""
+
+    ink: str
+    faint: str
+    series: tuple[str, ...]
+
+
+# Okabe and Ito's palette, which people with colour blindness can tell apart, darkened where paper needs it.
+PAPER: Final = Colours(
+    "#222222", "#bbbbbb", ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9")
+)
+# Placeholders: the page's style sheet gives each a colour for light and for dark.
+_PLACES: Final = {
+    "#010203": "var(--ink)",
+    "#040506": "var(--faint)",
+    **{f"#07080{n}": f"var(--c{n})" for n in range(6)},
+}
+PAGE: Final = Colours("#010203", "#040506", tuple(f"#07080{n}" for n in range(6)))
+
+
+def page_svg(plot: Plot) -> str:
+    """A figure as an SVG element for a page: its colours are the page's, its identifiers are its own."""
+    data = _drawn(plot, PAGE, "svg", fonttype="none").decode()
+    svg = data[data.index("<svg") :]
+    for place, variable in _PLACES.items():
+        svg = svg.replace(place, variable)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Several figures of a page must not share identifiers.
+    own = re.sub(r"\W", "-", plot.name)
+    svg = re.sub(r'\bid="([^"]+)"', lambda m: f'id="{own}-{m[1]}"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{own}-{m[1]})", svg)
+    svg = re.sub(r'xlink:href="#([^"]+)"', lambda m: f'xlink:href="#{own}-{m[1]}"', svg)
+    # As wide as the page, but no wider than a bit above its own size in points.
+    svg = re.sub(r' height="[^"]*pt"', "", svg, count=1)
+    return re.sub(
+        r' width="([^"]*)pt"', lambda m: f' style="--width: {float(m[1]) * 1.5:.0f}px"', svg, count=1
+    )
+
+
+def save_plots(plots: list[Plot], folder: Path) -> list[Path]:
+    """Write each figure as NAME.png (300 dpi) and NAME.svg (text as shapes); the same data give the same bytes."""
+    make_folder(folder)
+    paths = []
+    for plot in plots:
+        for ending in ("png", "svg"):
+            path = folder / f"{plot.name}.{ending}"
+            publish(path, _drawn(plot, PAPER, ending, fonttype="path"))
+            paths.append(path)
+    return paths
+
+
+def shown(text: str, most: int = 30) -> str:
+    """A name as a figure shows it: one line, at most ``most`` characters, the end where it is too long."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _drawn(plot: Plot, colours: Colours, ending: str, *, fonttype: str) -> bytes:
+    buffer = io.BytesIO()
+    with _settings(colours, fonttype):
+        figure = plot.draw(colours)
+        # Without pyplot: no windows, no state, and nothing to close.
+        metadata: dict[str, Any] = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
+        canvas = FigureCanvasSVG(figure) if ending == "svg" else FigureCanvasAgg(figure)
+        canvas.print_figure(buffer, format=ending, dpi=DOTS, bbox_inches="tight", metadata=metadata)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _settings(colours: Colours, fonttype: str) -> Iterator[None]:
+    settings: dict[str, Any] = {
+        "figure.facecolor": "none" if colours is PAGE else "white",
+        "savefig.facecolor": "none" if colours is PAGE else "white",
+        "axes.facecolor": "none",
+        "axes.edgecolor": colours.faint,
+        "axes.labelcolor": colours.ink,
+        "axes.titlecolor": colours.ink,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 9,
+        "axes.labelsize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "font.size": 9,
+        "font.family": "DejaVu Sans",
+        "legend.frameon": False,
+        "legend.labelcolor": colours.ink,
+        "legend.fontsize": 8,
+        "text.color": colours.ink,
+        # A name with dollar signs is a name and no formula.
+        "text.parse_math": False,
+        "xtick.color": colours.ink,
+        "ytick.color": colours.ink,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "grid.color": colours.faint,
+        "grid.linewidth": 0.4,
+        "svg.fonttype": fonttype,
+        "svg.hashsalt": SALT,
+        "figure.constrained_layout.use": True,
+    }
+    # The user's own matplotlibrc must not change what a report looks like.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(settings)  # type: ignore[arg-type]
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    return Figure(figsize=(width, height))
