@@ -66,7 +66,7 @@ def evaluate(
     with shown_warnings():
         result = run_evaluation(
             Path(run),
-            Path(shards),
+            shards,
             split=split,
             out=None if out is None else Path(out),
             jobs=jobs,

@@ -59,7 +59,7 @@ def train(
                 preset=preset,
                 settings=settings,
             ),
-            Path(shards),
+            shards,
             Path(run),
             overwrite=overwrite,
             progress=TerminalProgress(),

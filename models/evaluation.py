@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class Evaluation:
 
 def evaluate(
     run: Path,
-    shards: Path,
+    shards: str | os.PathLike[str],
     *,
     split: str = "test",
     out: Path | None = None,
@@ -89,7 +90,7 @@ def evaluate(
         The run holds no separator, or the shards do not fit it.
     """
     trained = load_weights(Path(run))
-    dataset = _dataset(trained, Path(shards), split)
+    dataset = _dataset(trained, shards, split, progress)
     total, rows = len(dataset), []
     use_gpu = torch.cuda.is_available() if device == "auto" else device == "cuda"
     if use_gpu and not torch.cuda.is_available():
@@ -133,8 +134,10 @@ def read_summary(path: Path) -> dict[str, Any]:
     return summary
 
 
-def _dataset(trained: Trained, folder: Path, split: str) -> ClipDataset:
-    about, shards = trained.about, open_shards(folder, split)
+def _dataset(
+    trained: Trained, folder: str | os.PathLike[str], split: str, progress: Progress | None
+) -> ClipDataset:
+    about, shards = trained.about, open_shards(folder, split, progress=progress)
     if shards.sample_rate != about.sample_rate:
         raise InputError(
             f"{folder}: its audio has {shards.sample_rate} Hz, but {trained.folder} was trained at "

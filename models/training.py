@@ -17,6 +17,7 @@ from slakh_hier.models.selection import Selection, level_names, select_clips, so
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import ShardSet, open_shards
+from slakh_hier.shards.remote import local_set
 
 Report = Callable[[str], None]
 
@@ -71,7 +72,7 @@ class TrainingData:
 
 def train(
     config: Config,
-    shards: Path,
+    shards: str | os.PathLike[str],
     run: Path,
     *,
     overwrite: bool = False,
@@ -85,7 +86,8 @@ def train(
     config
         See :func:`~slakh_hier.models.config_file.load_config`.
     shards
-        A finished shard set with the splits ``train`` and, to select the model, ``validation``.
+        A finished shard set with the splits ``train`` and, to select the model, ``validation``: a folder, or an address
+        as for :func:`~slakh_hier.shards.read.open_shards`.
     run
         The run folder: new, empty, or of the same configuration and data.
     overwrite
@@ -104,7 +106,7 @@ def train(
     FaultError
         The loss is not finite, memory ran out, or a loader process died; the last checkpoint is kept.
     """
-    data = open_data(config, Path(shards))
+    data = open_data(config, shards, progress=progress)
     from slakh_hier.models.fitting import fit
 
     return fit(
@@ -117,7 +119,9 @@ def train(
     )
 
 
-def open_data(config: Config, folder: Path) -> TrainingData:
+def open_data(
+    config: Config, folder: str | os.PathLike[str], *, progress: Progress | None = None
+) -> TrainingData:
     """Open the splits of a training and select their clips.
 
     Raises
@@ -125,10 +129,10 @@ def open_data(config: Config, folder: Path) -> TrainingData:
     InputError
         The shards have no training split, or a split holds nothing for the task.
     """
-    splits = read_index(folder).splits
+    splits = read_index(local_set(folder, "train", progress=progress)).splits
     sets = {"train": open_shards(folder, "train")}
     if "validation" in splits:
-        sets["validation"] = open_shards(folder, "validation")
+        sets["validation"] = open_shards(folder, "validation", progress=progress)
     else:
         warnings.warn(
             f"{folder} has no validation split: the training loss selects the model",

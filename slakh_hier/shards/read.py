@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
+from slakh_hier.progress import Progress
 from slakh_hier.shards.format import ABSENT, INT16_SCALE, SILENT
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import Index, read_index
 from slakh_hier.shards.opening import shard_promise
+from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
 
 State = Literal["sounding", "silent", "absent"]
@@ -28,7 +30,11 @@ MAX_OPEN: Final = 128
 
 
 def open_shards(
-    folder: str | os.PathLike[str], split: str | None = None, *, max_open: int = MAX_OPEN
+    folder: str | os.PathLike[str],
+    split: str | None = None,
+    *,
+    max_open: int = MAX_OPEN,
+    progress: Progress | None = None,
 ) -> ShardSet:
     """Open a finished set of shards for reading.
 
@@ -38,11 +44,14 @@ def open_shards(
     Parameters
     ----------
     folder
-        What ``slakh-hier render -o`` made.
+        What ``slakh-hier render -o`` made; or an address as ``https://...``, ``s3://...`` (extra ``remote``), whose
+        shards are fetched into the user's cache first, whole and compared with the index.
     split
         Only this split; None: all, in the order train, validation, test.
     max_open
         Files that a process keeps open.
+    progress
+        Shows what is fetched.
 
     Raises
     ------
@@ -50,13 +59,15 @@ def open_shards(
         No such folder or split.
     ShardError
         The set is unfinished, damaged, hostile, or of a newer format.
+    FaultError
+        Shards cannot be fetched.
     """
-    path = Path(folder)
+    if max_open < 1:
+        raise InputError(f"max_open must be 1 or more, not {max_open}")
+    path = local_set(folder, split, progress=progress)
     index = read_index(path)
     if split is not None:
         require_split(path, index, split)
-    if max_open < 1:
-        raise InputError(f"max_open must be 1 or more, not {max_open}")
     return ShardSet(path.absolute(), index, split, max_open)
 
 
