@@ -32,6 +32,7 @@ COMMANDS = {
     "train": Lazy("slakh_hier.cli.train:train", "Train a separator on a shard set."),
     "evaluate": Lazy("slakh_hier.cli.evaluate:evaluate", "Measure a trained separator on a split."),
     "separate": Lazy("slakh_hier.cli.separate:separate", "Separate audio files with a trained separator."),
+    "experiment": Lazy("slakh_hier.cli.experiment:experiment", "Reproduce an experiment of the paper."),
     "synth": Lazy("slakh_hier.cli.synth:synth", "Make a data set from MIDI files, or from composed songs."),
     "import": Lazy("slakh_hier.cli.import_:import_", "Make a data set from your own multitracks."),
     "report": Lazy("slakh_hier.cli.report:report", "Write a page to look at and listen to."),

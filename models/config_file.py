@@ -72,7 +72,7 @@ def load_config(
     layers.insert(0, _Layer.of_preset(preset))
     merged: dict[str, Any] = {}
     for layer in layers:
-        _merge(merged, layer.values)
+        merge(merged, layer.values)
     if merged.setdefault("task", task) != task:
         raise InputError(
             f"{config}: this is a configuration for task {merged['task']}, but {task} was asked for"
@@ -103,6 +103,15 @@ def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ, with both values."""
     a, b = dict(_leaves(one.model_dump(mode="json"))), dict(_leaves(other.model_dump(mode="json")))
     return {key: (a[key], b[key]) for key in a if a[key] != b[key]}
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Put nested values into a nested mapping, in place; what both hold, the new one decides."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, dict) else value
 
 
 class _Layer:
@@ -201,14 +210,6 @@ def _unknown_preset(name: str) -> str:
     near = difflib.get_close_matches(name, presets(), 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"presets are {', '.join(presets())}"
     return f"unknown preset {name!r}: {hint}"
-
-
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, dict) else value
 
 
 def _leaves(values: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:

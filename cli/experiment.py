@@ -1,0 +1,138 @@
+"""``slakh-hier experiment``"""
+
+from __future__ import annotations
+
+import click
+
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    format_option,
+    note,
+    print_json,
+    print_table,
+    shown_warnings,
+)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["hc", "levels", "reduction"]))
+@click.argument("shards", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(),
+    required=True,
+    help="Folder for runs and results; one for all three.",
+)
+@click.option(
+    "--preset", show_default="paper", help="Size of the trainings: paper, small (a laptop), tiny (a test)."
+)
+@click.option("--config", type=click.Path(), help="YAML file with any part of the configuration.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One value for all cells. Repeatable."
+)
+@click.option(
+    "--node", help="SSS: the finest node of the path.  [default: the one the shards were rendered for]"
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions of each cell."
+)
+@click.option("--cell", "cells", multiple=True, help="Only this cell. Repeatable.")
+@click.option("--list", "list_only", is_flag=True, help="List the cells and their state, and do nothing.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Cells at a time, in processes.",
+)
+@click.option(
+    "--gpus", default="", metavar="0,1,...", help="Share out these GPUs; sets --jobs to their number."
+)
+@format_option
+def experiment(
+    name: str,
+    shards: tuple[str, ...],
+    out: str,
+    preset: str | None,
+    config: str | None,
+    settings: tuple[str, ...],
+    node: str | None,
+    seeds: int,
+    cells: tuple[str, ...],
+    list_only: bool,
+    jobs: int,
+    gpus: str,
+    output_format: str,
+) -> None:
+    """Reproduce an experiment of the paper on SHARDS: train and test each cell of its grid, then judge the claims.
+
+    hc: with and without the hierarchical constraint. levels: one model a level against one for all. reduction: 0, 50
+    and 90 % of the ground truth withheld. SHARDS are a set for one target (SSS) and one with queries (QBE), as far
+    as the experiment needs them. The same command again goes on where it was stopped; runs that experiments
+    share are trained once.
+    """
+    from pathlib import Path
+
+    from slakh_hier.models.experiments.run import list_cells, run_experiment
+    from slakh_hier.models.experiments.writing import flat_rows
+
+    numbers = tuple(number.strip() for number in gpus.split(",") if number.strip())
+    folders, where = [Path(folder) for folder in shards], Path(out)
+    asked = {
+        "config": None if config is None else Path(config),
+        "preset": preset,
+        "settings": settings,
+        "node": node,
+        "seeds": seeds,
+    }
+    with shown_warnings():
+        if list_only:
+            every = list_cells(name, folders, where, **asked)  # type: ignore[arg-type]
+            rows = [
+                {"cell": c.name, "seed": c.seed, "state": c.state(), "run": str(c.run)}
+                for c in every
+                if not cells or c.name in cells
+            ]
+            print_table(rows, output_format)
+            return
+        outcome = run_experiment(
+            name,
+            folders,
+            where,
+            cells=cells,
+            jobs=max(jobs, len(numbers)),
+            gpus=numbers,
+            progress=TerminalProgress(),
+            report=note,
+            **asked,  # type: ignore[arg-type]
+        )
+    found = outcome.results
+    if output_format == "json":
+        print_json(found)
+    elif output_format == "csv":
+        print_table(flat_rows(found), "csv")
+    else:
+        shown = (
+            "model",
+            "level",
+            "mix",
+            "si_sdr",
+            "delta",
+            "ci95_low",
+            "ci95_high",
+            "seeds",
+            "published_delta",
+        )
+        for table in found["tables"]:
+            rows = [row for row in flat_rows(found) if row["table"] == table["title"]]
+            print_table([{key: row[key] for key in shown} for row in rows], title=table["title"])
+        print_table(found["claims"], title="Claims")
+    for file in outcome.files:
+        note(f"written: {file}")
+    for label, why in outcome.failed.items():
+        note(f"not finished: {label}: {why}")
+    if outcome.failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,110 @@
+"""One training of an experiment: where it lies, how far it is, and doing what is still missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from slakh_hier.errors import InputError, SlakhHierError
+from slakh_hier.models.config import Config
+from slakh_hier.models.config_file import differences, read_config
+from slakh_hier.progress import Progress
+from slakh_hier.shards.index import read_index
+
+State = Literal["done", "begun", "missing", "other"]
+RUNS = "runs"
+SPLIT = "test"
+IRRELEVANT = ("preset", "training.checkpoint_every", "data.workers", "hardware.")
+"""Keys (or their beginnings) that do not change what a finished run is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a cell of the grid with one seed, on the shards of its task.
+
+    Attributes
+    ----------
+    shards
+        None: not at hand, and the cell cannot be run.
+    folder
+        Where all experiments of the user keep their runs (``-o``).
+    """
+
+    name: str
+    seed: int
+    config: Config
+    shards: Path | None
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self.folder / RUNS / self.name / f"seed-{self.seed}"
+
+    @property
+    def scores(self) -> Path:
+        """The table of the test clips, beside its summary (``.json``)."""
+        return self.run / "evaluation" / f"{SPLIT}.csv"
+
+    def state(self) -> State:
+        """``done`` (trained and evaluated), ``begun``, ``missing``, or ``other``: the folder holds another run."""
+        if not (self.run / "config.yaml").exists():
+            return "missing"
+        try:
+            changed = differences(read_config(self.run / "config.yaml"), self.config)
+        except SlakhHierError:
+            return "other"
+        fewer = changed.pop("training.epochs", None)
+        if any(not key.startswith(IRRELEVANT) for key in changed):
+            return "other"
+        return "done" if fewer is None and self._evaluated() else "begun"
+
+    def _evaluated(self) -> bool:
+        """Whether the results are of these weights and these shards."""
+        try:
+            summary: dict[str, Any] = json.loads(self.scores.with_suffix(".json").read_text(encoding="utf-8"))
+            about = json.loads((self.run / "weights.json").read_text(encoding="utf-8"))
+            epochs = pd.read_csv(self.run / "metrics.csv")["epoch"].max()
+            return bool(
+                self.scores.exists()
+                and summary["step"] == about["step"]
+                and self.shards is not None
+                and summary["plan_digest"] == read_index(self.shards).plan_digest
+                and epochs >= self.config.training.epochs
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+
+def run_cell(
+    cell: Cell, *, progress: Progress | None = None, report: Callable[[str], None] | None = None
+) -> None:
+    """Train and evaluate a cell, or what of it is missing.
+
+    Raises
+    ------
+    SlakhHierError
+        As :func:`~slakh_hier.models.training.train` and :func:`~slakh_hier.models.evaluation.evaluate` do.
+    """
+    if cell.state() == "done":
+        return
+    if cell.shards is None:
+        raise InputError(f"{cell.name}: there are no shards for its task")
+    from slakh_hier.models.evaluation import Device, evaluate
+    from slakh_hier.models.training import train
+
+    train(cell.config, cell.shards, cell.run, progress=progress, report=report)
+    device: Device = "cpu" if cell.config.hardware.accelerator == "cpu" else "auto"
+    evaluate(
+        cell.run,
+        cell.shards,
+        split=SPLIT,
+        jobs=cell.config.hardware.threads,
+        device=device,
+        progress=progress,
+    )

@@ -1,0 +1,185 @@
+"""From finished cells to what an experiment says: tables beside the published figures, comparisons, verdicts."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.models.experiments.cell import Cell
+from slakh_hier.models.experiments.grid import ALL, Claim, Grid, Published, Row, Table
+from slakh_hier.models.experiments.scores import FIGURES, RowScores, row_scores
+from slakh_hier.models.experiments.statistics import difference, intervals, level_means, share
+
+MARGIN: Final = 0.2
+"""dB that one row may lie below another and still be called not worse: less than training with another seed moves it."""
+HOLDS, FAILS, UNSURE = "holds", "does not hold", "too little data to say"
+
+
+def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
+    """All that an experiment says so far, as plain values for JSON.
+
+    Parameters
+    ----------
+    cells
+        All cells with all seeds, done or not.
+
+    Returns
+    -------
+    dict
+        ``experiment``, ``title``; ``tables``: a list of ``title``, ``rows`` (``name, model, levels, reduction,
+        seeds, songs, cells``: by level and ``all`` the means ``mix, si_sdr, delta`` in dB, ``ci95`` of the
+        improvement, ``clips, seeds``; ``published`` likewise) and ``comparisons`` of each row with the first (by level:
+        ``mean, ci95, p, songs, seeds``); ``claims``: a list of ``claim, verdict, why``; ``cells``: a list of
+        ``name, seed, run, state``. What is not there yet is None.
+    """
+    by_row = {
+        row.name: row_scores([cell for cell in cells if cell.name in row.cells]) for row in grid.rows.values()
+    }
+    return {
+        "experiment": name,
+        "title": grid.title,
+        "tables": [_table(table, by_row) for table in grid.tables],
+        "claims": [_judge(claim, by_row[claim.row], by_row[claim.than]) for claim in grid.claims],
+        "cells": [
+            {
+                "name": cell.name,
+                "seed": cell.seed,
+                "run": cell.run.relative_to(cell.folder).as_posix(),
+                "state": cell.state(),
+            }
+            for cell in cells
+        ],
+    }
+
+
+def _table(table: Table, by_row: Mapping[str, RowScores | None]) -> dict[str, Any]:
+    first = by_row[table.rows[0].name]
+    comparisons = [
+        {"row": row.name, "with": table.rows[0].name, "levels": _differences(mine, first)}
+        for row in table.rows[1:]
+        if first is not None and (mine := by_row[row.name]) is not None and mine.levels == first.levels
+    ]
+    return {
+        "title": table.title,
+        "rows": [_row(row, by_row[row.name], table.published) for row in table.rows],
+        "comparisons": comparisons,
+    }
+
+
+def _row(row: Row, scores: RowScores | None, published: Published | None) -> dict[str, Any]:
+    found = None if published is None else _published(row, published)
+    about = {"name": row.name, "model": row.model, "levels": row.levels, "reduction": row.reduction}
+    if scores is None:
+        return {**about, "seeds": 0, "songs": 0, "cells": None, "published": found}
+    means = [level_means(scores.values[place]) for place in range(len(FIGURES))]
+    songs = _songs(scores.clips["song"])
+    ci95 = intervals(scores.delta, songs)
+    clips = [int(np.isfinite(scores.delta[0, :, place]).sum()) for place in range(len(scores.levels))]
+    names = [*map(str, scores.levels), ALL]
+    entries = {
+        name: {
+            **{figure: float(values[place]) for figure, values in zip(FIGURES, means, strict=True)},
+            "ci95": ci95[place],
+            "clips": (*clips, max(clips))[place],
+            "seeds": len(scores.seeds),
+        }
+        for place, name in enumerate(names)
+    }
+    return {
+        **about,
+        "seeds": len(scores.seeds),
+        "songs": len(np.unique(songs)),
+        "cells": entries,
+        "published": found,
+    }
+
+
+def _differences(one: RowScores, other: RowScores) -> dict[str, Any]:
+    mine, theirs, songs = _common(one, other)
+    if mine.size == 0:
+        return {}
+    names = [*map(str, one.levels), ALL]
+    return {name: asdict(difference(mine, theirs, songs, place)) for place, name in enumerate(names)}
+
+
+def _judge(claim: Claim, row: RowScores | None, than: RowScores | None) -> dict[str, Any]:
+    """A verdict only where the whole interval is on one side; else the data do not say."""
+    said: dict[str, Any] = {"claim": claim.claim, "verdict": UNSURE, "why": "not all of its cells are done"}
+    if row is None or than is None or row.levels != than.levels:
+        return said
+    mine, theirs, songs = _common(row, than)
+    if mine.size == 0:
+        return said
+    place = -1 if claim.level == ALL else row.levels.index(int(claim.level))
+    where = "on the mean of all levels" if claim.level == ALL else f"at level {claim.level}"
+    of = f"{len(np.unique(songs))} songs, {len(mine)} {'seed' if len(mine) == 1 else 'seeds'}"
+    if claim.kind == "keeps":
+        assert claim.share is not None
+        kept, ci95 = share(mine, theirs, songs, place)
+        if ci95 is None:
+            return {**said, "why": f"the full data's improvement {where} is not surely above 0 dB ({of})"}
+        verdict = HOLDS if ci95[0] >= claim.share else FAILS if ci95[1] < claim.share else UNSURE
+        why = f"{kept:.0%} kept {where}, 95 % interval {ci95[0]:.0%} to {ci95[1]:.0%} ({of})"
+        return {**said, "verdict": verdict, "why": why}
+    gap = difference(mine, theirs, songs, place)
+    if gap.ci95 is None:
+        return {**said, "why": f"one song is too little ({of})"}
+    low, high = gap.ci95
+    if claim.kind == "better":
+        verdict = HOLDS if low > 0 else FAILS if high <= 0 else UNSURE
+    else:
+        verdict = HOLDS if low > -MARGIN else FAILS if high < 0 else UNSURE
+    margin = f"; a loss of up to {MARGIN} dB counts as none" if claim.kind == "not_worse" else ""
+    why = f"{gap.mean:+.2f} dB {where}, 95 % interval {low:+.2f} to {high:+.2f} ({of}{margin})"
+    return {**said, "verdict": verdict, "why": why}
+
+
+def _common(
+    one: RowScores, other: RowScores
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Improvements of both on the seeds and clips they share, and the clips' songs."""
+    seeds = [seed for seed in one.seeds if seed in other.seeds]
+    clips = one.clips.merge(other.clips, on=["clip", "song"])
+    numbers = clips["clip"].tolist()
+    return one.of(seeds, numbers), other.of(seeds, numbers), _songs(clips["song"])
+
+
+def _songs(names: pd.Series[str]) -> NDArray[np.intp]:
+    return pd.factorize(names, sort=True)[0].astype(np.intp)
+
+
+def _published(row: Row, where: Published) -> dict[str, Any] | None:
+    """The paper's figures for a row, by level and ``all``; None where it gives none."""
+    kind, _, percent = (row.reduction or "--0").rpartition("-")
+    wanted = (where.table, where.model, str(row.levels), percent, kind)
+    found = {
+        entry["level"]: {
+            "mix": _number(entry["mix_si_sdr"]),
+            "si_sdr": _number(entry["si_sdr"]),
+            "delta": _number(entry["delta"]),
+        }
+        for entry in _paper()
+        if tuple(entry[name] for name in _KEY) == wanted
+    }
+    return found or None
+
+
+_KEY = ("table", "model", "levels_trained", "reduction_percent", "reduction_type")
+
+
+@cache
+def _paper() -> list[dict[str, str]]:
+    text = (files("slakh_hier.models.experiments") / "published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
