@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,12 +18,12 @@ import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from slakh_hier.errors import FaultError, InputError, ShardError, SlakhHierError
+from slakh_hier.errors import FaultError, InputError, ShardError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import folder_lock, make_folder
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
-from slakh_hier.models.config import Config
-from slakh_hier.models.loaders import NextEpoch, ShardData
+from slakh_hier.models.config import Config, HardwareConfig
+from slakh_hier.models.loaders import NextEpoch, ShardData, on_gpu
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_log import RunLog
 from slakh_hier.models.separator import build_separator
@@ -30,6 +31,9 @@ from slakh_hier.models.training import Report, TrainingData, TrainResult, is_mai
 from slakh_hier.models.weights import About, intact, load_weights, save_weights, state_of
 from slakh_hier.progress import Progress
 from slakh_hier.version import VERSION
+
+SMALL = 5_000_000
+"""Parameters that processors train in bearable time."""
 
 
 def fit(
@@ -42,6 +46,7 @@ def fit(
     shards, levels = data.sets["train"], data.selections["train"].levels
     loaders = ShardData(config, data.sets, data.selections)
     separator = build_separator(config, len(levels))
+    _check_hardware(config.hardware, separator.parameter_count)
     if config.hardware.compile:
         separator.network.compile()
     module = Training(separator, config, levels)
@@ -110,9 +115,7 @@ def fit(
 
 def _trainer(config: Config, run: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
     h, processes = config.hardware, config.hardware.devices * config.hardware.nodes
-    accelerator = h.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    accelerator = "gpu" if on_gpu(h) else "cpu"
     plugins: list[Any] = [SafeCheckpointIO()]
     if SLURMEnvironment.detect():
         # Lightning's own requeueing writes checkpoints of its own; here the same command resumes.
@@ -137,7 +140,24 @@ def _trainer(config: Config, run: Path, callbacks: list[pl.Callback]) -> pl.Trai
             default_root_dir=str(run),
         )
     except MisconfigurationException as error:
-        raise InputError(f"this machine cannot run with hardware: {h!r}: {error}") from None
+        raise InputError(f"this machine cannot run with hardware.devices={h.devices}: {error}") from None
+
+
+def _check_hardware(hardware: HardwareConfig, parameters: int) -> None:
+    """Refuse GPUs that are not there, and warn of days of waiting, before the run folder is touched."""
+    there = torch.cuda.device_count()
+    if on_gpu(hardware) and hardware.devices > there:
+        raise InputError(
+            f"{hardware.devices} GPU{'s' * (hardware.devices > 1)} asked for, but PyTorch finds {there or 'none'} here; "
+            "set hardware.devices and hardware.accelerator (auto, cpu or gpu) accordingly"
+        )
+    if not on_gpu(hardware) and parameters > SMALL and is_main_process():
+        warnings.warn(
+            f"training {parameters / 1e6:.1f} million parameters without a GPU takes days; for a first try take "
+            "--preset small (minutes) or tiny",
+            SlakhHierWarning,
+            stacklevel=4,
+        )
 
 
 def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None, log: RunLog) -> None:
@@ -163,10 +183,30 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             raise ShardError(ours[-1]) from None
         if "exited unexpectedly" not in text and "killed by signal" not in text:
             raise
+        raise _dead_loader(error) from None
+    except (OSError, EOFError) as error:
+        if _in_multiprocessing(error):  # it died while it handed over a batch
+            raise _dead_loader(error) from None
+        if not isinstance(error, OSError):
+            raise
         raise FaultError(
-            f"a loader process died ({text.strip().splitlines()[0]}). If memory is short, take fewer: --set "
-            "data.workers=2. Run the same command again to go on from the last checkpoint"
-        ) from None
+            f"{error.filename or trainer.default_root_dir}: cannot be written: {error.strerror or error}. The last "
+            "checkpoint is kept; make room and run the same command again to go on from it"
+        ) from error
+
+
+def _dead_loader(error: Exception) -> FaultError:
+    what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return FaultError(
+        f"a loader process died ({what}). If memory is short, take fewer: --set data.workers=2. Run the same command "
+        "again to go on from the last checkpoint"
+    )
+
+
+def _in_multiprocessing(error: BaseException) -> bool:
+    """Whether an error came from Python's exchange between processes."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).parent.name == "multiprocessing"
 
 
 def _restore_weights(run: Path, resume: Path, config: Config, about: About) -> None:

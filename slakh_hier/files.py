@@ -217,6 +217,7 @@ def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) ->
         handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
+    _held.add(handle)
     try:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -236,7 +237,22 @@ def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) ->
             os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
         yield
     finally:
-        os.close(handle)
+        if handle in _held:
+            _held.discard(handle)
+            os.close(handle)
+
+
+_held: set[int] = set()
+"""Locks of this process."""
+
+
+def _let_go() -> None:
+    """Runs in a forked child: a lock that it inherits would be held for as long as it outlives its parent."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def require_free(folder: Path, needed: int, what: str) -> None:

@@ -219,6 +219,37 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path, hold: Callable[[str], su
         assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
 
 
+FORKS = """
+import os, sys, time
+from pathlib import Path
+from slakh_hier.files import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    if os.fork() == 0:
+        time.sleep(20)  # as a loader process, which learns of its parent's death after seconds
+        os._exit(0)
+    print("forked", flush=True)
+    time.sleep(20)
+"""
+
+
+def test_a_forked_child_does_not_go_on_holding_the_lock(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS, tmp_path], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "forked\n"
+        try:
+            with pytest.raises(LockedError), folder_lock(tmp_path):
+                pass
+            process.kill()
+            process.wait(10)
+            os.killpg(process.pid, 0)  # the child is still there
+            with folder_lock(tmp_path):
+                pass
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def test_shared_holders_stand_beside_each_other_but_not_beside_a_single_one(
     tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]
 ) -> None:
