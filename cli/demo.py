@@ -8,9 +8,12 @@ from pathlib import Path
 import click
 
 from slakh_hier.cli.common import jobs_option, note
+from slakh_hier.errors import MissingExtraError
 
 SSS_CLIPS = "train=32,validation=8,test=8"
 QBE_CLIPS = "train=48,validation=12,test=12"
+TRAINING = ("--preset", "tiny", "--set", "training.epochs=2", "--set", "training.steps_per_epoch=10")
+"""Half a minute for both separators: they show the way and learn little."""
 
 
 @click.command()
@@ -28,9 +31,16 @@ QBE_CLIPS = "train=48,validation=12,test=12"
 @click.option(
     "--seconds", type=click.FloatRange(min=20), default=40.0, show_default=True, help="Length of a song (s)."
 )
+@click.option(
+    "--train/--no-train",
+    "training",
+    default=True,
+    show_default=True,
+    help="Train and evaluate two tiny separators, and write pages (needs the extras `train` and `report`).",
+)
 @jobs_option
-def demo(out: str, data: str, tracks: int, seconds: float, jobs: int) -> None:
-    """Show the whole way: make a small data set, render it for SSS and QBE, verify, and export a clip to listen to.
+def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs: int) -> None:
+    """Show the whole way: make a small data set, render it for SSS and QBE, train on it, and write pages to open.
 
     Every step is an ordinary command, printed before it is run. What is already made is kept.
     """
@@ -52,11 +62,44 @@ def demo(out: str, data: str, tracks: int, seconds: float, jobs: int) -> None:
     _run("verify", qbe, "--full", *worker)
     _run("inspect", sss)
     _run("export", sss, "0", "--split", "test", "-o", clip)
+    lacking = _lacking() if training else None
+    pages = _train(folder, {"sss": sss, "qbe": qbe}, worker) if training and not lacking else []
     note("")
     note(f"Done. Listen to {clip}: one clip, from the mixture down to the clean guitars.")
     note(f"  {songs}: a data set in Slakh's layout")
     note(f"  {sss}: shards for source-specific separation of guitars, with leaf masks")
     note(f"  {qbe}: shards for query by example, all nodes and a query for each clip")
+    for page, about in pages:
+        note(f"  {page}: {about}")
+    if pages:
+        note(f"Open in a browser: {pages[0][0].resolve().as_uri()}")
+    if lacking:
+        note(f"No separators and no pages: {lacking}")
+
+
+def _train(folder: Path, shards: dict[str, str], worker: tuple[str, ...]) -> list[tuple[Path, str]]:
+    """Train and evaluate a separator for each task; pages of the shards and of a run, with what they show."""
+    for task, data in shards.items():
+        run = str(folder / f"run-{task}")
+        _run("train", task, data, "-o", run, *TRAINING)
+        _run("evaluate", run, data, *worker)
+    set_page, run_page = folder / "shards.html", folder / "run.html"
+    _run("report", shards["qbe"], "-o", str(set_page), "--clips", "12")
+    _run("report", str(folder / "run-qbe"), "-o", str(run_page))
+    return [
+        (set_page, "the shards: the tree, levels, and clips to see and hear"),
+        (run_page, "the trained separator: curves, scores, and what it makes of test clips"),
+    ]
+
+
+def _lacking() -> str | None:
+    """Which extra is not installed, as a sentence."""
+    try:
+        import slakh_hier.models
+        import slakh_hier.reporting  # noqa: F401
+    except MissingExtraError as error:
+        return str(error)
+    return None
 
 
 def _run(*arguments: str) -> None:

@@ -169,9 +169,8 @@ def _groups(table: ResultTable, levels: list[str]) -> dict[str, list[Mark]]:
             for cells, hollow in ((row.cells, False), (row.published or {}, True)):
                 figures = cells.get(level)
                 if figures is not None and figures.delta is not None:
-                    series = f"{label}, {PUBLISHED}" if hollow else label
                     groups.setdefault(_level(level), []).append(
-                        Mark(series, figures.delta, figures.ci95, hollow)
+                        Mark(label, figures.delta, figures.ci95, hollow)
                     )
     return groups
 

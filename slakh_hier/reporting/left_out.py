@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
-from slakh_hier.plan.plan import CATALOG_NAME, PLAN_NAME, read_document
+from slakh_hier.hierarchy import parse_hierarchy
+from slakh_hier.plan.plan import CATALOG_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.rendering.run import FAILURES_NAME
 from slakh_hier.reporting.document import Block, Section, Table
+from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
+from slakh_hier.slakh.frame import build_frame
 
 MOST_ROWS: Final = 200
 
@@ -37,12 +40,14 @@ def left_out(folder: Path) -> Section:
 def _stems(folder: Path) -> tuple[list[Block], str]:
     if not (folder / CATALOG_NAME).exists():
         return [], f"Stems: not known, the folder holds no {CATALOG_NAME}."
-    rows = read_rows(folder / CATALOG_NAME)
-    others = [row for row in rows if row.status != "audio"]
-    if not others:
-        return [], f"All {len(rows):,} stems of the catalog have audio and a place in the tree."
-    reasons = Counter((row.status, row.why) for row in others)
-    stems = [{"track": r.track, "stem": r.stem, "status": r.status, "why": r.why} for r in others]
+    path = folder / HIERARCHY_NAME
+    hierarchy = parse_hierarchy(path.read_text(encoding="utf-8"), str(path))
+    # Not Catalog.load, which wants the data set itself to be there.
+    frame = build_frame(read_rows(folder / CATALOG_NAME), hierarchy)
+    stems = Catalog(folder, hierarchy, FROM_FILE, frame).left_out()
+    if not stems:
+        return [], f"All {len(frame):,} stems of the catalog have audio and a place in the tree."
+    reasons = Counter((row["status"], row["why"]) for row in stems)
     return [
         Table(
             "Stems by reason",
@@ -54,7 +59,10 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
             ],
         ),
         Table(f"Each stem{_first(stems)}", stems[:MOST_ROWS], folded=True),
-    ], f"{len(others):,} of {len(rows):,} stems of the catalog are no sources."
+    ], (
+        f"{len(stems):,} of {len(frame):,} stems of the catalog are no sources. Unassigned ones stay in the mixture "
+        "where the tree keeps them."
+    )
 
 
 def _failures(folder: Path) -> tuple[list[Block], str]:

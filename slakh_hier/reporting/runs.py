@@ -72,15 +72,14 @@ def _lead(runs: Sequence[RunData]) -> str:
 
 def _improvement(summary: dict[str, Any]) -> str:
     delta = summary["all"]["delta"]
-    return "" if delta is None else f", {delta:+.2f} dB over the mixture on {summary['split']}"
+    return "" if delta is None else f", improvement on {summary['split']} {delta:+.2f} dB"
 
 
 def _about(runs: Sequence[RunData]) -> list[Block]:
-    blocks: list[Block] = []
+    facts: list[dict[str, Any]] = []
     for run in runs:
         train = run.data.get("splits", {}).get("train", {})
-        facts = {
-            "Run": run.name,
+        about = {
             "Task": run.config["task"],
             "Separates": ", ".join(run.data.get("names", [])) or None,
             "Preset": run.config.get("preset"),
@@ -91,7 +90,12 @@ def _about(runs: Sequence[RunData]) -> list[Block]:
             if "slakh-hier" in run.environment
             else None,
         }
-        blocks.append(Facts(facts))
+        facts.append(about)
+    blocks: list[Block] = [Facts(facts[0])]
+    if len(runs) > 1:
+        columns = dict(zip((run.name for run in runs), facts, strict=True))
+        rows = [{"": key, **{name: about[key] for name, about in columns.items()}} for key in facts[0]]
+        blocks = [Table("Side by side", rows)]
     keys = list(dict.fromkeys(key for run in runs for key in run.config))
     rows = [{"setting": key, **{run.name: _text(run.config.get(key)) for run in runs}} for key in keys]
     if len(runs) > 1:

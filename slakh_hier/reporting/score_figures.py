@@ -17,7 +17,10 @@ MARKERS = "osD^vP"
 
 @dataclass(frozen=True)
 class Mark:
-    """A mean with its interval (None where it is not known); hollow for figures that come from elsewhere."""
+    """A mean with its interval (None where it is not known); hollow for figures that come from elsewhere.
+
+    Hollow and full marks of a series share its colour.
+    """
 
     series: str
     value: float
@@ -66,7 +69,7 @@ def draw_intervals(groups: Mapping[str, Sequence[Mark]], label: str, colours: Co
             axes.plot(
                 [mark.value],
                 [place],
-                MARKERS[number % len(MARKERS)],
+                _marker(number),
                 color=colour,
                 markersize=5.5,
                 fillstyle="none" if mark.hollow else "full",
@@ -78,9 +81,10 @@ def draw_intervals(groups: Mapping[str, Sequence[Mark]], label: str, colours: Co
         axes.plot(
             [],
             [],
-            MARKERS[number % len(MARKERS)],
+            _marker(number),
             color=colours.series[number % len(colours.series)],
             fillstyle="none" if hollow else "full",
+            linestyle="none",
             label=shown(name, 44),
         )
     axes.set_ylim(place - 0.9, -0.7)
@@ -91,3 +95,8 @@ def draw_intervals(groups: Mapping[str, Sequence[Mark]], label: str, colours: Co
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=min(len(series), 3))
     return figure
+
+
+def _marker(number: int) -> str:
+    """Another one when the colours begin again."""
+    return MARKERS[(number + number // len(MARKERS)) % len(MARKERS)]

@@ -61,7 +61,9 @@
       if (lane.sound !== null) {
         part.mute = this.switch("Mute", lane.name, part.muted, (on) => { part.muted = on; });
         part.alone = this.switch("Solo", lane.name, false, (on) => { part.solo = on; });
-        who.append(part.mute, part.alone);
+        const switches = make("div");
+        switches.append(part.mute, part.alone);
+        who.append(switches);
         part.wave = make("canvas", "wave");
         part.spectrogram = make("canvas", "spectrogram");
         part.head = make("div", "head");

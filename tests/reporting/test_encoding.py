@@ -1,0 +1,59 @@
+"""Audio in a page stays below its limit, and what was reduced is told."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import soundfile
+
+from slakh_hier.reporting.document import Lane, PlayerClip
+from slakh_hier.reporting.encoding import encode_clips
+
+
+def noise_clip(seconds: float, rate: int, gain: float = 0.1, signals: int = 2) -> PlayerClip:
+    rng = np.random.default_rng(3)
+    many = [(gain * rng.uniform(-1, 1, round(seconds * rate))).astype(np.float32) for _ in range(signals)]
+    return PlayerClip("clip", rate, many, [Lane(f"lane {n}", 0, n) for n in range(signals)])
+
+
+def decoded(text: str) -> tuple[np.ndarray, int]:
+    return soundfile.read(io.BytesIO(base64.b64decode(text)), dtype="float32")  # type: ignore[no-any-return]
+
+
+def test_small_clips_keep_rate_and_16_bits() -> None:
+    clip = noise_clip(0.5, 16_000)
+    (found,), told = encode_clips([clip])
+    data, rate = decoded(found["sounds"][1])
+    assert rate == found["rate"] == 16_000
+    np.testing.assert_allclose(data, clip.signals[1], atol=0.6 / 2**15)
+    assert told == "Audio: FLAC, 16,000 Hz, 16 bits."
+
+
+def test_quality_falls_step_by_step_until_it_fits() -> None:
+    clips = [noise_clip(1.0, 44_100)]
+    sizes, texts = [], []
+    for limit in (200_000, 100_000, 60_000, 30_000, 8_000):
+        (found,), told = encode_clips(clips, limit)
+        sizes.append(sum(map(len, found["sounds"])))
+        texts.append(told)
+        assert sizes[-1] <= limit
+    assert sizes == sorted(sizes, reverse=True)
+    assert "resampled from 44,100 to 22,050 Hz" in texts[1]
+    assert "rounded to 12 bits" in texts[3]
+    assert "cut to the first" in texts[4]
+
+
+def test_loud_clips_are_turned_down_as_a_whole() -> None:
+    clip = noise_clip(0.2, 8000, gain=2.0)
+    clip.signals[1][:] *= 0.25
+    (found,), _ = encode_clips([clip])
+    loud, quiet = (decoded(text)[0] for text in found["sounds"])
+    assert 0.99 < np.abs(loud).max() <= 1
+    ratio = np.abs(quiet).max() / np.abs(loud).max()
+    assert ratio == np.float32(ratio)
+    np.testing.assert_allclose(
+        ratio, np.abs(clip.signals[1]).max() / np.abs(clip.signals[0]).max(), rtol=1e-3
+    )
+    assert "Turned down by 6.0 dB" in found["note"]

@@ -1,0 +1,86 @@
+"""A page is one file without code of others: names are text, nothing is fetched, the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+from slakh_hier.reporting.page import render_page
+from slakh_hier.reporting.shard_set import shard_report
+from slakh_hier.reporting.theme import save_plots
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes, and the text of scripts."""
+
+    def __init__(self, page: bytes):
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.found and self.found[-1] == ("script", {}) and data.strip():
+            self.scripts.append(data)
+
+
+def test_hostile_names_make_no_elements(hostile_page: bytes) -> None:
+    elements = Elements(hostile_page)
+    assert not [a for _, attributes in elements.found for a in attributes if a.startswith("on")]
+    assert {tag for tag, _ in elements.found}.isdisjoint({"img", "iframe", "object", "embed", "base", "form"})
+    scripts = [attributes for tag, attributes in elements.found if tag == "script"]
+    assert [attributes for attributes in scripts if attributes.get("type") != "application/json"] == [{}]
+
+
+def test_nothing_leads_outside(hostile_page: bytes) -> None:
+    for tag, attributes in Elements(hostile_page).found:
+        for name in ("src", "href", "xlink:href", "action", "srcset", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+    assert b"@import" not in hostile_page
+    assert b"url(http" not in hostile_page
+
+
+def test_the_policy_allows_only_our_script(hostile_page: bytes) -> None:
+    elements = Elements(hostile_page)
+    policy = next(
+        a["content"] for tag, a in elements.found if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    (script,) = elements.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy is not None
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+
+
+def test_identifiers_are_used_once(hostile_page: bytes) -> None:
+    ids = [attributes["id"] for _, attributes in Elements(hostile_page).found if "id" in attributes]
+    # Matplotlib draws the same clip path twice under one name; they are equal, so that either serves.
+    ours = [name for name in ids if not re.search(r"-p[0-9a-f]{10}$|-m[0-9a-f]{10}$", name or "")]
+    assert len(ours) == len(set(ours))
+
+
+def test_the_same_set_gives_the_same_bytes(hostile_set: Path, hostile_page: bytes, tmp_path: Path) -> None:
+    again = shard_report(hostile_set)
+    assert render_page(again) == hostile_page
+    first, second = (save_plots(again.plots[:1], tmp_path / name) for name in "ab")
+    assert [path.suffix for path in first[:2]] == [".png", ".svg"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert not [path for path in first if b"<dc:date>" in path.read_bytes()]
+
+
+def test_all_assets_are_package_data() -> None:
+    import tomllib
+
+    root = Path(__file__).parents[2]
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert patterns["slakh_hier.reporting"] == ["assets/*"]
+    names = {path.name for path in (files("slakh_hier.reporting") / "assets").iterdir()}
+    assert names == {"page.html", "page.css", "player.js"}

@@ -1,0 +1,114 @@
+"""The report of a run says what its folder holds; two runs are compared on the same clips."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from slakh_hier.errors import InputError
+from slakh_hier.reporting.document import Player, Report, Table
+from slakh_hier.reporting.run_clips import _chosen
+from slakh_hier.reporting.runs import run_report
+from slakh_hier.shards import open_shards
+
+pytest.importorskip("torch")
+
+
+def player(report: Report) -> Player:
+    return next(b for section in report.sections for b in section.blocks if isinstance(b, Player))
+
+
+def table(report: Report, title: str) -> Table:
+    return next(
+        b for s in report.sections for b in s.blocks if isinstance(b, Table) and b.title.startswith(title)
+    )
+
+
+def numpy_si_sdr(estimate: np.ndarray, target: np.ndarray) -> float:
+    """Le Roux et al., ICASSP 2019, as the formula stands."""
+    estimate, target = (x.astype(float) - x.mean(dtype=float) for x in (estimate, target))
+    part = (estimate @ target) / (target @ target) * target
+    return float(10 * np.log10((part @ part) / ((estimate - part) @ (estimate - part))))
+
+
+def test_the_player_has_what_was_evaluated(run_folder: Path, small_set: Path) -> None:
+    shards = open_shards(small_set, "test")
+    report = run_report([run_folder])
+    scores = pd.read_csv(run_folder / "evaluation" / "test.csv")
+    clips = player(report).clips
+    assert len(clips) == scores[scores["counted"]]["clip"].nunique()
+    for clip in clips:
+        number = int(clip.note.split()[1])
+        lanes = {lane.name: lane for lane in clip.lanes}
+        signals = {name: clip.signals[lane.sound] for name, lane in lanes.items() if lane.sound is not None}
+        np.testing.assert_array_equal(signals["mixture"], shards[number].mix)
+        np.testing.assert_array_equal(signals["query"], shards[number].query)
+        assert lanes["query"].query
+        for row in scores[scores["clip"] == number].to_dict("records"):
+            estimate, target = signals[f"{row['node']}: estimate"], signals[f"{row['node']}: target"]
+            np.testing.assert_array_equal(target, shards[number][row["node"]])
+            if row["counted"]:
+                assert numpy_si_sdr(estimate, target) == pytest.approx(row["si_sdr"], abs=0.01)
+                assert f"SI-SDR {row['si_sdr']:.1f} dB" in lanes[f"{row['node']}: estimate"].detail
+
+
+def test_best_median_and_worst_are_chosen() -> None:
+    values = pd.Series({clip: float(clip) for clip in range(30)})
+    chosen = _chosen(values)
+    groups: dict[str, set[int]] = {}
+    for clip, word in chosen.items():
+        groups.setdefault(word, set()).add(clip)
+    assert groups == {"best": {29, 28, 27}, "median": {13, 14, 15}, "worst": {0, 1, 2}}
+    assert list(_chosen(values[:1])) == [0]
+    assert sorted(_chosen(values[:4])) == [0, 1, 2, 3] or len(_chosen(values[:4])) <= 4
+    assert _chosen(values[:0]) == {}
+
+
+def test_two_runs_are_side_by_side(run_folder: Path, other_run: Path) -> None:
+    report = run_report([run_folder, other_run])
+    differing = table(report, "Settings that differ").rows
+    assert [row["setting"] for row in differing] == ["training.seed"]
+    assert [differing[0]["first"], differing[0]["<b>second"]] == ["0", "1"]
+    found = player(report)
+    assert "the improvement of <b>second less that of first" in found.rule
+    names = [lane.name for lane in found.clips[0].lanes]
+    assert sum("estimate of first" in name for name in names) == 3
+    assert sum("estimate of <b>second" in name for name in names) == 3
+    assert sum(name.endswith(": target") for name in names) == 3
+
+
+def test_runs_of_one_name_are_told_apart(run_folder: Path, make_run: Callable[..., Path]) -> None:
+    other = make_run("first", 2, evaluated=False)
+    report = run_report([run_folder, other])
+    assert run_folder.parent.name in report.title
+    assert other.parent.name in report.title
+
+
+def test_a_run_without_evaluation_says_how_to_get_one(make_run: Callable[..., Path]) -> None:
+    folder = make_run("fresh", evaluated=False)
+    report = run_report([folder])
+    section = next(s for s in report.sections if s.title == "Evaluation")
+    assert f"slakh-hier evaluate {folder} SHARDS --split test" in section.text[0]
+    assert [plot.name for plot in report.plots] == ["learning-curves"]
+
+
+def test_shards_that_moved_are_named_by_an_option(run_folder: Path, small_set: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    data: dict[str, Any] = json.loads((run / "data.json").read_text())
+    (run / "data.json").write_text(json.dumps({**data, "shards": str(tmp_path / "gone")}))
+    section = run_report([run]).sections[-1]
+    assert "--shards" in section.text[0]
+    assert player(run_report([run], shards=small_set)).clips
+
+
+def test_other_shards_are_refused(run_folder: Path, hostile_set: Path) -> None:
+    with pytest.raises(InputError, match="is not the shard set that was evaluated"):
+        run_report([run_folder], shards=hostile_set)

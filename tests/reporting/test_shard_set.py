@@ -1,0 +1,144 @@
+"""The report of a shard set says what lies in the shards, and its player has their very samples."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from slakh_hier.reporting.document import Facts, Player, Plot, Report, Table
+from slakh_hier.reporting.shard_set import shard_report, spread
+from slakh_hier.shards import open_shards
+
+
+@pytest.fixture(scope="module")
+def report(hostile_set: Path) -> Report:
+    return shard_report(hostile_set)
+
+
+def plot(report: Report, name: str) -> Plot:
+    return next(plot for plot in report.plots if plot.name == name)
+
+
+def blocks(report: Report, kind: type) -> list[Any]:
+    return [block for section in report.sections for block in section.blocks if isinstance(block, kind)]
+
+
+@pytest.fixture(scope="module")
+def clips(hostile_page: bytes) -> list[dict[str, Any]]:
+    """What the page's player gets."""
+    found = re.findall(
+        r'<script type="application/json"[^>]*>(.*?)</script>', hostile_page.decode(), re.DOTALL
+    )
+    return [json.loads(text) for text in found]
+
+
+def test_every_lane_has_the_samples_of_the_shards(hostile_set: Path, clips: list[dict[str, Any]]) -> None:
+    shards = open_shards(hostile_set)
+    assert len(clips) == len(shards) == 9
+    for number, clip in enumerate(clips):
+        names = [lane["name"] for lane in clip["lanes"]]
+        states = {column.name: shards[number].state(column.name) for column in shards.nodes}
+        assert sorted(names) == sorted([*(n for n, s in states.items() if s != "absent"), "query"])
+        for lane in clip["lanes"]:
+            if lane["sound"] is None:
+                assert states[lane["name"]] == "silent"
+                continue
+            data, rate = soundfile.read(
+                io.BytesIO(base64.b64decode(clip["sounds"][lane["sound"]])), dtype="float32"
+            )
+            expected = shards.query(number) if lane["query"] else shards.audio(number, lane["name"])
+            assert rate == shards.sample_rate
+            np.testing.assert_allclose(data, expected, atol=0.6 / 2**15)
+        for absent in (name for name, state in states.items() if state == "absent"):
+            assert absent in clip["note"]
+
+
+def test_nodes_with_one_signal_store_it_once(clips: list[dict[str, Any]]) -> None:
+    clip = clips[0]
+    sounds = {lane["name"]: lane["sound"] for lane in clip["lanes"]}
+    assert sounds["winds"] == sounds["flutes"]
+    assert len(clip["sounds"]) == len(set(sounds.values()))
+
+
+def test_withheld_nodes_are_named_with_their_mask(hostile_set: Path, clips: list[dict[str, Any]]) -> None:
+    shards = open_shards(hostile_set)
+    mask = shards.mask("leaf-50")
+    for number, clip in enumerate(clips):
+        for lane in clip["lanes"]:
+            available = lane["query"] or mask[number, shards.node(lane["name"])]
+            assert lane["withheld"] == ([] if available else ["leaf-50"])
+
+
+def test_the_tree_counts_states_and_hours(hostile_set: Path, report: Report) -> None:
+    rows, counts, hours = plot(report, "tree").draw.args  # type: ignore[attr-defined]
+    shards = open_shards(hostile_set)
+    for row, count, hour in zip(rows, counts, hours, strict=True):
+        states = Counter(clip.state(row.name) for clip in shards)
+        assert count == (states["sounding"], states["silent"], states["absent"])
+        assert hour == pytest.approx(states["sounding"] * 1.0 / 3600)
+    assert [row.depth for row in rows] == [0, 1, 2, 2, 1, 2]
+
+
+def test_the_matrix_is_the_share_of_clips_with_both(hostile_set: Path, report: Report) -> None:
+    names, together = plot(report, "together").draw.args  # type: ignore[attr-defined]
+    shards = open_shards(hostile_set)
+    for a, one in enumerate(names):
+        with_one = [clip for clip in shards if clip.state(one) == "sounding"]
+        for b, other in enumerate(names):
+            both = [clip for clip in with_one if clip.state(other) == "sounding"]
+            assert together[a, b] == pytest.approx(100 * len(both) / len(with_one))
+
+
+def test_what_failed_is_listed(report: Report) -> None:
+    table = next(table for table in blocks(report, Table) if table.title == "Clips that failed")
+    assert [row["stem"] for row in table.rows] == ["S00"]
+
+
+def test_a_rendered_set_tells_its_stems_and_plan(small_set: Path) -> None:
+    report = shard_report(small_set, clips=4)
+    lacking = next(section for section in report.sections if section.title.startswith("What was left out"))
+    with open(small_set / "catalog.csv") as file:
+        stems = list(csv.DictReader(file))
+    others = [(s["track"], s["stem"], s["status"]) for s in stems if s["status"] != "audio"]
+    assert others
+    assert lacking.text[0].startswith(f"{len(others)} of {len(stems)} stems")
+    listed = lacking.blocks[1]
+    assert isinstance(listed, Table)
+    assert [(row["track"], row["stem"], row["status"]) for row in listed.rows] == others
+    assert {"tree", "salience", "levels", "mixture-si-sdr", "together"} == {p.name for p in report.plots}
+    facts = blocks(report, Facts)[0].rows
+    assert facts["Tree"] == "slakh34"
+    (player,) = blocks(report, Player)
+    assert len(player.clips) == 4
+
+
+def test_damage_beside_the_shards_is_told_and_no_obstacle(hostile_set: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(hostile_set, copy)
+    for name in ("failures.jsonl", "catalog.csv", "plan.yaml", "clips.csv"):
+        (copy / name).write_text("{]\n\x00")
+    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
+    assert sum(sentence.startswith("Not known: ") for sentence in section.text) == 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 9, 20])
+def test_clips_are_spread_over_the_splits(hostile_set: Path, count: int) -> None:
+    shards = open_shards(hostile_set)
+    chosen = spread(shards, count)
+    assert len(chosen) == len(set(chosen)) == min(count, 9)
+    assert chosen == sorted(chosen)
+    per_split = Counter(shards[number].split for number in chosen)
+    if count <= 6:
+        assert abs(per_split["train"] - per_split["test"]) <= 1
