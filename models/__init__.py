@@ -6,6 +6,7 @@ they are first used, because PyTorch alone takes seconds.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,11 @@ for _package, _module in (
 ):
     if find_spec(_module) is None:
         raise MissingExtraError(_package, "train")
+
+
+# PyTorch's threads otherwise wait for each other by spinning, some milliseconds each time: where the processors are
+# shared, several threads are then several times slower than one. Read when PyTorch is loaded; a value of yours stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

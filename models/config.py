@@ -36,7 +36,8 @@ class DataConfig(_Section):
     crop_seconds
         Augmentation: a random excerpt of this length (s) of each training clip. None: the whole clip.
     workers
-        Loader processes a device; None: up to 8, one per processor. The examples do not depend on it.
+        Loader processes a device; None: with a GPU one per processor, up to 8, and without one none. The examples
+        do not depend on it.
     """
 
     mask: str | None = None
@@ -180,7 +181,8 @@ class HardwareConfig(_Section):
     compile
         Compile the network with ``torch.compile``: pays for ``bandsplit``, hardly for BLSTM layers.
     threads
-        Processor threads of PyTorch a process; None: PyTorch's own choice.
+        Processor threads of PyTorch a process; None: PyTorch's own choice, all cores. Small networks are faster
+        with 1, above all where other programs use the machine too.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"

@@ -34,6 +34,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Row = dict[str, Any]
 TASK_CLIPS, CPU_BATCH = 8, 4
 """Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""
+LOADERS = 4
 FOLDER = "evaluation"
 
 
@@ -97,7 +98,7 @@ def evaluate(
         raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
     with (progress or Silent()).stage(f"evaluating {split}", total, "clips") as advance:
         if use_gpu:
-            for some in _score_on_gpu(trained, dataset, batch_size):
+            for some in _score_batches(trained, dataset, batch_size, torch.device("cuda")):
                 rows.extend(some)
                 advance(len(some) / len(trained.about.levels))
         else:
@@ -115,6 +116,7 @@ def evaluate(
     scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
     summary = {
         "split": split,
+        "shards": str(shards),
         "task": trained.about.config.task,
         "step": trained.about.step,
         "plan_digest": dataset.shards.index.plan_digest,
@@ -168,12 +170,22 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
     return rows
 
 
-def _score_on_gpu(trained: Trained, dataset: ClipDataset, batch_size: int) -> Iterator[list[Row]]:
-    trained.separator.cuda()
-    loader = DataLoader(dataset, batch_size, num_workers=4, pin_memory=True)
-    for batch in loader:
-        moved = {k: v.cuda(non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()}
-        yield _score(trained, dataset, moved)
+def _score_batches(
+    trained: Trained, dataset: ClipDataset, batch_size: int, device: torch.device
+) -> Iterator[list[Row]]:
+    """The way of a GPU: loader processes read, one device works off large batches."""
+    from slakh_hier.models.loaders import (
+        loader_faults,
+    )  # Lightning, which nothing else here needs, takes seconds
+
+    trained.separator.to(device)
+    loader = DataLoader(dataset, batch_size, num_workers=LOADERS, pin_memory=device.type == "cuda")
+    with loader_faults("Run the same command again; if memory is short, with --device cpu -j 2"):
+        for batch in loader:
+            moved = {
+                k: v.to(device, non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()
+            }
+            yield _score(trained, dataset, moved)
 
 
 @torch.inference_mode()

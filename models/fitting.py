@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,12 +16,12 @@ import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from slakh_hier.errors import FaultError, InputError, ShardError, SlakhHierError, SlakhHierWarning
+from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.files import folder_lock, make_folder
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.loaders import NextEpoch, ShardData, on_gpu
+from slakh_hier.models.loaders import NextEpoch, ShardData, loader_faults, on_gpu
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_log import RunLog
 from slakh_hier.models.separator import build_separator
@@ -163,7 +161,11 @@ def _check_hardware(hardware: HardwareConfig, parameters: int) -> None:
 def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None, log: RunLog) -> None:
     """Run Lightning's loop; its ways of stopping become ours."""
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
+        with loader_faults(
+            "If memory is short, take fewer: --set data.workers=2. Run the same command again to go on from the last "
+            "checkpoint"
+        ):
+            trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
     except SystemExit:
         # Lightning answers Ctrl-C and SIGTERM with exit(1); callers want the interrupt itself.
         if isinstance(log.interrupt, KeyboardInterrupt):
@@ -174,39 +176,11 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             "the device ran out of memory. Work a batch off in parts (--set training.accumulate=5), or run with "
             f"--set hardware.precision=bf16. Finished epochs are kept ({error})"
         ) from None
-    except (RuntimeError, SlakhHierError) as error:
-        text = str(error)
-        if "DataLoader worker" not in text:
-            raise
-        # torch hands over a loader process's error as one text: all of its traceback, our message last.
-        if ours := re.findall(r"^slakh_hier\.[\w.]+: (.+)", text, re.MULTILINE):
-            raise ShardError(ours[-1]) from None
-        if "exited unexpectedly" not in text and "killed by signal" not in text:
-            raise
-        raise _dead_loader(error) from None
-    except (OSError, EOFError) as error:
-        if _in_multiprocessing(error):  # it died while it handed over a batch
-            raise _dead_loader(error) from None
-        if not isinstance(error, OSError):
-            raise
+    except OSError as error:
         raise FaultError(
             f"{error.filename or trainer.default_root_dir}: cannot be written: {error.strerror or error}. The last "
             "checkpoint is kept; make room and run the same command again to go on from it"
         ) from error
-
-
-def _dead_loader(error: Exception) -> FaultError:
-    what = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return FaultError(
-        f"a loader process died ({what}). If memory is short, take fewer: --set data.workers=2. Run the same command "
-        "again to go on from the last checkpoint"
-    )
-
-
-def _in_multiprocessing(error: BaseException) -> bool:
-    """Whether an error came from Python's exchange between processes."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and Path(frames[-1].filename).parent.name == "multiprocessing"
 
 
 def _restore_weights(run: Path, resume: Path, config: Config, about: About) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from slakh_hier.errors import FaultError, ShardError, SlakhHierError
 from slakh_hier.models.batches import Batches, InOrder
-from slakh_hier.models.config import Config
+from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.data import ClipDataset, Item, Key
 from slakh_hier.models.module import Training
 from slakh_hier.models.selection import Selection
@@ -67,7 +73,9 @@ class ShardData(pl.LightningDataModule):
     def _loader(self, split: str, batches: Sampler[list[Key]]) -> DataLoader[Item]:
         workers = self.config.data.workers
         if workers is None:
-            workers = min(8, len(os.sched_getaffinity(0)) // self.config.hardware.devices)
+            # Without a GPU the processors are busy with the network, beside which a clip is read in no time.
+            per_device = len(os.sched_getaffinity(0)) // self.config.hardware.devices
+            workers = min(8, per_device) if on_gpu(self.config.hardware) else 0
         return DataLoader(
             self.sets[split],
             batch_sampler=batches,
@@ -79,6 +87,44 @@ class ShardData(pl.LightningDataModule):
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None
         return self.trainer
+
+
+def on_gpu(hardware: HardwareConfig) -> bool:
+    """Whether a training runs on GPUs: asked for, or ``auto`` on a machine that has one."""
+    return hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and torch.cuda.is_available())
+
+
+@contextmanager
+def loader_faults(advice: str) -> Iterator[None]:
+    """Turn what torch makes of a loader process's end, or of an error in it, into our errors.
+
+    Parameters
+    ----------
+    advice
+        What to do when one died, as sentences.
+    """
+    try:
+        yield
+    except (RuntimeError, SlakhHierError) as error:
+        text = str(error)
+        if "DataLoader worker" not in text:
+            raise
+        # torch hands over a loader process's error as one text: all of its traceback, our message last.
+        if ours := re.findall(r"^slakh_hier\.[\w.]+: (.+)", text, re.MULTILINE):
+            raise ShardError(ours[-1]) from None
+        if "exited unexpectedly" not in text and "killed by signal" not in text:
+            raise
+        raise _dead_loader(error, advice) from None
+    except (OSError, EOFError) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if frames and Path(frames[-1].filename).parent.name == "multiprocessing":
+            raise _dead_loader(error, advice) from None  # it died while it handed over a batch
+        raise
+
+
+def _dead_loader(error: Exception, advice: str) -> FaultError:
+    what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return FaultError(f"a loader process died ({what}). {advice}")
 
 
 class NextEpoch(pl.Callback):

@@ -103,8 +103,9 @@ class Training(pl.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         total, values = self._losses(batch)
         self._parts.append((values, batch["id"]))
-        # DistributedDataParallel averages gradients over devices, and each holds its own part of the sum.
-        return total * self.trainer.world_size / values[-1].clamp_min(1).to(total)
+        # Gradients of plain sums: Lightning divides by the number of parts, DistributedDataParallel averages over
+        # devices; what the sum of all parts is divided by is known at the step's end only.
+        return total * (self.trainer.world_size * self.trainer.accumulate_grad_batches)
 
     def configure_gradient_clipping(
         self,
@@ -112,8 +113,10 @@ class Training(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """AutoClip; also the one moment of a step at which the processor waits for the device."""
+        """Divide by the denominator, then AutoClip; the one moment of a step at which the processor waits."""
         parameters = list(self.separator.parameters())
+        denominator = torch.stack([values[-1] for values, _ in self._parts]).sum().clamp_min(1)
+        torch._foreach_div_([p.grad for p in parameters if p.grad is not None], denominator)
         norm, threshold = self.autoclip.clip(parameters)
         step = Sums(self.levels)
         for values, ids in self._parts:

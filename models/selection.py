@@ -116,9 +116,7 @@ def select_clips(
     if task == "qbe":
         keep &= shards.query_row >= 0
         if not keep.any():
-            raise InputError(
-                f"{where}: holds no queries. Render with queries (plan --queries) to train or test qbe"
-            )
+            raise InputError(f"{where}: holds no queries, which qbe needs. Render again with --queries")
     available = np.ones(columns.shape, bool)
     if mask is not None:
         available = shards.mask(mask)[every[:, None], columns]

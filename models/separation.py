@@ -101,7 +101,10 @@ def separate(
 
 
 class Model:
-    """A separator on a device, with its query encoded, ready for any number of signals."""
+    """A separator on a device, with its query encoded, ready for any number of signals.
+
+    ``at_once`` windows of a signal are worked off together: several on a GPU, one on processors.
+    """
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class Model:
         query_rate: int | None = None,
     ):
         self.rate, self.device = trained.about.sample_rate, pick_device(device)
+        self.at_once = GPU_WINDOWS if self.device.type == "cuda" else 1
         self.separator: Separator = trained.separator.to(self.device)
         self.anchor: Tensor | None = None
         if self.separator.takes_query and query is None:
@@ -178,9 +182,8 @@ class Model:
     ) -> Iterator[tuple[Audio, Audio, bool]]:
         """Mixture and estimates of each window, in order, and whether it is the last; several at a time on a GPU."""
         starts = range(0, max(1, frames - (window - step)), step)
-        at_once = GPU_WINDOWS if self.device.type == "cuda" else 1
         for _, same in groupby(starts, key=lambda start: min(window, frames - start)):
-            for group in _batched(same, at_once):
+            for group in _batched(same, self.at_once):
                 mixtures = [read(start, min(window, frames - start)) for start in group]
                 for start, mixture, estimates in zip(
                     group, mixtures, self._estimate(mixtures, rate), strict=True

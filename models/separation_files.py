@@ -64,6 +64,8 @@ def separate_files(
 ) -> list[Separated]:
     """Separate files; each gets a folder ``OUT/NAME/`` with a file a level and ``residual``.
 
+    NAME is that of the file; where several are called alike, as Slakh's mixtures are, ``FOLDER-NAME``.
+
     Sample rate, channels and length are those of the input, and residual plus coarsest level is the input: exactly
     in FLAC (24 bit, for inputs of at most 24 bits, unless something clips), within float32's rounding in WAV.
 
@@ -97,15 +99,13 @@ def separate_files(
     trained = load_weights(Path(run))
     files = [Path(path) for path in audio]
     about = [_header(path) for path in files]
-    names = [path.stem for path in files]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"two of the files are called {twice}; separate them into different folders")
+    names = _folder_names(files)
     sound, query_rate = (None, None) if query is None else _read_query(Path(query))
     model = Model(trained, device=device, query=sound, query_rate=query_rate)
     done = []
     progress = progress or Silent()
-    for path, (frames, rate, channels) in zip(files, about, strict=True):
-        folder = make_folder(Path(out) / path.stem)
+    for path, name, (frames, rate, channels) in zip(files, names, about, strict=True):
+        folder = make_folder(Path(out) / name)
         outputs = tuple(folder / f"{name}.{file_format}" for name in (*trained.about.names, RESIDUAL))
         size = 4 * frames * channels
         try:
@@ -137,6 +137,20 @@ def separate_files(
                 raise
             done.append(Separated(path, (), frames / rate, error=str(error)))
     return done
+
+
+def _folder_names(files: Sequence[Path]) -> list[str]:
+    """A file's name without its suffix; with its folder's before it where several files are called alike (mix)."""
+    stems = [path.stem for path in files]
+    names = [
+        path.stem if stems.count(path.stem) == 1 else f"{path.resolve().parent.name}-{path.stem}"
+        for path in files
+    ]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(
+            f"two of the files would be called {twice}; separate them with an -o of their own each"
+        )
+    return names
 
 
 def _header(path: Path) -> tuple[int, int, int]:

@@ -134,6 +134,10 @@ def state_of(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 def _read_about(folder: Path) -> About:
     path = folder / ABOUT
+    if folder.is_file():
+        raise InputError(
+            f"{folder}: is a file; give the run folder that slakh-hier train wrote (with {WEIGHTS} and {ABOUT})"
+        )
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_JSON + 1)

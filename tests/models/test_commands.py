@@ -71,6 +71,21 @@ def test_train_evaluate_separate(slakh_hier: Command, guitar_shards: Path, tmp_p
     assert files == ["clean.wav", "guitars.wav", "strings.wav", "residual.wav"]
 
 
+def test_query_by_example(slakh_hier: Command, any_shards: Path, tmp_path: Path) -> None:
+    run, song, query = tmp_path / "run", tmp_path / "song.wav", tmp_path / "query.wav"
+    for path in (song, query):
+        soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(8000), 8000)
+    code, _, err = slakh_hier("train", "qbe", any_shards, "-o", run, "--preset", "tiny", *settings())
+    assert code == 0, err
+    code, _, err = slakh_hier("separate", run, song, "-o", tmp_path / "out")
+    assert code == 2
+    assert "needs a query, a recording of the instrument to separate (--query FILE)" in err
+    assert not (tmp_path / "out").exists()
+    code, out, err = slakh_hier("separate", run, song, "-o", tmp_path / "out", "--query", query)
+    assert code == 0, err
+    assert "level_3.wav" in out
+
+
 def test_mistakes_end_with_2_and_a_sentence(slakh_hier: Command, guitar_shards: Path, tmp_path: Path) -> None:
     run, text = tmp_path / "run", tmp_path / "text.wav"
     text.write_text("no audio")

@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, SlakhHierWarning
+from slakh_hier.models import evaluation
 from slakh_hier.models.config import Config
 from slakh_hier.models.evaluation import evaluate, read_summary
 from slakh_hier.models.metrics import si_sdr
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
+from slakh_hier.progress import Silent
 from slakh_hier.shards.read import open_shards
 
 Make = Callable[..., Config]
@@ -86,6 +88,24 @@ def test_jobs_change_nothing(guitar_run: Path, guitar_shards: Path, tmp_path: Pa
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
+def test_large_batches_from_loader_processes_give_the_same(guitar_run: Path, guitar_shards: Path) -> None:
+    """The way of a GPU, on a processor."""
+    expected = evaluate(guitar_run, guitar_shards, split="train", jobs=1).scores
+    trained = load_weights(guitar_run)
+    data = evaluation._dataset(trained, guitar_shards, "train", Silent())
+    parts = evaluation._score_batches(trained, data, 5, torch.device("cpu"))
+    found = pd.DataFrame([row for part in parts for row in part]).sort_values(["clip", "level"])
+    pd.testing.assert_frame_equal(found.reset_index(drop=True), expected, rtol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_what_processors_give(guitar_run: Path, guitar_shards: Path, tmp_path: Path) -> None:
+    one, other = (
+        evaluate(guitar_run, guitar_shards, device=d, out=tmp_path / d).scores for d in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(one["si_sdr"], other["si_sdr"], atol=0.01)
+
+
 def test_qbe_results(query_run: Path, any_shards: Path, tmp_path: Path) -> None:
     summary = evaluate(query_run, any_shards, jobs=1, out=tmp_path).summary
     assert summary["levels"]["1"]["clips"] == 6
@@ -99,8 +119,6 @@ def test_qbe_results(query_run: Path, any_shards: Path, tmp_path: Path) -> None:
 def test_a_silent_estimate_is_dropped_not_counted_as_good(
     guitar_run: Path, guitar_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from slakh_hier.models import evaluation
-
     real = evaluation.load_weights
 
     def mute(run: Path) -> object:
@@ -123,6 +141,16 @@ def test_what_does_not_fit_is_named(guitar_run: Path, guitar_shards: Path, tmp_p
         evaluate(guitar_run, guitar_shards, split="tests")
     with pytest.raises(InputError, match="this is a shard set"):
         evaluate(guitar_shards, guitar_shards)
+    about = json.loads((guitar_run / "weights.json").read_text())
+    for key, value in (("sample_rate", 8000), ("hierarchy_digest", "c" * 64)):
+        other = tmp_path / key
+        other.mkdir()
+        (other / "weights.safetensors").symlink_to(guitar_run / "weights.safetensors")
+        (other / "weights.json").write_text(json.dumps({**about, key: value}))
+    with pytest.raises(InputError, match=r"4000 Hz.*8000 Hz; render a set with --sample-rate 8000"):
+        evaluate(tmp_path / "sample_rate", guitar_shards)
+    with pytest.warns(SlakhHierWarning, match="another tree"):
+        evaluate(tmp_path / "hierarchy_digest", guitar_shards, jobs=1)
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no GPU"):
             evaluate(guitar_run, guitar_shards, device="cuda")

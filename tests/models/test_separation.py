@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
-from slakh_hier.models.separation import RESIDUAL, separate
+from slakh_hier.models.separation import RESIDUAL, Block, Model, separate
 from slakh_hier.models.separation_files import separate_files
 from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.models.stft import Stft
@@ -76,6 +76,22 @@ def test_windows_leave_no_seams(low_pass: Trained, samples: int, window: float, 
     for name in one:
         assert many[name].shape == audio.shape
         np.testing.assert_allclose(many[name], one[name], atol=2e-6)
+
+
+@pytest.mark.parametrize("at_once", [2, 8])
+def test_several_windows_at_once_change_nothing(low_pass: Trained, at_once: int) -> None:
+    """As on a GPU; 30,001 samples are ten windows, of which the last is shorter."""
+    audio = noise(2, 30_001)
+
+    def blocks(many: int) -> list[Block]:
+        model = Model(low_pass)
+        model.at_once = many
+        read = lambda start, count: audio[:, start : start + count]
+        return list(model.blocks(read, 30_001, RATE, window_seconds=1.0, overlap_seconds=0.3))
+
+    for one, other in zip(blocks(1), blocks(at_once), strict=True):
+        np.testing.assert_array_equal(one.mixture, other.mixture)
+        np.testing.assert_allclose(one.estimates, other.estimates, atol=1e-6)
 
 
 def test_windows_of_a_recurrent_network_agree_with_one_pass(tiny_config: Callable[..., Config]) -> None:
@@ -209,11 +225,22 @@ def test_files_that_are_no_audio(run: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             separate_files(run, [good, bad], tmp_path / "out")
-    with pytest.raises(InputError, match="two of the files are called good"):
+    with pytest.raises(InputError, match="two of the files would be called"):
         separate_files(run, [good, good], tmp_path / "out")
     with pytest.raises(InputError, match="takes no query"):
         separate_files(run, [good], tmp_path / "out", query=good)
     assert not (tmp_path / "out").exists()
+
+
+def test_files_that_are_called_alike_are_told_apart_by_their_folders(run: Path, tmp_path: Path) -> None:
+    songs = [tmp_path / name / "mix.wav" for name in ("Track00001", "Track00002")]
+    for song in songs:
+        song.parent.mkdir()
+        soundfile.write(song, noise(4000), RATE)
+    soundfile.write(tmp_path / "other.wav", noise(4000), RATE)
+    separate_files(run, [*songs, tmp_path / "other.wav"], tmp_path / "out")
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["Track00001-mix", "Track00002-mix", "other"]
 
 
 def test_a_damaged_file_does_not_stop_the_others(run: Path, tmp_path: Path) -> None:

@@ -220,6 +220,7 @@ def test_accumulated_parts_are_one_batch(
             "sss",
             "network.dropout=0",
             "network.batch_norm=false",
+            "data.mask=leaf-50",  # parts then differ in what is available
             f"loss.denominator={denominator}",
             f"training.accumulate={parts}",
         )
@@ -364,6 +365,51 @@ def test_a_damaged_checkpoint_is_refused(guitar_shards: Path, tiny_config: Make,
     path.write_bytes(data)
     with pytest.raises(InputError, match="is damaged"):
         train(tiny_config("sss", "training.epochs=3"), guitar_shards, run)
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
+    guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    config = tiny_config("sss", "hardware={accelerator: gpu, devices: 2}")
+    with pytest.raises(InputError, match="2 GPUs asked for, but PyTorch finds 1"):
+        train(config, guitar_shards, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_large_network_without_a_gpu_is_warned_of(
+    guitar_shards: Path, tiny_config: Make, tmp_path: Path
+) -> None:
+    config = tiny_config(
+        "sss", "network.units=800", "training={epochs: 1, steps_per_epoch: 1, batch_size: 1}", "levels=[1]"
+    )
+    with pytest.warns(SlakhHierWarning, match=r"million parameters without a GPU .* --preset small"):
+        train(config, guitar_shards, tmp_path / "run")
+
+
+def test_a_compiled_network_trains_the_same(
+    guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a back end that only traces: code generation takes longer than all these tests."""
+    compiled: list[str] = []
+    real = torch.nn.Module.compile
+
+    def traced(self: torch.nn.Module) -> None:
+        compiled.append(type(self).__name__)
+        real(self, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    for name in ("false", "true"):
+        config = tiny_config(
+            "sss", "network={kind: bandsplit, features: 8}", "loss.kind=complex", f"hardware.compile={name}",
+            "training={epochs: 1, steps_per_epoch: 2}",
+        )  # fmt: skip
+        train(config, guitar_shards, tmp_path / name)
+    assert compiled == ["BandSplit"]
+    one, other = (pd.read_csv(tmp_path / name / "steps.csv")["loss"] for name in ("false", "true"))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    state = load_weights(tmp_path / "true").separator.state_dict()  # keys are those of the bare network
+    assert all(torch.isfinite(t).all() for t in state.values())
 
 
 def test_ctrl_c_comes_out_as_itself(

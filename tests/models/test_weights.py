@@ -89,6 +89,12 @@ def test_broken_json(saved: Path) -> None:
         load_weights(saved)
 
 
+def test_a_checkpoint_is_not_a_run(saved: Path) -> None:
+    (saved / "last.ckpt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"last\.ckpt: is a file; give the run folder"):
+        load_weights(saved / "last.ckpt")
+
+
 def test_folders_without_weights_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train one with"):
         load_weights(tmp_path)
