@@ -96,6 +96,7 @@ def draw_boxes(
             axes.plot([], [], color=colour, linewidth=5, alpha=0.6, label=shown(series))
     if len(values) > 1:
         figure.legend(loc="outside upper right", ncols=len(values))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.set_xlabel(label)
     return figure
 
