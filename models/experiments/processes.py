@@ -104,7 +104,9 @@ def _decode(line: bytes) -> Cell:
 
 
 def _leave_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: a loader process forked while a thread reads from it would hang on its lock.
+    while os.read(0, 1):
+        pass
     os._exit(1)
 
 
