@@ -12,8 +12,6 @@ code 1 and the first difference when anything is otherwise.
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
 import os
 import random
 import shutil
@@ -21,48 +19,9 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-COMMANDS = ("activity", "render", "mask", "submix", "synth", "train")
-TEMPORARY = ("*.tmp-*", ".journal*", "*.parts", "*-replaced")
-SPEEDS = ("clips_per_second", "audio_seconds_per_second", "data_wait")
-"""Columns of a training's tables that tell of time, and so differ from run to run."""
-TRAINING = {
-    "stft": {"window": 128, "hop": 64},
-    "network": {"layers": 1, "units": 8, "dropout": 0.2},
-    "optimizer": {"lr": 0.01},
-    "training": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 6, "checkpoint_every": 1},
-    "data": {"workers": 1},
-    "hardware": {"accelerator": "cpu", "threads": 1},
-}
-
-
-class Broken(Exception):
-    """A promise that was not kept."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A command that writes into a folder.
-
-    Attributes
-    ----------
-    arguments
-        Of the command line, for an output folder.
-    prepare
-        Makes what must be there before the first run into a folder.
-    outputs
-        Digest of everything that must be the same, by name.
-    """
-
-    arguments: Callable[[Path], list[str]]
-    prepare: Callable[[Path], object]
-    outputs: Callable[[Path], dict[str, str]]
+from commands import COMMANDS, Broken, Case, cases, make_inputs, run, start, wait, wait_for_no_temporaries
 
 
 def main() -> None:
@@ -89,57 +48,6 @@ def main() -> None:
     finally:
         if options.keep is None:
             shutil.rmtree(work, ignore_errors=True)
-
-
-def make_inputs(work: Path) -> Path:
-    """A small data set, a plan that takes a second or two, a rendered set to train on."""
-    from slakh_hier import load_hierarchy, plan_clips, render, scan
-    from slakh_hier.testing import make_slakh
-
-    data = work / "data"
-    if not data.exists():
-        root = make_slakh(data / "slakh", seconds=8.3, sample_rate=11025, stems=6, every_category=False)
-        catalog = scan(root, load_hierarchy("slakh34"), split_scheme="folders", jobs=1)
-        plan = plan_clips(
-            catalog, catalog.hierarchy, clips={"train": 10, "validation": 6, "test": 4}, clip_seconds=2, step=0.5, jobs=1
-        )  # fmt: skip
-        plan.save(data / "plan")
-        guitars = plan_clips(
-            catalog, catalog.hierarchy, target="clean_guitars", clips={"train": 6, "validation": 3}, clip_seconds=1,
-            step=0.5, jobs=1,
-        )  # fmt: skip
-        render(guitars, data / "shards", sample_rate=4000, shard_mb=0.05, jobs=1)
-        (data / "train.yaml").write_text(yaml.safe_dump(TRAINING))
-    return data
-
-
-def cases(data: Path) -> dict[str, Case]:
-    """Every command, with a job of a few seconds."""
-    slakh, rate = str(data / "slakh"), ["--split-scheme", "folders"]
-    render = ["--plan", str(data / "plan"), "--sample-rate", "44100", "--shard-mb", "2.5"]
-    sss = ["train", "sss", str(data / "shards"), "--config", str(data / "train.yaml")]
-    return {
-        "activity": Case(
-            lambda out: ["activity", slakh, "-o", str(out / "activity.h5"), *rate, "-j", "2"], make, digests
-        ),
-        "render": Case(lambda out: ["render", slakh, "-o", str(out), *render, "-j", "2"], make, digests),
-        "mask": Case(
-            lambda out: ["mask", str(out), "--add", "leaf:90"],
-            lambda out: shutil.copytree(data / "shards", out),
-            digests,
-        ),
-        "submix": Case(
-            lambda out: ["submix", slakh, "-o", str(out), "--hierarchy", "band", *rate, "-j", "2"],
-            make,
-            digests,
-        ),
-        "synth": Case(
-            lambda out: ["synth", "--compose", "4", "--seconds", "8", "-o", str(out), "-j", "2"],
-            make,
-            digests,
-        ),
-        "train": Case(lambda out: [*sss, "-o", str(out)], make, training),
-    }
 
 
 def kill_loop(name: str, case: Case, folder: Path, options: argparse.Namespace) -> str:
@@ -218,60 +126,6 @@ def kill_once(
     return "command", wait(pid)
 
 
-def run(case: Case, out: Path, said: Path) -> int:
-    """Run a command to its end; its exit code."""
-    return wait(start(case, out, said))
-
-
-def start(case: Case, out: Path, said: Path) -> int:
-    """Start a command by forking this process, which saves the seconds of its imports; its process id."""
-    from slakh_hier.cli import main as command
-
-    arguments = case.arguments(out)
-    if arguments[0] == "train":
-        import pytorch_lightning  # noqa: F401 - before the fork
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        with open(said, "wb") as file:
-            for descriptor in (1, 2):
-                os.dup2(file.fileno(), descriptor)
-        command.main(arguments)
-    except SystemExit as stop:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        shut_down()
-        os._exit(int(stop.code or 0))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(99)
-
-
-def shut_down() -> None:
-    """What an ordinary exit does, and os._exit does not."""
-    import atexit
-    import threading
-
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-
-
-def wait(pid: int, patience: float = 240) -> int:
-    """The exit code of a child process; it must end in time."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.killpg(pid, signal.SIGKILL)
-    raise Broken("the command hangs")
-
-
 def workers_of(pid: int) -> list[int]:
     """The worker processes of a command: its children, but for joblib's and Python's trackers of resources."""
     found = []
@@ -284,44 +138,6 @@ def workers_of(pid: int) -> list[int]:
             if line and b"resource_tracker" not in line:
                 found.append(int(child))
     return sorted(found)
-
-
-def make(out: Path) -> None:
-    out.mkdir(parents=True)
-
-
-def digests(out: Path) -> dict[str, str]:
-    """sha256 of every file but locks and temporary ones (which are looked for later), by its path."""
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and not path.name.startswith((".lock", ".tmp-")) and ".tmp-" not in str(path)
-    }
-
-
-def training(run: Path) -> dict[str, str]:
-    """What a training computed: its weights, and its tables without the speeds."""
-    found = {
-        name: hashlib.sha256((run / name).read_bytes()).hexdigest()
-        for name in ("weights.safetensors", "config.yaml")
-    }
-    for name in ("steps.csv", "metrics.csv"):
-        with open(run / name, newline="", encoding="utf-8") as file:
-            rows = [{k: v for k, v in row.items() if k not in SPEEDS} for row in csv.DictReader(file)]
-        found[name] = hashlib.sha256(repr(rows).encode()).hexdigest()
-    found["checkpoints"] = str(
-        sorted(path.name for path in (run / "checkpoints").iterdir() if ".tmp-" not in path.name)
-    )
-    return found
-
-
-def wait_for_no_temporaries(name: str, out: Path, patience: float = 5) -> None:
-    """A worker of a killed command may live for a moment; then nothing may be left."""
-    end = time.monotonic() + patience
-    while left := [path for pattern in TEMPORARY for path in out.rglob(pattern)]:
-        if time.monotonic() > end:
-            raise Broken(f"{name}: left behind: {', '.join(map(str, left))}")
-        time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""What every command that writes promises alike, checked for each: one JSON line a command.
+
+    python tests/faults/check_commands.py lock|full|signals|inputs [--keep DIR]
+
+lock: a second run into the folder is refused at once, naming the first; the file of a dead one's lock does not block.
+full: on a full disk it stops with exit code 3 and says so; what is there is whole, and the same command completes it.
+signals: Ctrl-C and SIGTERM end it with 130 and 143 and the hint; nothing is left behind; the same command completes it.
+inputs: no file that it reads is changed, added or removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from commands import (
+    COMMANDS,
+    Broken,
+    Case,
+    cases,
+    digests,
+    make_inputs,
+    run,
+    start,
+    wait,
+    wait_for_no_temporaries,
+)  # fmt: skip
+
+HINT = "Run the same command again to resume"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("check", choices=["lock", "full", "signals", "inputs"])
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave it there")
+    options = parser.parse_args()
+    work = options.keep or Path(tempfile.mkdtemp(prefix="slakh-hier-checks-"))
+    os.environ["SLAKH_HIER_CACHE"] = str(work / "cache")
+    check = {"lock": lock, "full": full, "signals": signals, "inputs": inputs}[options.check]
+    try:
+        data = make_inputs(work)
+        for name in COMMANDS:
+            folder = work / options.check / name
+            folder.mkdir(parents=True)
+            for found in check(cases(data, 1)[name], folder, data):
+                print(json.dumps({"command": name, **found}), flush=True)
+    except Broken as error:
+        print(f"{name}: {error}")
+        sys.exit(1)
+    finally:
+        if options.keep is None:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def lock(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
+    from slakh_hier.files import folder_lock
+
+    out, said = folder / "out", folder / "said"
+    case.prepare(out)
+    place = out / "activity.h5.parts" if case.arguments(out)[0] == "activity" else out
+    place.mkdir(exist_ok=True)
+    with folder_lock(place):
+        before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+        code = run(case, out, said)
+        expect(code == 2 and f"process {os.getpid()} on" in said.read_text(), code, said)
+        expect({path: path.stat().st_mtime_ns for path in out.rglob("*")} == before, "changed", said)
+    (place / ".lock").write_text("process 4194305 on nowhere\n")
+    last = run(case, out, said)
+    expect(last in (0, 1), last, said)
+    yield {"refused": code, "behind a dead one's lock": last}
+
+
+def full(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
+    said, whole = folder / "said", folder / "whole"
+    case.prepare(whole)
+    before = digests(whole)
+    code = run(case, whole, said)
+    expected = case.outputs(whole)
+    made = [name for name, digest in digests(whole).items() if before.get(name) != digest]
+    sizes = sorted((whole / name).stat().st_size for name in made)
+    for share in (1.0, 0.5, 0.1):
+        limit = max(600, int(sizes[-1] * share) - 1)  # what it says needs room too
+        out = folder / f"out-{limit}"
+        case.prepare(out)
+        ended = run(case, out, said, largest=limit)
+        text = said.read_text()
+        expect(ended == 3 and said_so(text) and "Traceback" not in text, ended, said)
+        expect(any(word in text for word in ("make room", "Make room")), "no advice", said)
+        wait_for_no_temporaries("full disk", out, journals=False)
+        ended = run(case, out, said)
+        expect(ended == code and case.outputs(out) == expected, ended, said)
+        wait_for_no_temporaries("full disk", out)
+        shutil.rmtree(out)
+        yield {"limit": limit, "said": text.splitlines()[-1]}
+
+
+def said_so(text: str) -> bool:
+    # libsndfile hides the system's words behind its own when it fails while it seeks.
+    return "File too large" in text or ("cannot be written" in text and "failed" in text)
+
+
+def signals(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
+    said, whole = folder / "said", folder / "whole"
+    case.prepare(whole)
+    began = time.monotonic()
+    code = run(case, whole, said)
+    seconds = time.monotonic() - began
+    expected = case.outputs(whole)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        out = folder / f"out-{number}"
+        case.prepare(out)
+        pid = start(case, out, said)
+        time.sleep(0.5 * seconds)
+        began = time.monotonic()
+        os.kill(pid, number)
+        ended = wait(pid)
+        took = time.monotonic() - began
+        if ended != code or HINT in said.read_text():  # else it was done before the signal came
+            text = said.read_text()
+            expect(ended == 128 + number and HINT in text and "Traceback" not in text, ended, said)
+        wait_for_no_temporaries("signal", out, journals=False)
+        last = run(case, out, said)
+        expect(last == code and case.outputs(out) == expected, last, said)
+        wait_for_no_temporaries("signal", out)
+        yield {"signal": number, "code": ended, "seconds": round(took, 2)}
+
+
+def inputs(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
+    def state() -> dict[str, tuple[str, int]]:
+        return {name: (digest, (data / name).stat().st_mtime_ns) for name, digest in digests(data).items()}
+
+    before = state()
+    case.prepare(folder / "out")
+    code = run(case, folder / "out", folder / "said")
+    expect(state() == before, code, folder / "said")
+    yield {"files": len(before)}
+
+
+def expect(kept: bool, what: object, said: Path) -> None:
+    if not kept:
+        raise Broken(f"{what}: {said.read_text()}")
+
+
+if __name__ == "__main__":
+    main()

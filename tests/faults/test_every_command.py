@@ -1,0 +1,45 @@
+"""What every command that writes promises alike; the checks run in a script, which forks itself for each command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pytorch_lightning")
+pytest.importorskip("symusic")
+SCRIPT = Path(__file__).with_name("check_commands.py")
+COMMANDS = ["activity", "render", "mask", "submix", "synth", "train"]
+
+
+def check(name: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-B", SCRIPT, name], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert list(dict.fromkeys(line["command"] for line in found)) == COMMANDS
+    return found
+
+
+def test_a_second_run_is_refused_and_a_dead_ones_lock_is_not_in_the_way() -> None:
+    assert {line["refused"] for line in check("lock")} == {2}
+
+
+def test_a_full_disk_stops_every_command_and_the_same_command_completes_its_work() -> None:
+    assert len(check("full")) >= 2 * len(COMMANDS)
+
+
+def test_ctrl_c_and_sigterm_end_every_command_at_once() -> None:
+    found = check("signals")
+    stopped = [line for line in found if line["code"] in (130, 143)]
+    assert len(stopped) > len(found) / 2  # the others had ended before the signal came
+    assert all(line["seconds"] < 10 for line in stopped)  # 0.3 s on a quiet machine
+
+
+def test_inputs_are_only_read() -> None:
+    assert all(line["files"] > 50 for line in check("inputs"))
