@@ -116,9 +116,8 @@ class StemFile:
         inside = max(0, min(count, self.frames - start))
         exact = self.integer and self.channels == 1
         dtype = np.int16 if exact else np.float32
-        out = np.zeros(count, dtype)
         if inside == 0:
-            return out
+            return np.zeros(count, dtype)
         try:
             if self._position < 0:  # libsndfile's decoder is of no use after an error
                 self._file.close()
@@ -141,8 +140,7 @@ class StemFile:
             got = _fold(got) * np.float32(FULL_SCALE)
             if not np.isfinite(got).all():
                 raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
-        out[:inside] = got
-        return out
+        return got if inside == count else np.pad(got, (0, count - inside))
 
     def close(self) -> None:
         self._file.close()

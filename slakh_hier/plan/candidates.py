@@ -39,9 +39,12 @@ class Grid:
 
 def membership(stems: pd.DataFrame, nodes: list[tuple[str, int]]) -> NDArray[np.bool_]:
     """Which stems sound in which node: (nodes, stems), for catalog rows and (name, level) pairs."""
-    rows = [
-        stems["category" if level == 0 else f"level_{level}"].eq(name).fillna(False) for name, level in nodes
-    ]
+    # As lists: comparing pandas' columns takes 7 ms a track when all nodes are rendered, 20 times as long.
+    names = {
+        level: stems["category" if level == 0 else f"level_{level}"].tolist()
+        for level in {n[1] for n in nodes}
+    }
+    rows = [[found == name for found in names[level]] for name, level in nodes]
     return np.array(rows, bool).reshape(len(nodes), len(stems))
 
 

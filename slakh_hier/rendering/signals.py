@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import soxr
 from numpy.typing import NDArray
 
@@ -36,30 +36,33 @@ class NodeSignals:
 
 
 class TrackReader:
-    """The stems of one track, open, each decoded once even where clips overlap.
+    """The stems of one track, open, each decoded and added up once even where clips overlap.
 
-    Clips must come in the order of their starts; then the tail of one clip is kept for the next, and memory holds
-    one clip a stem.
+    Clips must come in the order of their starts; then what a clip shares with the one before is taken from there, and
+    memory holds one clip a distinct set of stems.
 
     Parameters
     ----------
     stems
-        Catalog rows of the stems to read.
+        The stems to read.
     columns
         bool (nodes, stems): which stem sounds in which node; the first is the mix.
     """
 
-    def __init__(self, stems: pd.DataFrame, columns: NDArray[np.bool_], root: Path):
-        rows = [StemRef(*row) for row in stems[list(StemRef._fields)].itertuples(index=False, name=None)]
-        self.sample_rate = rows[0].sample_rate
-        self._rows, self._root = rows, root
-        self._files: list[StemFile | None] = [None] * len(rows)
+    def __init__(self, stems: Sequence[StemRef], columns: NDArray[np.bool_], root: Path):
+        self.sample_rate = stems[0].sample_rate
+        self._rows, self._root = stems, root
+        self._files: list[StemFile | None] = [None] * len(stems)
         self._last: tuple[tuple[int, int, int, int], NodeSignals] | None = None
-        self._tails: list[tuple[int, NDArray[Any]]] = [(0, np.zeros(0, np.int16))] * len(rows)
         # Stems that belong to the same nodes always sound together: they are one signal to resample.
-        patterns, self._atom_of = np.unique(columns, axis=1, return_inverse=True)
-        self._atom_of = self._atom_of.reshape(-1)
-        self._atoms_of_node = patterns  # (nodes, atoms)
+        nodes_of_stem = list(map(tuple, columns.T.tolist()))
+        atoms = sorted(set(nodes_of_stem))
+        self._atom_of = [atoms.index(nodes) for nodes in nodes_of_stem]
+        self._atoms_of_node = list(zip(*atoms, strict=True))
+        # What is decoded: native samples from _start to _end, added up by atom.
+        self._start = self._end = 0
+        self._sums = np.empty((len(atoms), 0), np.float32)
+        self._sounds_until = [0] * len(stems)  # one past the last sample that is not zero
 
     def clip(self, start: int, count: int, sample_rate: int, samples: int) -> NodeSignals:
         """Every node's signal between two native samples; the same object when the same clip is asked for again.
@@ -97,18 +100,46 @@ class TrackReader:
 
     def _resampled_atoms(self, start: int, count: int, sample_rate: int, samples: int) -> dict[int, Signal]:
         """Each sounding set of stems with the same nodes, summed and then resampled: as few as can be."""
-        sums: dict[int, Signal] = {}
-        for index, atom in enumerate(self._atom_of.tolist()):
-            decoded = self._read(index, start, count)
-            if decoded.any():
-                if atom in sums:
-                    sums[atom] += decoded  # exact: fewer than 256 int16 stay below 2**24
-                else:
-                    sums[atom] = decoded.astype(np.float32)
-        return {
-            atom: resample(native, self.sample_rate, sample_rate, samples)
-            for atom, native in sorted(sums.items())
+        self._decode(start, count)
+        sounding = {
+            atom for atom, until in zip(self._atom_of, self._sounds_until, strict=True) if until > start
         }
+        return {
+            atom: resample(self._sums[atom, :count], self.sample_rate, sample_rate, samples)
+            for atom in sorted(sounding)
+        }
+
+    def _decode(self, start: int, count: int) -> None:
+        """Bring the sums to the samples from ``start``; those that are there already only move."""
+        kept = min(count, self._end - start) if self._start <= start <= self._end else 0
+        moved = start - self._start
+        self._start = self._end = start  # until all stems are read, for a stem that cannot be
+        if self._sums.shape[1] < count:
+            grown = np.empty((len(self._sums), count), np.float32)
+            grown[:, :kept] = self._sums[:, moved : moved + kept]
+            self._sums = grown
+        elif kept and moved:
+            for row in self._sums:
+                row[:kept] = row[moved : moved + kept]
+        if not kept:
+            self._sounds_until = [start] * len(self._rows)
+        if kept < count:
+            fresh = self._sums[:, kept:count]
+            written: set[int] = set()
+            for index, atom in enumerate(self._atom_of):
+                decoded = self._open(index).read(start + kept, count - kept)
+                length = _sounding_length(decoded)
+                if length == 0:
+                    continue
+                self._sounds_until[index] = start + kept + length
+                if atom in written:
+                    fresh[atom] += decoded  # exact: fewer than 256 int16 stay below 2**24
+                else:
+                    fresh[atom] = decoded
+                    written.add(atom)
+            for atom in set(range(len(fresh))) - written:
+                fresh[atom] = 0
+        self._end = start + count
 
     def _add_up(self, atoms: dict[int, Signal]) -> NodeSignals:
         """Signals of the nodes; nodes with the same sounding atoms share one."""
@@ -117,7 +148,7 @@ class TrackReader:
         known: dict[tuple[int, ...], int] = {}
         for member in self._atoms_of_node:
             sounding = tuple(atom for atom in atoms if member[atom])
-            if not member.any():
+            if not any(member):
                 place.append(-1)
             elif not sounding:
                 place.append(-2)
@@ -128,20 +159,6 @@ class TrackReader:
                 place.append(known[sounding])
         return NodeSignals(signals, place)
 
-    def _read(self, index: int, start: int, count: int) -> NDArray[Any]:
-        """Samples of one stem; what the clip before has decoded already is not decoded again."""
-        tail_start, tail = self._tails[index]
-        tail_end = tail_start + len(tail)
-        if not tail_start <= start <= tail_end:
-            decoded = self._open(index).read(start, count)
-        elif start + count <= tail_end:
-            return tail[start - tail_start : start - tail_start + count]
-        else:
-            fresh = self._open(index).read(tail_end, start + count - tail_end)
-            decoded = np.concatenate([tail[start - tail_start :], fresh])
-        self._tails[index] = (start, decoded)
-        return decoded
-
     def _open(self, index: int) -> StemFile:
         file = self._files[index]
         if file is None:
@@ -151,19 +168,27 @@ class TrackReader:
 
 def resample(native: Signal, native_rate: int, sample_rate: int, samples: int) -> Signal:
     """A signal in integer units at the native rate -> full scale 1.0 at ``sample_rate``, ``samples`` long."""
-    scaled = native * np.float32(1 / FULL_SCALE)
     if native_rate != sample_rate:
-        scaled = soxr.resample(scaled, native_rate, sample_rate, quality="HQ")
-    if len(scaled) < samples:
-        scaled = np.pad(scaled, (0, samples - len(scaled)))
-    return np.ascontiguousarray(scaled[:samples], np.float32)
+        native = soxr.resample(native, native_rate, sample_rate, quality="HQ")
+    # Scaled last, since there are fewer samples then; by a power of two, which changes no bit of what soxr does.
+    scaled: Signal = native[:samples] * np.float32(1 / FULL_SCALE)
+    return np.pad(scaled, (0, samples - len(scaled))) if len(scaled) < samples else scaled
 
 
 def rms_of(signal: Signal) -> float:
     """RMS in dBFS; -200 dBFS at the lowest, since silence is a state of its own."""
     # Not np.dot: the order in which BLAS adds depends on the processor and on its number of threads.
-    mean_square = float(np.square(signal, dtype=np.float64).sum()) / len(signal)
+    squares = signal.astype(np.float64)
+    squares *= squares
+    mean_square = float(squares.sum()) / len(signal)
     return float(20 * np.log10(max(mean_square**0.5, LOWEST_RMS)))
+
+
+def _sounding_length(samples: NDArray[Any]) -> int:
+    """Samples up to the last one that is not zero; 0 for digital silence."""
+    if samples[-1] != 0:
+        return len(samples)
+    return len(samples) - int(np.argmax(samples[::-1] != 0)) if samples.any() else 0
 
 
 def _sum(signals: list[Signal]) -> Signal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from slakh_hier.audio import StemRef
 from slakh_hier.errors import AudioError
 from slakh_hier.files import publish, sha256
 from slakh_hier.plan.layout import column_membership
@@ -135,19 +136,21 @@ def _clips(
 ) -> Iterator[tuple[int, NodeSignals, NDArray[np.float32] | None]]:
     """Signals of the shard's clips, in their order; clips of one track stand together in a plan."""
     header, root = task.header, Path(task.root)
-    stems_of = {str(track): rows for track, rows in task.stems.groupby("track", sort=False)}
+    tables = {str(track): rows for track, rows in task.stems.groupby("track", sort=False)}
+    stems_of = {track: _references(rows) for track, rows in tables.items()}
+    node_of = dict(zip(_references(task.stems), task.stems["level_1"], strict=True))
     table = task.clips[list(_Clip._fields)].itertuples(index=False, name=None)
     numbered = enumerate(_Clip(*row) for row in table)
     for track, part in groupby(numbered, key=lambda item: item[1].track):
-        stems = stems_of[track]
-        with TrackReader(stems, column_membership(stems, header.columns), root) as reader:
+        with TrackReader(stems_of[track], column_membership(tables[track], header.columns), root) as reader:
             for index, clip in part:
                 try:
                     start, count = _cut(clip.start, header, reader.sample_rate)
                     nodes = reader.clip(start, count, header.sample_rate, header.samples)
-                    query = (
-                        _query(clip, stems_of[clip.query_track], header, root) if clip.query_track else None
-                    )
+                    query = None
+                    if clip.query_track:
+                        asked = [s for s in stems_of[clip.query_track] if node_of[s] == clip.target]
+                        query = _query(clip, asked, header, root)
                 except AudioError as error:
                     if not task.skip_broken:
                         raise
@@ -157,15 +160,18 @@ def _clips(
                 yield index, nodes, query
 
 
-def _query(clip: _Clip, stems: pd.DataFrame, header: ShardHeader, root: Path) -> NDArray[np.float32]:
+def _references(table: pd.DataFrame) -> list[StemRef]:
+    return [StemRef(*row) for row in table[list(StemRef._fields)].itertuples(index=False, name=None)]
+
+
+def _query(clip: _Clip, stems: Sequence[StemRef], header: ShardHeader, root: Path) -> NDArray[np.float32]:
     """The target node alone, in the query's track."""
-    stems = stems[stems["level_1"] == clip.target]
     with TrackReader(stems, np.ones((1, len(stems)), bool), root) as reader:
         start, count = _cut(clip.query_start, header, reader.sample_rate)
         nodes = reader.clip(start, count, header.sample_rate, header.samples)
     if nodes.place[0] < 0:
         reason = f"is silent at {clip.query_start} s, where the plan found it sounding; scan and plan again"
-        raise AudioError(clip.query_track, str(stems["stem"].iloc[0]), reason)
+        raise AudioError(clip.query_track, stems[0].stem, reason)
     return nodes.signals[0]
 
 
