@@ -52,7 +52,7 @@ def table_csv(found: dict[str, Any]) -> str:
     """:func:`flat_rows` as CSV."""
     rows = flat_rows(found)
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")  # nothing done yet
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()

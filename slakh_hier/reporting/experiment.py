@@ -39,17 +39,35 @@ class Figures(_Loose):
 
 
 class Row(_Loose):
-    """A model, and its figures by level (``all`` for the mean of the levels), measured and published."""
+    """A model, and its figures by level (``all`` for the mean of the levels); ``cells`` is None before it has run."""
 
     model: str
     levels: int | str
-    cells: dict[str, Figures]
+    name: str = ""
+    cells: dict[str, Figures] | None = None
     published: dict[str, Figures] | None = None
+
+
+class Difference(_Loose):
+    """Of two rows' improvements, clip by clip (dB)."""
+
+    mean: float | None = None
+    ci95: tuple[float, float] | None = None
+    p: float | None = None
+
+
+class Comparison(_Loose):
+    """A row against another one, by level; both by name."""
+
+    row: str
+    than: Annotated[str, Field(alias="with")]
+    levels: dict[str, Difference] = {}
 
 
 class ResultTable(_Loose):
     title: str
     rows: list[Row]
+    comparisons: list[Comparison] = []
 
 
 class Claim(_Loose):
@@ -59,6 +77,8 @@ class Claim(_Loose):
 
 
 class Cell(_Loose):
+    """A training; ``run`` is its folder, relative to the experiment's folder or the one above, which experiments share."""
+
     name: str
     seed: int | None = None
     run: str = ""
@@ -69,6 +89,7 @@ class Results(_Loose):
     """What ``results.json`` must hold; further keys are left alone."""
 
     experiment: str
+    title: str = ""
     preset: str = ""
     tables: Annotated[list[ResultTable], Field(max_length=1000)]
     claims: list[Claim] = []
@@ -95,9 +116,9 @@ def experiment_report(folder: Path, page: Path | None = None) -> Report:
     if results.cells:
         sections.append(Section("Runs", list(_runs(folder, results.cells, page))))
     done = sum(cell.state == "done" for cell in results.cells)
-    lead = f"Preset {results.preset or 'unknown'}"
-    lead += f", {done:,} of {len(results.cells):,} runs done." if results.cells else "."
-    return Report(f"Experiment {results.experiment}", sections, lead)
+    lead = f"Preset {results.preset}. " if results.preset else ""
+    lead += f"{done:,} of {len(results.cells):,} runs are done." if results.cells else ""
+    return Report(results.title or f"Experiment {results.experiment}", sections, lead)
 
 
 def read_results(path: Path) -> Results:
@@ -143,13 +164,15 @@ def _table_blocks(table: ResultTable, number: int) -> Iterator[Block]:
                 entry[f"{short}: mix"] = figures.mix
                 entry[f"{short}: SI-SDR"] = figures.si_sdr
                 entry[f"{short}: Δ"] = figures.delta
-                entry[f"{short}: 95 %"] = _interval(figures)
+                entry[f"{short}: 95 %"] = _interval(figures.ci95)
             rows.append(entry)
     if rows:
         # Columns that nobody has figures for only take room.
         empty = [key for key in rows[0] if all(row[key] is None for row in rows)]
         rows = [{key: value for key, value in row.items() if key not in empty} for row in rows]
     yield Table("SI-SDR (dB), improvement Δ over the mixture, and its 95 % interval", rows)
+    if compared := _comparisons(table):
+        yield Table("Against the first row, clip by clip (dB)", compared)
     groups = _groups(table, levels)
     if groups:
         yield Plot(
@@ -161,12 +184,28 @@ def _table_blocks(table: ResultTable, number: int) -> Iterator[Block]:
         )
 
 
+def _comparisons(table: ResultTable) -> list[dict[str, Any]]:
+    models = {row.name: row.model for row in table.rows}
+    return [
+        {
+            "model": models.get(comparison.row, comparison.row),
+            "against": models.get(comparison.than, comparison.than),
+            "level": level,
+            "difference of Δ": gap.mean,
+            "95 %": _interval(gap.ci95),
+            "p": None if gap.p is None else f"{gap.p:.3f}",
+        }
+        for comparison in table.comparisons
+        for level, gap in comparison.levels.items()
+    ]
+
+
 def _groups(table: ResultTable, levels: list[str]) -> dict[str, list[Mark]]:
     groups: dict[str, list[Mark]] = {}
     for level in levels:
         for row in table.rows:
             label = f"{row.model} ({row.levels})" if _repeated(table, row.model) else row.model
-            for cells, hollow in ((row.cells, False), (row.published or {}, True)):
+            for cells, hollow in ((row.cells or {}, False), (row.published or {}, True)):
                 figures = cells.get(level)
                 if figures is not None and figures.delta is not None:
                     groups.setdefault(_level(level), []).append(
@@ -181,7 +220,9 @@ def _repeated(table: ResultTable, model: str) -> bool:
 
 def _levels(table: ResultTable) -> list[str]:
     """Coarsest first, the mean of the levels last."""
-    names = {level for row in table.rows for cells in (row.cells, row.published or {}) for level in cells}
+    names = {
+        level for row in table.rows for cells in (row.cells or {}, row.published or {}) for level in cells
+    }
     numbers = sorted((name for name in names if name.isdecimal()), key=int, reverse=True)
     return [*numbers, *sorted(name for name in names if not name.isdecimal())]
 
@@ -190,10 +231,8 @@ def _level(name: str) -> str:
     return f"level {name}" if name.isdecimal() else name
 
 
-def _interval(figures: Figures) -> str | None:
-    if figures.ci95 is None:
-        return None
-    return f"{figures.ci95[0]:.2f} to {figures.ci95[1]:.2f}"
+def _interval(ends: tuple[float, float] | None) -> str | None:
+    return None if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
 
 
 def _runs(folder: Path, cells: list[Cell], page: Path | None) -> Iterator[Block]:
@@ -220,9 +259,12 @@ def _runs(folder: Path, cells: list[Cell], page: Path | None) -> Iterator[Block]
 
 
 def _inside(folder: Path, run: str) -> Path | None:
-    """The folder of a run, if there is one inside the experiment's."""
-    path = (folder / run).resolve() if run else None
-    return path if path is not None and path.is_dir() and path.is_relative_to(folder.resolve()) else None
+    """The folder of a run, if there is one inside the experiment's folder or the one above."""
+    for above in (folder.resolve(), folder.resolve().parent):
+        path = (above / run).resolve()
+        if run and path.is_dir() and path != above and path.is_relative_to(above):
+            return path
+    return None
 
 
 def _link(run: Path | None, page: Path | None) -> str | None:

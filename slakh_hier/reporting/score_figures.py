@@ -44,6 +44,8 @@ def draw_curves(runs: Mapping[str, pd.DataFrame], colours: Colours) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.grid(axis="y")
+    last = max((float(table["epoch"].max()) for table in runs.values()), default=1.0)
+    axes.set_xlim(0.5, last + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside upper left", ncols=2)

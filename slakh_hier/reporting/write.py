@@ -106,6 +106,8 @@ def kind_of(folder: Path) -> Kind:
         return "run"
     if (folder / "plan.yaml").exists() or not folder.is_dir():
         read_index(folder)  # says what is wrong
+    below = next(iter(sorted(folder.glob(f"*/{RESULTS}"))), None)
+    hint = f"; did you mean {below.parent}?" if below else ""
     raise InputError(
-        f"{folder}: is neither a shard set ({INDEX_NAME}), nor a run ({CONFIG}), nor an experiment ({RESULTS})"
+        f"{folder}: is neither a shard set ({INDEX_NAME}), nor a run ({CONFIG}), nor an experiment ({RESULTS}){hint}"
     )

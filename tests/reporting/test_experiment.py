@@ -22,6 +22,7 @@ RESULTS: dict[str, Any] = {
             "rows": [
                 {"model": "single", "levels": 1, "cells": {"1": FIGURES}, "published": {"1": FIGURES}},
                 {"model": "multi", "levels": 3, "cells": {"1": FIGURES, "3": FIGURES, "all": FIGURES}, "published": None},
+                {"model": "not run", "levels": 3, "cells": None, "published": None},
             ],
         }
     ],
@@ -30,6 +31,7 @@ RESULTS: dict[str, Any] = {
         {"name": "a", "seed": 0, "run": "runs/a b", "state": "done"},
         {"name": "b", "seed": 1, "run": "javascript:alert(1)", "state": "missing"},
         {"name": "c", "seed": 2, "run": "../outside", "state": "done"},
+        {"name": "d", "seed": 3, "run": "shared/d", "state": "done"},
     ],
 }  # fmt: skip
 
@@ -39,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     experiment = tmp_path / "experiment"
     run = experiment / "runs" / "a b"
     run.mkdir(parents=True)
-    (tmp_path / "outside").mkdir()
+    (tmp_path / "shared" / "d").mkdir(parents=True)
     (run / "metrics.csv").write_text("epoch,step,train_loss,val_loss\n1,5,0.5,0.4\n2,10,0.3,0.2\n")
     (experiment / "results.json").write_text(json.dumps(RESULTS))
     return experiment
@@ -63,10 +65,10 @@ def test_tables_claims_and_curves(folder: Path) -> None:
     ]
 
 
-def test_links_lead_to_runs_inside_only(folder: Path) -> None:
+def test_links_lead_to_runs_of_the_experiment_only(folder: Path) -> None:
     report = experiment_report(folder, folder.parent / "page.html")
     links = next(block for block in report.sections[-1].blocks if isinstance(block, Links))
-    assert [target for _, target in links.rows] == ["./experiment/runs/a%20b", None, None]
+    assert [target for _, target in links.rows] == ["./experiment/runs/a%20b", None, None, "./shared/d"]
 
 
 @pytest.mark.parametrize(
@@ -83,3 +85,20 @@ def test_broken_results_are_refused_with_their_place(
     (folder / "results.json").write_text(json.dumps(RESULTS | change))
     with pytest.raises(InputError, match=rf"results\.json: {place}: "):
         experiment_report(folder)
+
+
+def test_what_an_experiment_writes_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from slakh_hier.models.experiments.grid import load_grid
+    from slakh_hier.models.experiments.results import results
+    from slakh_hier.models.experiments.writing import write_results
+
+    for name in ("hc", "levels", "reduction"):
+        grid = load_grid(name)
+        write_results(tmp_path, results(name, grid, []))
+        report = experiment_report(tmp_path)
+        assert report.title == grid.title
+        assert [section.title for section in report.sections] == [
+            "Claims",
+            *(table.title for table in grid.tables),
+        ]
