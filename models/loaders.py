@@ -106,25 +106,38 @@ def loader_faults(advice: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, SlakhHierError) as error:
-        text = str(error)
-        if "DataLoader worker" not in text:
+        # Lightning may fail once more while it tears down, and hide what happened first.
+        text = next((str(e) for e in _chain(error) if "DataLoader worker" in str(e)), None)
+        if text is None:
             raise
         # torch hands over a loader process's error as one text: all of its traceback, our message last.
         if ours := re.findall(r"^slakh_hier\.[\w.]+: (.+)", text, re.MULTILINE):
             raise ShardError(ours[-1]) from None
+        if re.search("unable to (resize|open|write|mmap).*torch_", text):
+            raise FaultError(
+                "loader processes found no room in shared memory (/dev/shm) for a batch. Take fewer, or none: --set "
+                "data.workers=0"
+            ) from None
         if "exited unexpectedly" not in text and "killed by signal" not in text:
             raise
-        raise _dead_loader(error, advice) from None
+        raise _dead_loader(text, advice) from None
     except (OSError, EOFError) as error:
         frames = traceback.extract_tb(error.__traceback__)
         if frames and Path(frames[-1].filename).parent.name == "multiprocessing":
-            raise _dead_loader(error, advice) from None  # it died while it handed over a batch
+            # It died while it handed over a batch.
+            raise _dead_loader(str(error) or type(error).__name__, advice) from None
         raise
 
 
-def _dead_loader(error: Exception, advice: str) -> FaultError:
-    what = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return FaultError(f"a loader process died ({what}). {advice}")
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those during which it came about."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _dead_loader(text: str, advice: str) -> FaultError:
+    return FaultError(f"a loader process died ({text.strip().splitlines()[0]}). {advice}")
 
 
 class NextEpoch(pl.Callback):
