@@ -102,3 +102,19 @@ def test_differences() -> None:
     one = load_config("sss")
     other = load_config("sss", settings=["training.epochs=3", "levels=[1]"])
     assert differences(one, other) == {"training.epochs": (100, 3), "levels": (None, [1])}
+
+
+def test_every_key_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    missing = [key for key in dotted_keys() if f"`{key}`" not in text]
+    assert missing == []
+
+
+def dotted_keys() -> list[str]:
+    """All dotted keys of a configuration."""
+    values = load_config("sss").model_dump()
+    return [
+        f"{key}.{inner}" if inner else key
+        for key, value in values.items()
+        for inner in (value if isinstance(value, dict) else [""])
+    ]
