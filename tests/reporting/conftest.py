@@ -128,7 +128,7 @@ def hostile_page(hostile_set: Path) -> bytes:
 @pytest.fixture(scope="session")
 def make_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """``make_run(name, seed)``: a QBE run on the small set with fresh weights, evaluated on its test split."""
-    pytest.importorskip("torch")
+    pytest.importorskip("torch").set_num_threads(1)  # more would wait for each other beside other tests
     from slakh_hier.models.config_file import config_yaml, load_config
     from slakh_hier.models.evaluation import evaluate
     from slakh_hier.models.run_folder import CONFIG, DATA, METRICS
