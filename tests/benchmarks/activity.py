@@ -1,0 +1,54 @@
+"""CPU seconds of ``activity`` over decoding every stem once with soundfile, one process.
+
+    python tests/benchmarks/activity.py [--data SLAKH] [--seconds 120] [--rounds 3]
+
+CSV on stdout; the last line is activity over decoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import soundfile
+from harness import cpu_seconds, in_turns, music, report
+
+from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.plan.activity import measure_activity
+from slakh_hier.slakh import scan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="a data set; default: a small one")
+    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
+        work = Path(name)
+        data = music(work, options.seconds, options.data)
+        catalog = scan(data, load_hierarchy("slakh34"), split_scheme="folders", cache=False)
+        stems = [catalog.root / path for path in catalog.frame["path"] if path]
+
+        def decode() -> None:
+            for stem in stems:
+                soundfile.read(stem, dtype="int16")
+
+        def activity() -> None:
+            measure_activity(catalog, work / "activity.h5", jobs=1).unlink()
+
+        medians = in_turns({"decode": decode, "activity": activity}, options.rounds, cpu_seconds)
+        seconds = float((catalog.frame["frames"] / catalog.frame["sample_rate"].clip(1)).sum())
+    report(
+        medians,
+        "cpu_seconds",
+        medians["activity"] / medians["decode"],
+        seconds_of_stems_per_cpu_second=seconds / medians["activity"],
+    )
+
+
+if __name__ == "__main__":
+    main()
