@@ -26,10 +26,12 @@ from slakh_hier.files import (
     folder_lock,
     make_folder,
     publish,
+    publish_folder,
     publish_json,
     remove_temporaries,
     require_free,
     sha256,
+    temporary_folder,
 )
 
 HOLDER = """
@@ -324,3 +326,26 @@ def test_the_cache_lies_where_the_environment_says(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(expected)
+
+
+def test_two_workers_that_publish_the_same_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """As when Dask runs a task a second time while the first worker still lives."""
+    target, failed = tmp_path / "train" / "Track00001", []
+
+    def work(number: int) -> None:
+        try:
+            for _ in range(20):
+                with temporary_folder(tmp_path, "Track00001") as folder:
+                    (folder / "mix").write_text("the same")
+                    publish_folder(folder, target)
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert (target / "mix").read_text() == "the same"
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
