@@ -1,5 +1,6 @@
 # make demo    set everything up and run the main job on a small generated data set
 # make test    set everything up and run the tests
+# make bench   measure speed against floors; appends to docs/benchmarks/results.csv (some minutes)
 # make venv    only the environment (.venv: editable, every extra)
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,7 +11,7 @@ OUT    ?= demo
 export PYTHONDONTWRITEBYTECODE :=
 PIPI   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test lint venv clean
+.PHONY: demo test lint bench venv clean
 demo: $(VENV)/.done
 	$(BIN)/slakh-hier demo -o $(OUT)
 test: $(VENV)/.done
@@ -20,6 +21,8 @@ lint: $(VENV)/.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+bench: $(VENV)/.done
+	$(BIN)/python tests/benchmarks/run_all.py
 venv: $(VENV)/.done
 
 $(VENV)/.done: pyproject.toml constraints.txt

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from slakh_hier.audio import StemFile, StemRef
 from slakh_hier.errors import AudioError, FaultError
@@ -32,8 +34,8 @@ from slakh_hier.slakh import Catalog
 
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks a worker."""
-BLOCK_BYTES = 32 << 20
-"""Decoded float64 samples held at a time; the loop is bound by decoding, larger blocks gain nothing."""
+BLOCK_HOPS = 32
+"""Hops that are decoded at a time; larger blocks gain nothing."""
 
 
 def measure_activity(
@@ -120,27 +122,30 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
             files.append(None)
     sums = np.zeros((hops, len(rows)))
     gram = np.zeros((hops, len(rows), len(rows)))
-    block = max(1, BLOCK_BYTES // (8 * hop_samples * len(rows)))
+    samples = np.zeros((len(rows), hop_samples))  # one hop: it stays in the processor's cache
     try:
-        for first in range(0, hops, block):
-            count = min(block, hops - first)
-            edges = np.array([hop_edge(first + k, rate) for k in range(count + 1)])
-            samples = np.zeros((count, len(rows), hop_samples))
+        for first in range(0, hops, BLOCK_HOPS):
+            count = min(BLOCK_HOPS, hops - first)
+            edges = [hop_edge(first + k, rate) for k in range(count + 1)]
+            decoded: dict[int, NDArray[Any]] = {}
             for index, (row, file) in enumerate(zip(rows, files, strict=True)):
                 if file is None:
                     continue
                 try:
-                    decoded = file.read(int(edges[0]), int(edges[-1] - edges[0]))
+                    decoded[index] = file.read(edges[0], edges[-1] - edges[0])
                 except AudioError as error:
                     broken[row.stem] = error.reason
                     files[index] = None
+                    samples[index] = 0
                     sums[:, index] = gram[:, index, :] = gram[:, :, index] = 0
-                    continue
-                for hop in range(count):
-                    a, b = edges[hop] - edges[0], edges[hop + 1] - edges[0]
-                    samples[hop, index, : b - a] = decoded[a:b]
-            sums[first : first + count] = samples.sum(axis=2)
-            gram[first : first + count] = samples @ samples.transpose(0, 2, 1)
+            for hop, (begin, end) in enumerate(pairwise(edges), start=first):
+                for index, block in decoded.items():
+                    samples[index, : end - begin] = block[begin - edges[0] : end - edges[0]]
+                here = samples[:, : end - begin]
+                sums[hop] = here.sum(axis=1)
+                gram[hop] = (
+                    here @ here.T
+                )  # numpy sees that it is symmetric: half the work of a batched product
     finally:
         for file in files:
             if file is not None:

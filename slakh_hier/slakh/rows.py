@@ -79,6 +79,8 @@ def _status(facts: FileFacts, rate: int, faults: Sequence[Erratum]) -> tuple[str
         return "broken", facts.fault or facts.deep or ""
     if facts.sample_rate != rate:
         return "broken", f"its sample rate is {facts.sample_rate} Hz, the track's is {rate} Hz"
+    if not faults:
+        return "audio", ""
     heard = [fault for fault in faults if fault.defect != ABSENT]
     if any(fault.exclude for fault in heard):
         return "excluded", f"erratum: {_named(heard)}"

@@ -72,7 +72,7 @@ def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     audio = {f"S{i:02d}": random.integers(-9000, 9000, 40_000, dtype=np.int16) for i in range(3)}
     stems = refs(tmp_path, audio, 11025)
     whole = measure_track(stems, tmp_path)
-    monkeypatch.setattr("slakh_hier.plan.activity.BLOCK_BYTES", 1)  # one hop at a time
+    monkeypatch.setattr("slakh_hier.plan.activity.BLOCK_HOPS", 1)
     small = measure_track(stems, tmp_path)
     np.testing.assert_array_equal(small.gram, whole.gram)
     np.testing.assert_array_equal(small.sums, whole.sums)
