@@ -139,6 +139,8 @@ def start(case: Case, out: Path, said: Path, *, largest: int | None = None) -> i
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         command.main(arguments)
     except SystemExit as stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the command has ended; what follows is this script's
         sys.stdout.flush()
         sys.stderr.flush()
         shut_down()
