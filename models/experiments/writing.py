@@ -113,7 +113,7 @@ def _comparisons(table: dict[str, Any]) -> Iterator[str]:
     for entry in known:
         for level, gap in entry["levels"].items():
             ci95 = "–" if gap["ci95"] is None else f"{gap['ci95'][0]:+.2f} to {gap['ci95'][1]:+.2f}"
-            p = "–" if gap["p"] is None else f"{gap['p']:.3f}"
+            p = "–" if gap["p"] is None else "< 0.001" if gap["p"] < 0.001 else f"{gap['p']:.3f}"
             yield f"| {models[entry['row']]} | {level} | {gap['mean']:+.2f} | {ci95} | {p} |"
     yield ""
 
