@@ -1,11 +1,12 @@
 """CPU seconds until the first epoch is over, and for each further one, against the way without shards.
 
-    python tests/benchmarks/first_epoch.py [--data SLAKH] [--clips 120] [--seconds 120] [--rounds 3]
+    python tests/benchmarks/first_epoch.py [--data SLAKH] [--clips 120] [--seconds 120] [--suffix .wav] [--rounds 3]
 
-Here: scan, activity, plan, render (guitars, all levels), one epoch of loading. The usual way: resample every stem to a 16-kHz
-WAV file; RMS of every node of every track in frames of 2048 samples every 512 (what librosa.feature.rms gives, written with
-numpy: it is a little faster); one epoch in which each example reads its stems' excerpts and adds them up. Both give the same number
-of examples: mixture and one path. One process. CSV on stdout; the last line is the usual way over this one for the first epoch.
+Here: scan, activity, plan, render (guitars, all levels), one epoch of loading. The usual way: resample every stem to a
+16-kHz file (WAV, or FLAC with --suffix .flac); RMS of every node of every track in frames of 2048 samples every 512 (what
+librosa.feature.rms gives, written with numpy: a little faster); one epoch in which each example reads its stems' excerpts
+and adds them up. Both give the same number of examples: mixture and one path. One process. CSV on stdout; the last line
+is the usual way over this one for the first epoch.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a data set; default: a small one")
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
+    parser.add_argument("--suffix", choices=(".wav", ".flac"), default=".wav", help="files at 16 kHz")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -71,12 +73,12 @@ def main() -> None:
             return ClipDataset(shards, select_clips(shards, "sss"))
 
         def usual() -> None:
-            resample_all(made["plan"].catalog, work / "wav")
-            salience(made["plan"].catalog, work / "wav")
-            epoch(OnTheFly(made["plan"], work / "wav"))
+            resample_all(made["plan"].catalog, work / "files", options.suffix)
+            salience(made["plan"].catalog, work / "files", options.suffix)
+            epoch(OnTheFly(made["plan"], work / "files", options.suffix))
 
         first = in_turns({"ours": ours, "usual": usual}, options.rounds, cpu_seconds)
-        shards, files = stored(), OnTheFly(made["plan"], work / "wav")
+        shards, files = stored(), OnTheFly(made["plan"], work / "files", options.suffix)
         assert len(shards) == len(files)
         further = in_turns(
             {"ours": lambda: epoch(shards), "usual": lambda: epoch(files)}, options.rounds, cpu_seconds
@@ -97,19 +99,19 @@ def epoch(dataset: Dataset[Any]) -> None:
         assert batch["mix"].dtype == torch.float32
 
 
-def resample_all(catalog: Catalog, out: Path) -> None:
+def resample_all(catalog: Catalog, out: Path, suffix: str) -> None:
     for path in catalog.usable["path"]:
         samples, rate = soundfile.read(catalog.root / path, dtype="float32")
-        target = (out / path).with_suffix(".wav")
+        target = (out / path).with_suffix(suffix)
         target.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(target, soxr.resample(samples, rate, RATE, quality="HQ"), RATE)
 
 
-def salience(catalog: Catalog, wav: Path) -> None:
+def salience(catalog: Catalog, wav: Path, suffix: str) -> None:
     columns = catalog.hierarchy.columns()
     for _, stems in catalog.usable.groupby("track"):
         for row in column_membership(stems, columns)[1:]:
-            files = [(wav / path).with_suffix(".wav") for path in stems["path"][row]]
+            files = [(wav / path).with_suffix(suffix) for path in stems["path"][row]]
             if files:
                 total = np.sum([soundfile.read(file, dtype="float32")[0] for file in files], axis=0)
                 frames = np.lib.stride_tricks.sliding_window_view(np.pad(total, 1024), 2048)[::512]
@@ -119,13 +121,13 @@ def salience(catalog: Catalog, wav: Path) -> None:
 class OnTheFly(Dataset[dict[str, Any]]):
     """Each example reads its excerpt of every stem at 16 kHz and adds them up."""
 
-    def __init__(self, plan: Plan, wav: Path):
+    def __init__(self, plan: Plan, wav: Path, suffix: str):
         self.clips = plan.clips[["track", "start"]].to_numpy().tolist()
         self.samples = round(plan.parameters.clip_seconds * RATE)
         columns = plan.hierarchy.columns(target=TARGET)
         self.tracks = {
             track: (
-                [(wav / path).with_suffix(".wav") for path in stems["path"]],
+                [(wav / path).with_suffix(suffix) for path in stems["path"]],
                 column_membership(stems, columns),
             )
             for track, stems in plan.catalog.usable.groupby("track")
