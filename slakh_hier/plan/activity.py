@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.audio import StemFile, StemRef
-from slakh_hier.errors import AudioError, FaultError
+from slakh_hier.errors import AudioError, FaultError, LockedError
 from slakh_hier.files import (
     LOCK_NAME,
     cache_folder,
@@ -72,9 +72,13 @@ def measure_activity(
     """
     target = Path(path) if path is not None else default_path(catalog.root)
     wanted = _wanted(catalog)
+    parts = target.parent / f"{target.name}.parts"
     if part is None and _measured(target, wanted).keys() == wanted.keys():
+        if parts.is_dir():  # a run was killed after the merge
+            with suppress(LockedError), folder_lock(parts):
+                _remove_parts(parts)
         return target
-    parts = make_folder(target.parent / f"{target.name}.parts")
+    make_folder(parts)
     with folder_lock(parts, shared=part is not None):
         if part is None:
             remove_temporaries(parts)

@@ -330,3 +330,18 @@ def test_ctrl_c_in_the_merge_leaves_nothing_half_made(small_activity: Path, tmp_
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout in ("activity.h5\n", "\n")
+
+
+def test_parts_of_a_run_that_was_killed_after_the_merge_are_removed(
+    small_catalog: Catalog, small_activity: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "activity.h5"
+    shutil.copy(small_activity, target)
+    parts = tmp_path / "activity.h5.parts"
+    parts.mkdir()
+    shutil.copy(small_activity, parts / "part-0123456789abcdef.h5")
+    with folder_lock(parts):  # somebody works there
+        assert measure_activity(small_catalog, target, jobs=1) == target
+    assert len(list(parts.glob("*.h5"))) == 1
+    assert measure_activity(small_catalog, target, jobs=1) == target
+    assert not parts.exists()
