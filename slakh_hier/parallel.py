@@ -121,6 +121,9 @@ def _guarded_child(parent: int, function: Callable[..., T], id: str, arguments: 
     """Runs in a loky worker, which would outlive a killed parent and go on working."""
     if not any(thread.name == _ORPHAN_WATCH for thread in threading.enumerate()):
         threading.Thread(target=_end_with, args=(parent,), name=_ORPHAN_WATCH, daemon=True).start()
+        if threading.current_thread() is threading.main_thread():
+            # The terminal's Ctrl-C is for the parent; that it was blocked at the start does not last.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return _guarded(function, id, arguments)
 
 
