@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,8 @@ from slakh_hier.models.config import Config, Task
 from slakh_hier.safe_yaml import Places, load, load_marked
 
 KeyPath = tuple[str | int, ...]
+FREE = ("preset", "training.epochs", "training.checkpoint_every", "data.workers", "hardware.")
+"""Keys (or their beginnings) that may differ when a run goes on: they do not change what is computed."""
 
 
 def presets() -> tuple[str, ...]:
@@ -69,7 +71,7 @@ def load_config(
         raise ConfigError(
             [source.problem(("preset",), message) if source else Problem("--preset", 1, 1, message)]
         )
-    layers.insert(0, _Layer.of_preset(preset))
+    layers.insert(0, _Layer.of_preset(preset, task))
     merged: dict[str, Any] = {}
     for layer in layers:
         merge(merged, layer.values)
@@ -101,7 +103,7 @@ def config_yaml(config: Config) -> str:
 
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ, with both values."""
-    a, b = dict(_leaves(one.model_dump(mode="json"))), dict(_leaves(other.model_dump(mode="json")))
+    a, b = dict(leaves(one.model_dump(mode="json"))), dict(leaves(other.model_dump(mode="json")))
     return {key: (a[key], b[key]) for key in a if a[key] != b[key]}
 
 
@@ -121,9 +123,13 @@ class _Layer:
         self.values, self.file, self.places, self.setting = values, file, places, setting
 
     @classmethod
-    def of_preset(cls, name: str) -> _Layer:
+    def of_preset(cls, name: str, task: Task) -> _Layer:
+        """A preset may have sections ``sss`` and ``qbe`` for what differs between the two."""
         file = files("slakh_hier.models") / "presets" / f"{name}.yaml"
-        return cls._of_bytes(file.read_bytes(), file.name)
+        layer = cls._of_bytes(file.read_bytes(), file.name)
+        by_task = {name: layer.values.pop(name, {}) for name in get_args(Task)}
+        merge(layer.values, by_task[task])
+        return layer
 
     @classmethod
     def of_file(cls, path: Path) -> _Layer:
@@ -189,7 +195,7 @@ def _unknown_key(path: KeyPath) -> str:
     own = list(_section(path[:-1]).model_fields)
     near = [lead + key for key in difflib.get_close_matches(wrong, own, 1, 0.6)]
     if not near:
-        every = [key for key, _ in _leaves(Config(task="sss").model_dump())]
+        every = [key for key, _ in leaves(Config(task="sss").model_dump())]
         ends = difflib.get_close_matches(wrong, [key.rpartition(".")[2] for key in every], 1, 0.75)
         near = [key for key in every if key.rpartition(".")[2] in ends]
     hint = f"did you mean {' or '.join(near)}?" if near else f"its section has {', '.join(own)}"
@@ -212,9 +218,10 @@ def _unknown_preset(name: str) -> str:
     return f"unknown preset {name!r}: {hint}"
 
 
-def _leaves(values: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a nested mapping."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{lead}{key}.")
+            yield from leaves(value, f"{lead}{key}.")
         else:
             yield f"{lead}{key}", value

@@ -34,6 +34,8 @@ Device = Literal["auto", "cpu", "cuda"]
 Row = dict[str, Any]
 TASK_CLIPS, CPU_BATCH = 8, 4
 """Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""
+SAME_DB = 60.0
+"""A mixture with a higher SI-SDR (dB) is the node and nothing else: what differs is rounding to 16 bits."""
 LOADERS = 4
 FOLDER = "evaluation"
 
@@ -65,8 +67,9 @@ def evaluate(
     """Measure a trained separator and write ``SPLIT.json`` and ``SPLIT.csv``.
 
     SI-SDR counts the clips in which the path's finest node sounds, as in training. Clips in which it is silent,
-    and values that are not finite (a silent estimate), are dropped and counted. SSS: in the split's other clips
-    the energy is measured that leaks into the estimates of nodes which are silent or absent.
+    values that are not finite (a silent estimate), and levels at which the mixture is the node itself, whose SI-SDR
+    would be infinite but for rounding and outweigh all others in a mean, are dropped and counted. SSS: in the
+    split's other clips the energy is measured that leaks into the estimates of nodes which are silent or absent.
 
     Parameters
     ----------
@@ -210,7 +213,8 @@ def _score(trained: Trained, dataset: ClipDataset, batch: Item) -> list[Row]:
             row = int(shards.row[clip, column])
             score = {name: value[place][level] for name, value in values.items()}
             finite = all(math.isfinite(score[name]) for name in ("mix", "si_sdr", "oracle"))
-            counted = leaf >= 0 and row >= 0 and finite
+            measurable = finite and score["mix"] < SAME_DB
+            counted = leaf >= 0 and row >= 0 and measurable
             rows.append(
                 {
                     "clip": clip,
@@ -225,7 +229,7 @@ def _score(trained: Trained, dataset: ClipDataset, batch: Item) -> list[Row]:
                     "oracle": score["oracle"] if counted else math.nan,
                     "leak_db": score["leak_db"] if row < 0 else math.nan,
                     "counted": counted,
-                    "dropped": row == SILENT or (leaf >= 0 and row >= 0 and not finite),
+                    "dropped": row == SILENT or (leaf >= 0 and row >= 0 and not measurable),
                 }
             )
     return rows

@@ -27,7 +27,7 @@ from slakh_hier.files import (
 from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config
-from slakh_hier.models.config_file import config_yaml, differences, read_config
+from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.weights import ABOUT, WEIGHTS
 from slakh_hier.shards.index import INDEX_NAME
@@ -48,8 +48,6 @@ OURS = (
     CHECKPOINTS,
     "evaluation",
 )
-FREE = ("preset", "training.epochs", "training.checkpoint_every", "data.workers", "hardware.")
-"""Keys (or their beginnings) that may differ when a run goes on: they do not change what is computed."""
 
 
 def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool = False) -> Path | None:

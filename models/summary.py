@@ -31,7 +31,7 @@ def summarise(scores: pd.DataFrame, levels: Sequence[int]) -> dict[str, Any]:
         ``levels`` (by number), ``all`` (plain mean of the levels), ``nodes`` (by name), ``references``
         (``mixture``, ``oracle``: levels and all). Each entry has the means ``mix``, ``si_sdr`` and ``delta``
         (dB), the ``median`` and the bootstrapped ``ci95`` of ``delta``, the number of ``clips`` that count and
-        of those ``dropped`` (silent target or estimate); nodes also the ``leak_db`` of clips in which they are
+        of those ``dropped`` (silent target or estimate, or nothing else in the mixture); nodes also the ``leak_db`` of clips in which they are
         ``inactive``. A value that no clip supports is None.
     """
     by_level = {level: scores[scores["level"] == level] for level in levels}

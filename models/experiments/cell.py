@@ -12,15 +12,13 @@ import pandas as pd
 
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.models.config import Config
-from slakh_hier.models.config_file import differences, read_config
+from slakh_hier.models.config_file import FREE, differences, read_config
 from slakh_hier.progress import Progress
 from slakh_hier.shards.index import read_index
 
 State = Literal["done", "begun", "missing", "other"]
 RUNS = "runs"
 SPLIT = "test"
-IRRELEVANT = ("preset", "training.checkpoint_every", "data.workers", "hardware.")
-"""Keys (or their beginnings) that do not change what a finished run is."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,9 @@ class Cell:
             changed = differences(read_config(self.run / "config.yaml"), self.config)
         except SlakhHierError:
             return "other"
-        fewer = changed.pop("training.epochs", None)
-        if any(not key.startswith(IRRELEVANT) for key in changed):
+        if any(not key.startswith(FREE) for key in changed):
             return "other"
-        return "done" if fewer is None and self._evaluated() else "begun"
+        return "done" if "training.epochs" not in changed and self._evaluated() else "begun"
 
     def _evaluated(self) -> bool:
         """Whether the results are of these weights and these shards."""

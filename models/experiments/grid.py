@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -133,6 +134,7 @@ def load_grid(name: str) -> Grid:
     return Grid.model_validate(_read(f"{name}.yaml"))
 
 
+@cache
 def cell_settings() -> Mapping[str, Any]:
     """What each cell changes in the configuration, by the cell's name."""
     cells: dict[str, Any] = _read("cells.yaml")

@@ -16,6 +16,7 @@ from slakh_hier.errors import SlakhHierError
 from slakh_hier.files import make_folder
 from slakh_hier.models.config import Config
 from slakh_hier.models.experiments.cell import Cell, run_cell
+from slakh_hier.parallel import resolve_jobs
 
 LOGS = "logs"
 
@@ -36,7 +37,7 @@ def run_in_processes(
     for place in range(jobs):
         free.put(gpus[place % len(gpus)] if gpus else None)
     running: set[subprocess.Popen[bytes]] = set()
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    threads = max(1, resolve_jobs(None) // jobs)
 
     def one(cell: Cell) -> str | None:
         gpu = free.get()

@@ -40,9 +40,9 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
         ``mean, ci95, p, songs, seeds``); ``claims``: a list of ``claim, verdict, why``; ``cells``: a list of
         ``name, seed, run, state``. What is not there yet is None.
     """
-    by_row = {
-        row.name: row_scores([cell for cell in cells if cell.name in row.cells]) for row in grid.rows.values()
-    }
+    states = [cell.state() for cell in cells]
+    done = [cell for cell, state in zip(cells, states, strict=True) if state == "done"]
+    by_row = {row.name: row_scores(row.cells, done) for row in grid.rows.values()}
     return {
         "experiment": name,
         "title": grid.title,
@@ -53,9 +53,9 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
                 "name": cell.name,
                 "seed": cell.seed,
                 "run": cell.run.relative_to(cell.folder).as_posix(),
-                "state": cell.state(),
+                "state": state,
             }
-            for cell in cells
+            for cell, state in zip(cells, states, strict=True)
         ],
     }
 

@@ -91,7 +91,8 @@ def run_experiment(
         name, shards, out, config=config, preset=preset, settings=settings, node=node, seeds=seeds
     )
     wanted = _chosen(every, cells)
-    check_shards(shards_by_task(shards), shards, list(dict.fromkeys(cell.name for cell in wanted)))
+    by_task = {cell.config.task: cell.shards for cell in every if cell.shards is not None}
+    check_shards(by_task, shards, list(dict.fromkeys(cell.name for cell in wanted)))
     states = {(cell.name, cell.seed): cell.state() for cell in wanted}
     strange = [cell for cell in wanted if states[cell.name, cell.seed] == "other"]
     if strange:

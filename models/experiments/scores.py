@@ -48,23 +48,24 @@ class RowScores:
         return self.delta[np.ix_([self.seeds.index(seed) for seed in seeds], places)]
 
 
-def row_scores(cells: Sequence[Cell]) -> RowScores | None:
+def row_scores(names: Sequence[str], finished: Sequence[Cell]) -> RowScores | None:
     """Collect a row's figures from the tables that ``evaluate`` wrote; None while no seed has all its cells.
 
     Parameters
     ----------
-    cells
-        All cells of the row with all seeds; those that are not done are left out, with the others of their seed.
+    names
+        The row's cells.
+    finished
+        Cells that are done, of this row and others. A seed for which one of the row's is not among them is left out.
 
     Raises
     ------
     InputError
         The cells were tested on different clips.
     """
-    names = list(dict.fromkeys(cell.name for cell in cells))
-    done = {(cell.name, cell.seed): cell for cell in cells if cell.state() == "done"}
+    done = {(cell.name, cell.seed): cell for cell in finished if cell.name in names}
     seeds = [
-        seed for seed in dict.fromkeys(cell.seed for cell in cells) if all((n, seed) in done for n in names)
+        seed for seed in dict.fromkeys(seed for _, seed in done) if all((n, seed) in done for n in names)
     ]
     if not seeds:
         return None

@@ -94,7 +94,8 @@ def difference(one: Array, other: Array, songs: NDArray[np.intp], level: int) ->
     mean = float(level_means(gaps)[level])
     if count < LEAST_SONGS:
         return Difference(mean, None, None, count, len(gaps))
-    per_clip = _with_all(np.nanmean(gaps, 0))[:, level]
+    with np.errstate(invalid="ignore"):  # a level at which a clip is dropped has no seed's value
+        per_clip = _with_all(np.nansum(gaps, 0) / np.isfinite(gaps).sum(0))[:, level]
     finite = np.isfinite(per_clip)
     per_song = np.bincount(songs[finite], per_clip[finite])
     test = permutation_test(

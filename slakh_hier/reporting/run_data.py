@@ -49,17 +49,18 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
     InputError, ConfigError
         A file of it cannot be read.
     """
-    from slakh_hier.models.config_file import read_config
+    from slakh_hier.models.config_file import leaves, read_config
     from slakh_hier.models.evaluation import FOLDER
     from slakh_hier.models.run_folder import CONFIG, DATA, ENVIRONMENT, METRICS
 
+    config = read_config(folder / CONFIG).model_dump(mode="json")
     evaluation = folder / FOLDER
     summary = evaluation / f"{split}.json"
     scores = evaluation / f"{split}.csv"
     return RunData(
         folder=folder,
         name=name,
-        config=_flat(read_config(folder / CONFIG).model_dump(mode="json")),
+        config={key: _text(value) for key, value in leaves(config)},
         data=_json(folder / DATA),
         environment=_json(folder / ENVIRONMENT),
         curves=read_curves(folder / METRICS),
@@ -93,11 +94,5 @@ def _table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
 
 
-def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{above}{name}.")
-        else:
-            flat[above + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-    return flat
+def _text(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value

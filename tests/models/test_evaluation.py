@@ -136,6 +136,21 @@ def test_a_silent_estimate_is_dropped_not_counted_as_good(
     assert summary["nodes"]["clean"]["leak_db"] == pytest.approx(-120)
 
 
+def test_a_level_at_which_the_mixture_is_the_node_is_dropped(
+    guitar_run: Path, shard_writer: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of three clips the second holds guitars alone: at level 3 there is nothing to separate, at level 1 there is."""
+    stems = [{}, {"drums_1": "gone"}, {}]
+    shards = shard_writer(tmp_path / "shards", {"test": [("clean", one) for one in stems]})
+    result = evaluate(guitar_run, shards, jobs=1)
+    levels = result.summary["levels"]
+    assert [(levels[n]["clips"], levels[n]["dropped"]) for n in "123"] == [(3, 0), (2, 1), (2, 1)]
+    assert levels["3"]["mix"] < evaluation.SAME_DB
+    whole = result.scores.query("clip == 1 and level == 3").iloc[0]
+    assert np.isnan(whole["mix"])
+    assert whole["dropped"]
+
+
 def test_what_does_not_fit_is_named(guitar_run: Path, guitar_shards: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no split 'tests'"):
         evaluate(guitar_run, guitar_shards, split="tests")
