@@ -18,6 +18,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.files import folder_lock, make_folder
+from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
 from slakh_hier.models.config import Config, HardwareConfig
@@ -39,6 +40,7 @@ def fit(
 ) -> TrainResult:
     """Run the training of :func:`~slakh_hier.models.training.train` with Lightning's Trainer."""
     began = time.monotonic()
+    keep_freed_memory()
     if config.hardware.threads:
         torch.set_num_threads(config.hardware.threads)
     shards, levels = data.sets["train"], data.selections["train"].levels

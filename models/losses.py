@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from slakh_hier.models.stft import magnitude
+
 Denominator = Literal["all", "available"]
 
 
@@ -28,9 +30,10 @@ def truncated_target(mixture: Tensor, source: Tensor) -> Tensor:
     Tensor
         Real, the broadcast shape. Zero where X is zero.
     """
-    magnitude = mixture.abs()
-    projected = (source * mixture.conj()).real / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
-    return torch.minimum(projected.clamp_min(0), magnitude)
+    loudness = magnitude(mixture)
+    product = source.real * mixture.real + source.imag * mixture.imag  # the real part of S X*
+    projected = product / loudness.clamp_min(torch.finfo(loudness.dtype).tiny)
+    return torch.minimum(projected.clamp_min(0), loudness)
 
 
 def tpsa_terms(masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:
@@ -51,7 +54,7 @@ def tpsa_terms(masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:
         float32, (batch, levels).
     """
     mixture = mixture.unsqueeze(1)
-    return (masks.float() * mixture.abs() - truncated_target(mixture, sources)).abs().mean((2, 3))
+    return (masks.float() * magnitude(mixture) - truncated_target(mixture, sources)).abs().mean((2, 3))
 
 
 def complex_terms(masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:

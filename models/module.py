@@ -85,7 +85,7 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         o = self.config.optimizer
-        adam = torch.optim.Adam(self.parameters(), lr=o.lr, betas=o.betas)
+        adam = torch.optim.Adam(self.parameters(), lr=o.lr, betas=o.betas, fused=True)
         # Stepped here, not by Lightning, which would do it after the checkpoint of the epoch's end is written.
         self._plateau = ReduceLROnPlateau(adam, factor=o.factor, patience=o.patience)
         if self._plateau_state is not None:

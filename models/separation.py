@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slakh_hier.errors import InputError
+from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.weights import Trained, load_weights
 
@@ -114,6 +115,7 @@ class Model:
         query: Audio | None = None,
         query_rate: int | None = None,
     ):
+        keep_freed_memory()
         self.rate, self.device = trained.about.sample_rate, pick_device(device)
         self.at_once = GPU_WINDOWS if self.device.type == "cuda" else 1
         self.separator: Separator = trained.separator.to(self.device)

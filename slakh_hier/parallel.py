@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from slakh_hier.errors import FaultError, InputError, MissingExtraError
+from slakh_hier.memory import keep_freed_memory
 from slakh_hier.shared_folders import SharedFolders, check_workers
 
 T = TypeVar("T")
@@ -108,6 +109,7 @@ def run(
 
 def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) -> Result[T]:
     """Runs in the worker: a task's own error is a value, since loky drops the rest after an exception."""
+    keep_freed_memory()
     try:
         return Result(id, function(*arguments))
     except MemoryError:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from slakh_hier.errors import InputError
+from slakh_hier.models.stft import magnitude
 
 LOG_FLOOR = 1e-4
 """Added to magnitudes before the logarithm; a full-scale sine has a magnitude of about 330 in a 1024 window."""
@@ -129,10 +130,8 @@ class QueryEncoder(nn.Module):
         to embedding each bin first, without the (batch, frames, bins, embedding) tensor, and with a fraction of
         the multiplications.
         """
-        magnitude = query.abs()
-        loud = (
-            magnitude >= QUERY_RANGE * magnitude.amax((1, 2), keepdim=True)
-        ).float()  # (batch, bins, frames)
+        level = magnitude(query)
+        loud = (level >= QUERY_RANGE * level.amax((1, 2), keepdim=True)).float()  # (batch, bins, frames)
         features = self.norm(log_magnitude(query))  # (batch, bins, frames)
         hidden = self.blstm(features.transpose(1, 2)).float()  # (batch, frames, 2 units)
         with torch.autocast(query.device.type, enabled=False):
@@ -208,7 +207,7 @@ class QBE(nn.Module):
 
 def log_magnitude(spectrum: Tensor) -> Tensor:
     """Natural logarithm of the magnitude plus :data:`LOG_FLOOR`; float32, the shape of ``spectrum``."""
-    return torch.log(spectrum.abs() + LOG_FLOOR)
+    return torch.log(magnitude(spectrum) + LOG_FLOOR)
 
 
 def _masks(logits: Tensor, levels: int) -> Tensor:
