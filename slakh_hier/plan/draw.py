@@ -81,7 +81,8 @@ def draw_split(
     -------
     Row numbers in ``table`` of clips and of queries (-1 without), and a report for every target.
     """
-    pools = {target: _Pool(table, list(nodes).index(target), target, queries, seed) for target in targets}
+    windows = _Windows.of(table)
+    pools = {target: _Pool(windows, list(nodes).index(target), target, queries, seed) for target in targets}
     open_targets = [target for target in targets if len(pools[target].order)]
     taken = dict.fromkeys(targets, 0)
     rows: list[int] = []
@@ -93,35 +94,55 @@ def draw_split(
         if taken[target] == len(pool.order):
             open_targets.remove(target)
     drawn = np.array(rows, np.int64)
-    by_node = table["node"].to_numpy()
-    found = [pools[nodes[by_node[row]]].query(row) if queries else -1 for row in rows]
+    found = [pools[nodes[windows.node[row]]].query(row) if queries else -1 for row in rows]
     reports = [pools[target].report(split, taken[target], count) for target in targets]
     return Drawn(drawn, np.array(found, np.int64), reports)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The candidate table's columns as arrays: names once, and their numbers for each row."""
+
+    node: NDArray[np.int64]
+    hop: NDArray[np.int64]
+    companion: NDArray[np.bool_]
+    song: NDArray[np.intp]  # in the order of the songs' names
+    track: NDArray[np.intp]
+    tracks: list[str]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> _Windows:
+        track, tracks = pd.factorize(table["track"])
+        return cls(
+            node=table["node"].to_numpy(),
+            hop=table["hop"].to_numpy(),
+            companion=table["companion"].to_numpy(bool),
+            song=pd.factorize(table["song"], sort=True)[0],
+            track=track,
+            tracks=[str(name) for name in tracks],
+        )
 
 
 class _Pool:
     """The windows of one node in one split."""
 
-    def __init__(self, table: pd.DataFrame, node: int, name: str, queries: bool, seed: int):
-        self.name, self.queries, self.seed = name, queries, seed
-        rows = np.flatnonzero(table["node"].to_numpy() == node)
-        songs = table["song"].to_numpy()[rows]
+    def __init__(self, all_windows: _Windows, node: int, name: str, queries: bool, seed: int):
+        self.all, self.name, self.queries, self.seed = all_windows, name, queries, seed
+        rows = np.flatnonzero(all_windows.node == node)
+        songs = all_windows.song[rows]
         # Windows of one song stand together, so that "any other song" is "outside this block".
-        self.windows = rows[np.argsort(songs, kind="stable")]
-        sorted_songs = np.sort(songs, kind="stable")
-        self.songs, starts, sizes = np.unique(sorted_songs, return_index=True, return_counts=True)
-        block = np.repeat(np.arange(len(self.songs)), sizes)
-        self.block_start = dict(zip(self.windows.tolist(), starts[block].tolist(), strict=True))
-        self.block_size = dict(zip(self.windows.tolist(), sizes[block].tolist(), strict=True))
-        self.tracks = table["track"].to_numpy()
-        self.hops = table["hop"].to_numpy()
-        self.accompanied = rows[table["companion"].to_numpy(bool)[rows]]
+        order = np.argsort(songs, kind="stable")
+        self.windows = rows[order]
+        self.songs, self.starts, self.sizes = np.unique(songs[order], return_index=True, return_counts=True)
+        self.accompanied = rows[all_windows.companion[rows]]
         drawable = self.accompanied if not queries or len(self.songs) > 1 else self.accompanied[:0]
-        self.order = np.array(sorted(drawable.tolist(), key=lambda row: self._key(row, "clip")), np.int64)
+        keys = np.fromiter((self._key(row, "clip") for row in drawable), np.uint64, len(drawable))
+        self.order = drawable[np.argsort(keys, kind="stable")]
 
     def query(self, row: int) -> int:
         """A window of another song, uniformly."""
-        start, size = self.block_start[row], self.block_size[row]
+        block = np.searchsorted(self.songs, self.all.song[row])
+        start, size = int(self.starts[block]), int(self.sizes[block])
         place = self._key(row, "query") % (len(self.windows) - size)
         return int(self.windows[place if place < start else place + size])
 
@@ -140,8 +161,8 @@ class _Pool:
         )
 
     def _key(self, row: int, purpose: str) -> int:
-        start = self.hops[row] / HOPS_PER_SECOND
-        return _hash(self.seed, purpose, self.tracks[row], f"{start:.6f}", self.name)
+        start = self.all.hop[row] / HOPS_PER_SECOND
+        return _hash(self.seed, purpose, self.all.tracks[self.all.track[row]], f"{start:.6f}", self.name)
 
 
 def _hash(*parts: object) -> int:

@@ -21,7 +21,7 @@ from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
 from slakh_hier.parallel import Backend
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
-from slakh_hier.plan.candidates import track_candidates
+from slakh_hier.plan.candidates import Windows, track_candidates, windows_table
 from slakh_hier.plan.draw import Drawn, NodeReport, draw_split
 from slakh_hier.plan.energy import HOPS_PER_SECOND
 from slakh_hier.plan.layout import SPLITS
@@ -205,10 +205,10 @@ def plan_clips(
     path = measure_activity(
         catalog, activity, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
     )
-    catalog, table = _candidates(catalog, hierarchy, parameters, path, progress or Silent())
+    catalog, tables = _candidates(catalog, hierarchy, parameters, path, progress or Silent())
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
-        windows = table[table["split"] == split].reset_index(drop=True)
+        windows = tables.pop(split)
         drawn = draw_split(
             windows,
             hierarchy.level_nodes(1),
@@ -219,7 +219,7 @@ def plan_clips(
             seed=seed,
         )
         if len(drawn.rows):
-            parts.append(_clip_table(windows, drawn, hierarchy))
+            parts.append(_clip_table(split, windows, drawn, hierarchy))
         reports += drawn.reports
     clips_table = pd.concat(parts, ignore_index=True) if parts else _no_clips(hierarchy)
     plan = Plan(catalog, hierarchy, parameters, clips_table, tuple(reports))
@@ -245,23 +245,25 @@ def read_document(folder: Path) -> dict[str, Any]:
 
 def _candidates(
     catalog: Catalog, hierarchy: Hierarchy, parameters: Parameters, path: Path, progress: Progress
-) -> tuple[Catalog, pd.DataFrame]:
-    """Salient windows of every track, read from the activity one track at a time."""
-    tables = []
+) -> tuple[Catalog, dict[str, pd.DataFrame]]:
+    """Salient windows of every track by split, read from the activity one track at a time."""
+    found: dict[str, list[tuple[str, str, Windows]]] = {
+        split: [] for split in SPLITS if parameters.clips.get(split)
+    }
     with ActivityFile(path) as file:
         catalog = catalog.with_broken(file.all_broken())
         tracks = catalog.usable.groupby("track", sort=True)
         with progress.stage("plan", len(tracks), "tracks") as advance:
             for track, stems in tracks:
-                split = stems["split"].iloc[0]
-                if parameters.clips.get(split):
-                    found = track_candidates(file.read(str(track)), stems, hierarchy, parameters.grid)
-                    song = stems["song"].iloc[0]
-                    tables.append(found.assign(track=track, split=split, song=song or track))
+                split, song = stems["split"].iloc[0], stems["song"].iloc[0]
+                if split in found:
+                    windows = track_candidates(file.read(str(track)), stems, hierarchy, parameters.grid)
+                    found[split].append((str(track), song or str(track), windows))
                 advance(1)
-    if not tables:
-        return catalog, pd.DataFrame(columns=["node", "hop", "companion", "track", "split", "song"])
-    return catalog, pd.concat(tables, ignore_index=True)
+    return catalog, {
+        split: windows_table([t for t, _, _ in rows], [s for _, s, _ in rows], [w for _, _, w in rows])
+        for split, rows in found.items()
+    }
 
 
 def _no_clips(hierarchy: Hierarchy) -> pd.DataFrame:
@@ -269,15 +271,16 @@ def _no_clips(hierarchy: Hierarchy) -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in [*KEY_COLUMNS, "draw", *levels]})
 
 
-def _clip_table(windows: pd.DataFrame, drawn: Drawn, hierarchy: Hierarchy) -> pd.DataFrame:
+def _clip_table(split: str, windows: pd.DataFrame, drawn: Drawn, hierarchy: Hierarchy) -> pd.DataFrame:
     levels = [f"mix_si_sdr_{level}" for level in range(1, hierarchy.levels + 1)]
-    rows = windows.iloc[drawn.rows].reset_index(drop=True)
-    queried = windows.iloc[drawn.queries.clip(0)].reset_index(drop=True)
+    names = {"track": str, "song": str}
+    rows = windows.iloc[drawn.rows].reset_index(drop=True).astype(names)
+    queried = windows.iloc[drawn.queries.clip(0)].reset_index(drop=True).astype(names)
     has_query = pd.Series(drawn.queries >= 0)
     finest = hierarchy.level_nodes(1)
     table = pd.DataFrame(
         {
-            "split": rows["split"],
+            "split": split,
             "track": rows["track"],
             "song": rows["song"],
             "start": rows["hop"] / HOPS_PER_SECOND,
