@@ -178,6 +178,13 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             "the device ran out of memory. Work a batch off in parts (--set training.accumulate=5), or run with "
             f"--set hardware.precision=bf16. Finished epochs are kept ({error})"
         ) from None
+    except RuntimeError as error:
+        if trainer.precision != "bf16-mixed" or "could not create a primitive" not in str(error):
+            raise
+        raise InputError(
+            "this processor cannot run the network in bfloat16 (it lacks the instructions); train with "
+            "--set hardware.precision=32"
+        ) from None
     except OSError as error:
         raise FaultError(
             f"{error.filename or trainer.default_root_dir}: cannot be written: {error.strerror or error}. The last "

@@ -446,10 +446,30 @@ def test_every_network_trains_in_bfloat16(
     config = tiny_config(
         task, f"network.kind={kind}", "network.features=8", "loss.kind=complex", "hardware.precision=bf16"
     )
-    result = train(config, guitar_shards, tmp_path / "run")
+    try:
+        result = train(config, guitar_shards, tmp_path / "run")
+    except InputError as error:
+        if "bfloat16" not in str(error):
+            raise
+        pytest.skip("this processor has no bfloat16 LSTM")
     assert math.isfinite(result.best_loss)
     state = load_weights(tmp_path / "run").separator.state_dict()
     assert {t.dtype for t in state.values()} <= {torch.float32, torch.int64}
+
+
+def test_a_processor_without_bfloat16_is_told_what_to_do(
+    guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lstm(*_: object, **__: object) -> None:
+        raise RuntimeError(
+            "could not create a primitive descriptor for the LSTM forward propagation primitive"
+        )
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", lstm)
+    with pytest.raises(InputError, match=r"bfloat16.*hardware\.precision=32"):
+        train(tiny_config("sss", "hardware.precision=bf16"), guitar_shards, tmp_path / "bf16")
+    with pytest.raises(RuntimeError, match="primitive"):  # not bfloat16's fault
+        train(tiny_config("sss"), guitar_shards, tmp_path / "fp32")
 
 
 def test_a_dead_loader_process_is_a_fault(
