@@ -127,8 +127,8 @@ class _Layer:
         """A preset may have sections ``sss`` and ``qbe`` for what differs between the two."""
         file = files("slakh_hier.models") / "presets" / f"{name}.yaml"
         layer = cls._of_bytes(file.read_bytes(), file.name)
-        by_task = {name: layer.values.pop(name, {}) for name in get_args(Task)}
-        merge(layer.values, by_task[task])
+        sections = {each: layer.values.pop(each, {}) for each in get_args(Task)}
+        merge(layer.values, sections[task])
         return layer
 
     @classmethod

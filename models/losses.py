@@ -30,7 +30,11 @@ def truncated_target(mixture: Tensor, source: Tensor) -> Tensor:
     Tensor
         Real, the broadcast shape. Zero where X is zero.
     """
-    loudness = magnitude(mixture)
+    return _truncated(mixture, magnitude(mixture), source)
+
+
+def _truncated(mixture: Tensor, loudness: Tensor, source: Tensor) -> Tensor:
+    """:func:`truncated_target` where the mixture's magnitude is known already."""
     product = source.real * mixture.real + source.imag * mixture.imag  # the real part of S X*
     projected = product / loudness.clamp_min(torch.finfo(loudness.dtype).tiny)
     return torch.minimum(projected.clamp_min(0), loudness)
@@ -54,7 +58,8 @@ def tpsa_terms(masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:
         float32, (batch, levels).
     """
     mixture = mixture.unsqueeze(1)
-    return (masks.float() * magnitude(mixture) - truncated_target(mixture, sources)).abs().mean((2, 3))
+    loudness = magnitude(mixture)
+    return (masks.float() * loudness - _truncated(mixture, loudness, sources)).abs().mean((2, 3))
 
 
 def complex_terms(masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Grid:
 class Windows:
     """Salient windows of one track: an entry for each (finest node, window) in which the node is salient.
 
-    Arrays, and not a table for each track: a table's own memory is a hundred times that of what a short track holds.
+    Arrays, and not a table for each track: a table's own memory is many times that of what a short track holds.
 
     Attributes
     ----------

@@ -81,8 +81,8 @@ def draw_split(
     -------
     Row numbers in ``table`` of clips and of queries (-1 without), and a report for every target.
     """
-    windows = _Windows.of(table)
-    pools = {target: _Pool(windows, list(nodes).index(target), target, queries, seed) for target in targets}
+    columns = _Columns.of(table)
+    pools = {target: _Pool(columns, list(nodes).index(target), target, queries, seed) for target in targets}
     open_targets = [target for target in targets if len(pools[target].order)]
     taken = dict.fromkeys(targets, 0)
     rows: list[int] = []
@@ -94,24 +94,24 @@ def draw_split(
         if taken[target] == len(pool.order):
             open_targets.remove(target)
     drawn = np.array(rows, np.int64)
-    found = [pools[nodes[windows.node[row]]].query(row) if queries else -1 for row in rows]
+    found = [pools[nodes[columns.node[row]]].query(row) if queries else -1 for row in rows]
     reports = [pools[target].report(split, taken[target], count) for target in targets]
     return Drawn(drawn, np.array(found, np.int64), reports)
 
 
 @dataclass(frozen=True)
-class _Windows:
+class _Columns:
     """The candidate table's columns as arrays: names once, and their numbers for each row."""
 
-    node: NDArray[np.int64]
-    hop: NDArray[np.int64]
+    node: NDArray[np.int16]
+    hop: NDArray[np.int32]
     companion: NDArray[np.bool_]
     song: NDArray[np.intp]  # in the order of the songs' names
     track: NDArray[np.intp]
     tracks: list[str]
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> _Windows:
+    def of(cls, table: pd.DataFrame) -> _Columns:
         track, tracks = pd.factorize(table["track"])
         return cls(
             node=table["node"].to_numpy(),
@@ -126,22 +126,22 @@ class _Windows:
 class _Pool:
     """The windows of one node in one split."""
 
-    def __init__(self, all_windows: _Windows, node: int, name: str, queries: bool, seed: int):
-        self.all, self.name, self.queries, self.seed = all_windows, name, queries, seed
-        rows = np.flatnonzero(all_windows.node == node)
-        songs = all_windows.song[rows]
+    def __init__(self, columns: _Columns, node: int, name: str, queries: bool, seed: int):
+        self.columns, self.name, self.queries, self.seed = columns, name, queries, seed
+        rows = np.flatnonzero(columns.node == node)
+        songs = columns.song[rows]
         # Windows of one song stand together, so that "any other song" is "outside this block".
         order = np.argsort(songs, kind="stable")
         self.windows = rows[order]
         self.songs, self.starts, self.sizes = np.unique(songs[order], return_index=True, return_counts=True)
-        self.accompanied = rows[all_windows.companion[rows]]
+        self.accompanied = rows[columns.companion[rows]]
         drawable = self.accompanied if not queries or len(self.songs) > 1 else self.accompanied[:0]
         keys = np.fromiter((self._key(row, "clip") for row in drawable), np.uint64, len(drawable))
         self.order = drawable[np.argsort(keys, kind="stable")]
 
     def query(self, row: int) -> int:
         """A window of another song, uniformly."""
-        block = np.searchsorted(self.songs, self.all.song[row])
+        block = np.searchsorted(self.songs, self.columns.song[row])
         start, size = int(self.starts[block]), int(self.sizes[block])
         place = self._key(row, "query") % (len(self.windows) - size)
         return int(self.windows[place if place < start else place + size])
@@ -161,8 +161,10 @@ class _Pool:
         )
 
     def _key(self, row: int, purpose: str) -> int:
-        start = self.all.hop[row] / HOPS_PER_SECOND
-        return _hash(self.seed, purpose, self.all.tracks[self.all.track[row]], f"{start:.6f}", self.name)
+        start = self.columns.hop[row] / HOPS_PER_SECOND
+        return _hash(
+            self.seed, purpose, self.columns.tracks[self.columns.track[row]], f"{start:.6f}", self.name
+        )
 
 
 def _hash(*parts: object) -> int:
