@@ -12,16 +12,16 @@ from slakh_hier.models.config_file import config_yaml, differences, load_config,
 
 
 @pytest.mark.parametrize("task", ["sss", "qbe"])
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_loads(task: str, preset: str) -> None:
+    assert load_config(task, preset=preset).preset == preset  # type: ignore[arg-type]
+
+
 def test_a_preset_can_differ_between_the_tasks() -> None:
     steps = {task: load_config(task, preset="small").training.steps_per_epoch for task in ("sss", "qbe")}
     assert steps == {"sss": 100, "qbe": 150}
     own = load_config("qbe", preset="small", settings=["training.steps_per_epoch=7"])
     assert own.training.steps_per_epoch == 7
-
-
-@pytest.mark.parametrize("preset", presets())
-def test_every_preset_loads(task: str, preset: str) -> None:
-    assert load_config(task, preset=preset).preset == preset  # type: ignore[arg-type]
 
 
 def test_paper_is_the_default_and_says_every_value() -> None:
