@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +46,32 @@ class Result(Generic[T]):
         return self.value  # type: ignore[return-value]
 
 
+class Tasks(Mapping[str, tuple[Any, ...]]):
+    """Tasks whose arguments are made when they are sent: together, those of a large data set fill the memory.
+
+    Parameters
+    ----------
+    ids
+        Of every task, in order.
+    make
+        The arguments of a task; also called from a thread that feeds the workers.
+    """
+
+    def __init__(self, ids: Iterable[str], make: Callable[[str], tuple[Any, ...]]):
+        self._ids, self._make = dict.fromkeys(ids), make
+
+    def __getitem__(self, id: str) -> tuple[Any, ...]:
+        if id not in self._ids:
+            raise KeyError(id)
+        return self._make(id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
 def resolve_jobs(jobs: int | None) -> int:
     """Number of workers: None or 0 means the processors this process may use."""
     if jobs is not None and jobs < 0:
@@ -67,7 +93,7 @@ def run(
     Parameters
     ----------
     tasks
-        Arguments by task id. One task should be seconds of work.
+        Arguments by task id, or :class:`Tasks`, which makes them one by one. One task should be seconds of work.
     jobs
         Workers; None or 0: one per processor. 1 runs in this process (loky, threading).
     backend
@@ -90,18 +116,19 @@ def run(
     if scheduler is not None and backend != "dask":
         raise InputError(f"a scheduler ({scheduler}) is Dask's: give --backend dask with it, not {backend}")
     jobs = resolve_jobs(jobs)
-    open_tasks = dict(tasks)
+    open_tasks = dict.fromkeys(tasks)  # in their order; what answers come is struck out
     if backend == "dask" and tasks:
-        results = _run_dask(function, open_tasks, jobs, scheduler, shared)
+        results = _run_dask(function, tasks, open_tasks, jobs, scheduler, shared)
     elif jobs == 1 or len(tasks) <= 1:
-        results = _run_here(function, open_tasks)
+        results = _run_here(function, tasks)
     elif backend == "threading":
-        results = _run_threads(function, open_tasks, jobs)
+        results = _run_threads(function, tasks, jobs)
     else:
-        results = _run_loky(function, open_tasks, jobs)
+        results = _run_loky(function, tasks, open_tasks, jobs)
     for result in results:
-        if open_tasks.pop(result.id, None) is None:
+        if result.id not in open_tasks:
             raise FaultError(f"a worker answered for {result.id}, which was not asked for; run again")
+        del open_tasks[result.id]
         yield result
     if open_tasks:
         raise FaultError(f"no answer came for {_names(open_tasks)}; run again")
@@ -148,8 +175,8 @@ def _portable(error: Exception) -> Exception:
 
 
 def _run_here(function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]]) -> Iterator[Result[T]]:
-    for id, arguments in list(tasks.items()):
-        yield _guarded(function, id, arguments)
+    for id in list(tasks):
+        yield _guarded(function, id, tasks[id])
 
 
 def _run_threads(
@@ -170,7 +197,10 @@ def _run_threads(
 
 
 def _run_loky(
-    function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]], jobs: int
+    function: Callable[..., T],
+    tasks: Mapping[str, tuple[Any, ...]],
+    open_tasks: Mapping[str, None],
+    jobs: int,
 ) -> Iterator[Result[T]]:
     import joblib
     from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
@@ -184,12 +214,9 @@ def _run_loky(
         pre_dispatch="2*n_jobs",
         max_nbytes=None,
     )
-    asked = list(tasks.items())
     with _ctrl_c_for_us_alone():
         mine = os.getpid()
-        generator = pool(
-            joblib.delayed(_guarded_child)(mine, function, id, arguments) for id, arguments in asked
-        )
+        generator = pool(joblib.delayed(_guarded_child)(mine, function, id, tasks[id]) for id in list(tasks))
     try:
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
@@ -198,7 +225,7 @@ def _run_loky(
         if isinstance(error, TerminatedWorkerError):
             what = "a worker process died (killed, out of memory, or a crash in a library)"
         raise FaultError(
-            f"{what} while the open tasks were {_names(tasks)}. Finished work is kept: run the same command again, "
+            f"{what} while the open tasks were {_names(open_tasks)}. Finished work is kept: run the same command again, "
             "with fewer --jobs if memory is short"
         ) from error
     finally:
@@ -210,6 +237,7 @@ def _run_loky(
 def _run_dask(
     function: Callable[..., T],
     tasks: Mapping[str, tuple[Any, ...]],
+    open_tasks: Mapping[str, None],
     jobs: int,
     scheduler: str | None,
     shared: SharedFolders | None,
@@ -239,10 +267,7 @@ def _run_dask(
     try:
         if scheduler is not None and shared is not None:
             check_workers(client, scheduler, shared)
-        futures = {
-            client.submit(_guarded, function, id, arguments, pure=False): id
-            for id, arguments in list(tasks.items())
-        }
+        futures = {client.submit(_guarded, function, id, tasks[id], pure=False): id for id in list(tasks)}
         # With results: one that is lost with its worker before it was fetched is then computed again, unnoticed.
         ready = as_completed_in_dask(list(futures), with_results=True, raise_errors=False)
         last = asked = time.monotonic()  # when there were workers; when they were asked for
@@ -265,7 +290,7 @@ def _run_dask(
                     last = now
                 elif now - last > DASK_PATIENCE:
                     raise FaultError(
-                        f"Dask's workers died and do not come back; the open tasks were {_names(tasks)}. Finished work "
+                        f"Dask's workers died and do not come back; the open tasks were {_names(open_tasks)}. Finished work "
                         "is kept: run the same command again"
                     )
             if not batch:

@@ -16,7 +16,7 @@ import pytest
 
 from slakh_hier import errors
 from slakh_hier.errors import AudioError, FaultError, InputError, MissingExtraError, Problem, TextError
-from slakh_hier.parallel import resolve_jobs, run
+from slakh_hier.parallel import Tasks, resolve_jobs, run
 
 BACKENDS = ["loky", "threading"]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
@@ -86,6 +86,24 @@ def test_no_task_is_no_work(backend: Any) -> None:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_arguments_are_made_when_their_task_is_sent(jobs: int) -> None:
+    made: list[str] = []
+
+    def make(id: str) -> tuple[float]:
+        made.append(id)
+        return (0.1,)
+
+    tasks = Tasks(map(str, range(40)), make)
+    results = run(time.sleep, tasks, jobs=jobs)
+    next(results)
+    assert len(made) < 20
+    results.close()
+    assert (len(tasks), list(tasks)[:2]) == (40, ["0", "1"])
+    with pytest.raises(KeyError):
+        tasks["40"]
+
+
 def test_a_dead_worker_ends_the_run_naming_what_was_open(tmp_path: Path) -> None:
     done = []
     tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(40)}

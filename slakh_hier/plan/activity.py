@@ -25,7 +25,7 @@ from slakh_hier.files import (
     remove_temporaries,
     require_free,
 )
-from slakh_hier.parallel import Backend, run
+from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
 from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
 from slakh_hier.progress import Progress, Silent
@@ -168,19 +168,18 @@ def _measure(
     progress: Progress,
 ) -> None:
     """Measure chunks of tracks in parallel, one part file a chunk."""
-    stems = {
-        str(track): [StemRef(*row) for row in rows[list(StemRef._fields)].itertuples(index=False, name=None)]
-        for track, rows in _readable(catalog).groupby("track", sort=False)
-    }
-    seconds = {track: max(row.frames / row.sample_rate for row in rows) for track, rows in stems.items()}
+    frame = _readable(catalog)
+    places = frame.groupby("track", sort=False).indices
+    seconds = frame["frames"] / frame["sample_rate"]
+    by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
+    amounts = {id: sum(seconds.iloc[places[track]].max() for track in chunk) for id, chunk in by_id.items()}
     guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
-    tasks: dict[str, tuple[Any, ...]] = {}
-    amounts: dict[str, float] = {}
-    for chunk in chunks:
-        id = chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}"
-        work = [(track, wanted[track], stems[track]) for track in chunk]
-        tasks[id] = (work, str(catalog.root), str(parts.resolve()), guard)
-        amounts[id] = sum(seconds[track] for track in chunk)
+
+    def arguments(id: str) -> tuple[Any, ...]:
+        work = [(track, wanted[track], _stem_refs(frame.iloc[places[track]])) for track in by_id[id]]
+        return work, str(catalog.root), str(parts.resolve()), guard
+
+    tasks = Tasks(by_id, arguments)
     shared = SharedFolders([catalog.root], parts)
     with progress.stage("activity", sum(amounts.values()), "s of audio") as advance:
         for result in run(
@@ -188,6 +187,10 @@ def _measure(
         ):
             result.unwrap()
             advance(amounts[result.id])
+
+
+def _stem_refs(rows: pd.DataFrame) -> list[StemRef]:
+    return [StemRef(*row) for row in rows[list(StemRef._fields)].itertuples(index=False, name=None)]
 
 
 def _chunks(missing: list[str]) -> list[list[str]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import (
@@ -24,7 +23,7 @@ from slakh_hier.files import (
     remove_temporaries,
     require_free,
 )
-from slakh_hier.parallel import Backend, run
+from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.plan.layout import SPLITS, ShardPlan, shard_layout
 from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
 from slakh_hier.plan.reductions import Reduction, withheld
@@ -154,10 +153,7 @@ def render(
         require_free(job.folder, sum(shard.bytes for shard in missing), "rendering")
         job.save_plan()
         guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
-        tasks = {
-            shard.name: (task,)
-            for shard, task in zip(missing, job.tasks(missing, on_broken == "skip", guard), strict=True)
-        }
+        tasks = job.tasks(missing, on_broken == "skip", guard)
         amounts = {shard.name: shard.count for shard in missing}
         shared = SharedFolders([plan.catalog.root], job.folder)
         with (
@@ -240,14 +236,13 @@ class _Job:
         if there != self.plan.digest:
             self.plan.save(self.folder)
 
-    def tasks(
-        self, shards: Sequence[ShardPlan], skip_broken: bool, parent_pid: int | None
-    ) -> list[ShardTask]:
-        """The work of each shard, small enough to be sent to a worker."""
+    def tasks(self, shards: Sequence[ShardPlan], skip_broken: bool, parent_pid: int | None) -> Tasks:
+        """The work of each shard by its name, small enough to be sent to a worker."""
         clips = self.plan.clips
         offsets = {split: int(rows.index[0]) for split, rows in clips.groupby("split", sort=False)}
         flags = {mask: withheld(mask, clips) for mask in self.options.masks}
-        stems = dict(iter(self.usable.groupby("track", sort=False)))
+        places = self.usable.groupby("track", sort=False).indices
+        by_name = {shard.name: shard for shard in shards}
         header = ShardHeader(
             sample_rate=self.options.sample_rate,
             clip_seconds=self.plan.parameters.clip_seconds,
@@ -258,27 +253,28 @@ class _Job:
             columns=self.options.columns,
             plan_digest=self.plan.digest,
         )
-        tasks = []
-        for shard in shards:
+
+        def arguments(name: str) -> tuple[ShardTask]:
+            shard = by_name[name]
             first = offsets[shard.split] + shard.first
             part = clips.iloc[first : first + shard.count]
             tracks = sorted({*part["track"], *part["query_track"]} - {""})
-            tasks.append(
-                ShardTask(
-                    header=replace(header, split=shard.split, first_clip=shard.first),
-                    file=self.file(shard),
-                    clips=part.reset_index(drop=True),
-                    stems=pd.concat([stems[track] for track in tracks]),
-                    withheld={
-                        mask: np.asarray(flag[first : first + shard.count]) for mask, flag in flags.items()
-                    },
-                    root=str(self.plan.catalog.root),
-                    folder=str(self.folder.resolve()),
-                    skip_broken=skip_broken,
-                    parent_pid=parent_pid,
-                )
+            task = ShardTask(
+                header=replace(header, split=shard.split, first_clip=shard.first),
+                file=self.file(shard),
+                clips=part.reset_index(drop=True),
+                stems=self.usable.iloc[np.concatenate([places[track] for track in tracks])],
+                withheld={
+                    mask: np.asarray(flag[first : first + shard.count]) for mask, flag in flags.items()
+                },
+                root=str(self.plan.catalog.root),
+                folder=str(self.folder.resolve()),
+                skip_broken=skip_broken,
+                parent_pid=parent_pid,
             )
-        return tasks
+            return (task,)
+
+        return Tasks(by_name, arguments)
 
     def write_index(self, done: dict[str, ShardDone]) -> None:
         """Publish the index: from now on the set is finished."""
