@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import slakh_hier as sh
 from slakh_hier.errors import AudioError, FaultError, InputError, LockedError
 from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.parallel import Result, run
 from slakh_hier.shards.masks import add_mask
 from slakh_hier.shards.verify import verify
 
@@ -34,7 +36,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "how", [{"jobs": 2}, {"jobs": 2, "backend": "threading"}, {"jobs": 2, "backend": "dask"}]
+    "how", [{"jobs": 4}, {"jobs": 2, "backend": "threading"}, {"jobs": 2, "backend": "dask"}]
 )
 def test_every_backend_gives_the_same_bytes(
     how: dict[str, Any], small_plan: sh.Plan, small_set: Path, tmp_path: Path
@@ -42,6 +44,17 @@ def test_every_backend_gives_the_same_bytes(
     sh.render(small_plan, tmp_path / "out", **OPTIONS, **how)
     assert digests(tmp_path / "out") == digests(small_set)
     assert len(digests(small_set)) > 8
+
+
+def test_the_order_in_which_shards_are_made_changes_no_byte(
+    small_plan: sh.Plan, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backwards(function: Any, tasks: Mapping[str, Any], **options: Any) -> Iterator[Result[Any]]:
+        return run(function, dict(reversed(list(tasks.items()))), **options)
+
+    monkeypatch.setattr("slakh_hier.rendering.run.run", backwards)
+    sh.render(small_plan, tmp_path / "out", jobs=1, **OPTIONS)
+    assert digests(tmp_path / "out") == digests(small_set)
 
 
 def test_a_saved_plan_and_shares_of_a_job_array_give_the_same_bytes(
@@ -112,14 +125,35 @@ def test_another_rendering_is_refused_with_the_difference(
     assert verify(out, full=True) == []
 
 
-def test_another_plan_is_refused_too(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tree", "seed", "difference"),
+    [
+        ("slakh34", 1, "seed: 588 in the folder, 1 now"),
+        ("combo", 588, "hierarchy.name: slakh34 in the folder, combo now"),
+    ],
+)
+def test_another_plan_is_refused_too(
+    tree: str, seed: int, difference: str, small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
     other = sh.plan_clips(
-        small_plan.catalog, small_plan.hierarchy, clips={"train": 3}, clip_seconds=2, step=0.5, seed=1, jobs=1
+        small_plan.catalog,
+        sh.load_hierarchy(tree),
+        clips={"train": 3},
+        clip_seconds=2,
+        step=0.5,
+        seed=seed,
+        jobs=1,
     )
     shutil.copytree(small_set, tmp_path / "out")
-    (tmp_path / "out" / "index.json").unlink()
-    with pytest.raises(InputError, match="seed: 588 in the folder, 1 now"):
+    before = digests(tmp_path / "out")
+    with pytest.raises(InputError, match=difference):
         sh.render(other, tmp_path / "out", jobs=1, **OPTIONS)
+    (tmp_path / "out" / "index.json").unlink()
+    with pytest.raises(InputError, match="now"):
+        sh.render(other, tmp_path / "out", jobs=1, **OPTIONS)
+    assert digests(tmp_path / "out") == {
+        name: digest for name, digest in before.items() if name != "index.json"
+    }
 
 
 def test_a_dry_run_writes_nothing(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
