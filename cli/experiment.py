@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from slakh_hier.cli.common import (
@@ -115,24 +117,28 @@ def experiment(
     elif output_format == "csv":
         print_table(flat_rows(found), "csv")
     else:
-        shown = (
-            "model",
-            "level",
-            "mix",
-            "si_sdr",
-            "delta",
-            "ci95_low",
-            "ci95_high",
-            "seeds",
-            "published_delta",
-        )
-        for table in found["tables"]:
-            rows = [row for row in flat_rows(found) if row["table"] == table["title"]]
-            print_table([{key: row[key] for key in shown} for row in rows], title=table["title"])
-        print_table(found["claims"], title="Claims")
+        _print_tables(found)
     for file in outcome.files:
         note(f"written: {file}")
     for label, why in outcome.failed.items():
         note(f"not finished: {label}: {why}")
     if outcome.failed:
         raise click.exceptions.Exit(1)
+
+
+def _print_tables(found: dict[str, Any]) -> None:
+    from slakh_hier.models.experiments.writing import flat_rows, pair_rows
+    from slakh_hier.wording import p_value
+
+    shown = ("model", "level", "mix", "si_sdr", "delta", "ci95_low", "ci95_high", "median_delta", "seeds")
+    compared = ("model", "against", "level", "difference", "difference_low", "difference_high")
+    for table in found["tables"]:
+        rows = [row for row in flat_rows(found) if row["table"] == table["title"]]
+        print_table(
+            [{key: row[key] for key in (*shown, "published_delta")} for row in rows], title=table["title"]
+        )
+        pairs = [row for row in pair_rows(found) if row["table"] == table["title"]]
+        if pairs:
+            tests = [{**{key: row[key] for key in compared}, "p": p_value(row["p"])} for row in pairs]
+            print_table(tests, title="Differences, clip by clip")
+    print_table(found["claims"], title="Claims")

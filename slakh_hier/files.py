@@ -149,8 +149,14 @@ def temporary_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 def publish_json(path: Path, value: Any) -> None:
-    """:func:`publish` a value as indented JSON with a final newline."""
-    publish(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    """:func:`publish` a value as indented JSON with a final newline.
+
+    Raises
+    ------
+    ValueError
+        A number is not finite: JSON has no word for it, and other programs would refuse the file.
+    """
+    publish(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:

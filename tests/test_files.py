@@ -186,6 +186,12 @@ def test_json_is_utf8_with_a_final_newline(tmp_path: Path) -> None:
     )
 
 
+def test_json_has_no_word_for_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        publish_json(tmp_path / "a.json", {"delta": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
 def test_digests_are_those_of_hashlib(tmp_path: Path) -> None:
     data = os.urandom(3_000_000)
     (tmp_path / "a").write_bytes(data)

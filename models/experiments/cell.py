@@ -79,9 +79,19 @@ class Cell:
 
 
 def run_cell(
-    cell: Cell, *, progress: Progress | None = None, report: Callable[[str], None] | None = None
+    cell: Cell,
+    *,
+    cores: int | None = None,
+    progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> None:
     """Train and evaluate a cell, or what of it is missing.
+
+    Parameters
+    ----------
+    cores
+        Threads of the evaluation where the configuration sets none: other cells may run beside this one. None: one
+        per processor.
 
     Raises
     ------
@@ -101,7 +111,7 @@ def run_cell(
         cell.run,
         cell.shards,
         split=SPLIT,
-        jobs=cell.config.hardware.threads,
+        jobs=cell.config.hardware.threads or cores,
         device=device,
         progress=progress,
     )

@@ -37,11 +37,11 @@ def run_in_processes(
     for place in range(jobs):
         free.put(gpus[place % len(gpus)] if gpus else None)
     running: set[subprocess.Popen[bytes]] = set()
-    threads = max(1, resolve_jobs(None) // jobs)
+    cores = max(1, resolve_jobs(None) // jobs)
 
     def one(cell: Cell) -> str | None:
         gpu = free.get()
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         log = make_folder(cell.folder / LOGS) / f"{cell.name}-{cell.seed}.log"
@@ -57,7 +57,7 @@ def run_in_processes(
                 )
             running.add(process)
             assert process.stdin is not None
-            process.stdin.write(_encode(cell) + b"\n")
+            process.stdin.write(_encode(cell, cores) + b"\n")
             process.stdin.flush()  # and left open: when we are gone the process sees the end, and goes too
             code = process.wait()
             running.discard(process)
@@ -80,7 +80,7 @@ def run_in_processes(
             process.kill()  # what is on disk is whole; the same command goes on from there
 
 
-def _encode(cell: Cell) -> bytes:
+def _encode(cell: Cell, cores: int) -> bytes:
     assert cell.shards is not None
     return json.dumps(
         {
@@ -89,19 +89,21 @@ def _encode(cell: Cell) -> bytes:
             "config": cell.config.model_dump(mode="json"),
             "shards": str(cell.shards.resolve()),
             "folder": str(cell.folder.resolve()),
+            "cores": cores,
         }
     ).encode()
 
 
-def _decode(line: bytes) -> Cell:
+def _decode(line: bytes) -> tuple[Cell, int]:
     values = json.loads(line)
-    return Cell(
+    cell = Cell(
         name=values["name"],
         seed=values["seed"],
         config=Config.model_validate(values["config"]),
         shards=Path(values["shards"]),
         folder=Path(values["folder"]),
     )
+    return cell, values["cores"]
 
 
 def _leave_with_parent() -> None:
@@ -112,10 +114,10 @@ def _leave_with_parent() -> None:
 
 
 def _main() -> None:
-    cell = _decode(sys.stdin.buffer.readline())
+    cell, cores = _decode(sys.stdin.buffer.readline())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
-        run_cell(cell, report=lambda text: print(text, file=sys.stderr, flush=True))
+        run_cell(cell, cores=cores, report=lambda text: print(text, file=sys.stderr, flush=True))
     except SlakhHierError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

@@ -16,11 +16,21 @@ from numpy.typing import NDArray
 from slakh_hier.models.experiments.cell import Cell
 from slakh_hier.models.experiments.grid import ALL, Claim, Grid, Published, Row, Table
 from slakh_hier.models.experiments.scores import FIGURES, RowScores, row_scores
-from slakh_hier.models.experiments.statistics import difference, intervals, level_means, share
+from slakh_hier.models.experiments.statistics import (
+    difference,
+    intervals,
+    known,
+    level_means,
+    level_medians,
+    share,
+)
+from slakh_hier.wording import decibels, interval, p_value
 
 MARGIN: Final = 0.2
 """dB that one row may lie below another and still be called not worse: less than training with another seed moves it."""
 HOLDS, FAILS, UNSURE = "holds", "does not hold", "too little data to say"
+HOLLOW: Final = "holds, but says little"
+"""No worse than models that fail: nobody doubts it, and it is not what the paper means."""
 
 
 def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -35,9 +45,9 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     -------
     dict
         ``experiment``, ``title``; ``tables``: a list of ``title``, ``rows`` (``name, model, levels, reduction,
-        seeds, songs, cells``: by level and ``all`` the means ``mix, si_sdr, delta`` in dB, ``ci95`` of the
-        improvement, ``clips, seeds``; ``published`` likewise) and ``comparisons`` of each row with the first (by level:
-        ``mean, ci95, p, songs, seeds``); ``claims``: a list of ``claim, verdict, why``; ``cells``: a list of
+        trainings, seeds, songs, cells``: by level and ``all`` the means ``mix, si_sdr, delta`` in dB, ``ci95`` and
+        ``median`` of the improvement, ``clips, seeds``; ``published`` likewise) and ``comparisons`` of each row with
+        the first, and of the two rows of each claim (by level: ``mean, ci95, p, songs, seeds``); ``claims``: a list of ``claim, verdict, why``; ``cells``: a list of
         ``name, seed, run, state``. What is not there yet is None.
     """
     states = [cell.state() for cell in cells]
@@ -46,7 +56,7 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "experiment": name,
         "title": grid.title,
-        "tables": [_table(table, by_row) for table in grid.tables],
+        "tables": [_table(table, grid.claims, by_row) for table in grid.tables],
         "claims": [_judge(claim, by_row[claim.row], by_row[claim.than]) for claim in grid.claims],
         "cells": [
             {
@@ -60,13 +70,12 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
-def _table(table: Table, by_row: Mapping[str, RowScores | None]) -> dict[str, Any]:
-    first = by_row[table.rows[0].name]
-    comparisons = [
-        {"row": row.name, "with": table.rows[0].name, "levels": _differences(mine, first)}
-        for row in table.rows[1:]
-        if first is not None and (mine := by_row[row.name]) is not None and mine.levels == first.levels
-    ]
+def _table(table: Table, claims: Sequence[Claim], by_row: Mapping[str, RowScores | None]) -> dict[str, Any]:
+    comparisons = []
+    for row, than in _pairs(table, claims):
+        mine, theirs = by_row[row], by_row[than]
+        if mine is not None and theirs is not None and mine.levels == theirs.levels:
+            comparisons.append({"row": row, "with": than, "levels": _differences(mine, theirs)})
     return {
         "title": table.title,
         "rows": [_row(row, by_row[row.name], table.published) for row in table.rows],
@@ -74,20 +83,34 @@ def _table(table: Table, by_row: Mapping[str, RowScores | None]) -> dict[str, An
     }
 
 
+def _pairs(table: Table, claims: Sequence[Claim]) -> list[tuple[str, str]]:
+    """What is compared: each row with the first, then the rows that a claim is about."""
+    names = [row.name for row in table.rows]
+    claimed = [(claim.row, claim.than) for claim in claims if claim.row in names and claim.than in names]
+    return list(dict.fromkeys([*((name, names[0]) for name in names[1:]), *claimed]))
+
+
 def _row(row: Row, scores: RowScores | None, published: Published | None) -> dict[str, Any]:
     found = None if published is None else _published(row, published)
-    about = {"name": row.name, "model": row.model, "levels": row.levels, "reduction": row.reduction}
+    about = {
+        "name": row.name,
+        "model": row.model,
+        "levels": row.levels,
+        "reduction": row.reduction,
+        "trainings": list(row.cells),
+    }
     if scores is None:
         return {**about, "seeds": 0, "songs": 0, "cells": None, "published": found}
     means = [level_means(scores.values[place]) for place in range(len(FIGURES))]
     songs = _songs(scores.clips["song"])
-    ci95 = intervals(scores.delta, songs)
+    ci95, medians = intervals(scores.delta, songs), level_medians(scores.delta)
     clips = [int(np.isfinite(scores.delta[0, :, place]).sum()) for place in range(len(scores.levels))]
     names = [*map(str, scores.levels), ALL]
     entries = {
         name: {
-            **{figure: float(values[place]) for figure, values in zip(FIGURES, means, strict=True)},
+            **{figure: known(values[place]) for figure, values in zip(FIGURES, means, strict=True)},
             "ci95": ci95[place],
+            "median": known(medians[place]),
             "clips": (*clips, max(clips))[place],
             "seeds": len(scores.seeds),
         }
@@ -124,21 +147,31 @@ def _judge(claim: Claim, row: RowScores | None, than: RowScores | None) -> dict[
     if claim.kind == "keeps":
         assert claim.share is not None
         kept, ci95 = share(mine, theirs, songs, place)
-        if ci95 is None:
+        if kept is None or ci95 is None:
             return {**said, "why": f"the full data's improvement {where} is not surely above 0 dB ({of})"}
         verdict = HOLDS if ci95[0] >= claim.share else FAILS if ci95[1] < claim.share else UNSURE
         why = f"{kept:.0%} kept {where}, 95 % interval {ci95[0]:.0%} to {ci95[1]:.0%} ({of})"
         return {**said, "verdict": verdict, "why": why}
     gap = difference(mine, theirs, songs, place)
     if gap.ci95 is None:
-        return {**said, "why": f"one song is too little ({of})"}
+        return {**said, "why": f"fewer than two songs count {where} ({of})"}
     low, high = gap.ci95
+    why = (
+        f"{decibels(gap.mean, 2, sign=True)} dB {where}, 95 % interval {interval(gap.ci95, 2, sign=True)}, "
+        f"p of no difference {p_value(gap.p)} ({of}"
+    )
     if claim.kind == "better":
         verdict = HOLDS if low > 0 else FAILS if high <= 0 else UNSURE
-    else:
-        verdict = HOLDS if low > -MARGIN else FAILS if high < 0 else UNSURE
-    margin = f"; a loss of up to {MARGIN} dB counts as none" if claim.kind == "not_worse" else ""
-    why = f"{gap.mean:+.2f} dB {where}, 95 % interval {low:+.2f} to {high:+.2f} ({of}{margin})"
+        return {**said, "verdict": verdict, "why": f"{why})"}
+    verdict = HOLDS if low > -MARGIN else FAILS if high < 0 else UNSURE
+    why += f"; a loss of up to {MARGIN} dB counts as none)"
+    base = intervals(theirs, songs)[place]
+    if verdict == HOLDS and (base is None or base[0] <= 0):
+        verdict = HOLLOW
+        why += (
+            f"; but what it is compared with does not surely improve on the mixture: "
+            f"{decibels(known(level_means(theirs)[place]), sign=True)} dB, {interval(base, sign=True)}"
+        )
     return {**said, "verdict": verdict, "why": why}
 
 

@@ -26,7 +26,8 @@ class Difference:
 
     Attributes
     ----------
-    mean : float, dB
+    mean : float, dB, or None
+        None where no clip of the level counts.
     ci95 : (low, high) or None
         Over songs and seeds; None with fewer than two songs.
     p : float or None
@@ -35,7 +36,7 @@ class Difference:
         How many.
     """
 
-    mean: float
+    mean: float | None
     ci95: list[float] | None
     p: float | None
     songs: int
@@ -47,6 +48,14 @@ def level_means(values: Array) -> Array:
     with np.errstate(invalid="ignore"):
         by_level = np.nansum(values, (0, 1)) / np.isfinite(values).sum((0, 1))
     return _with_all(by_level)
+
+
+def level_medians(values: Array) -> Array:
+    """Median over seeds and clips, (seeds, clips, levels) to (levels + 1,): each level, then of the clips' means."""
+    pooled = values.reshape(-1, values.shape[2])
+    clips = pooled[np.isfinite(pooled).any(1)]
+    columns = [*clips.T, np.array([np.nanmean(clip) for clip in clips])]
+    return np.array([np.median(kept) if (kept := c[np.isfinite(c)]).size else np.nan for c in columns])
 
 
 def resampled_means(values: Array, songs: NDArray[np.intp], *, seed: int = 0) -> Array:
@@ -91,8 +100,8 @@ def difference(one: Array, other: Array, songs: NDArray[np.intp], level: int) ->
     """
     gaps = one - other
     count = len(np.unique(songs))
-    mean = float(level_means(gaps)[level])
-    if count < LEAST_SONGS:
+    mean = known(level_means(gaps)[level])
+    if mean is None or count < LEAST_SONGS:
         return Difference(mean, None, None, count, len(gaps))
     with np.errstate(invalid="ignore"):  # a level at which a clip is dropped has no seed's value
         per_clip = _with_all(np.nansum(gaps, 0) / np.isfinite(gaps).sum(0))[:, level]
@@ -111,12 +120,15 @@ def difference(one: Array, other: Array, songs: NDArray[np.intp], level: int) ->
     )
 
 
-def share(part: Array, whole: Array, songs: NDArray[np.intp], level: int) -> tuple[float, list[float] | None]:
+def share(
+    part: Array, whole: Array, songs: NDArray[np.intp], level: int
+) -> tuple[float | None, list[float] | None]:
     """How much of one row's improvement another keeps: the ratio of their means and its 95 % interval.
 
-    The interval is None with fewer than two songs, or where the whole is not surely above zero.
+    The interval is None with fewer than two songs, or where the whole is not surely above zero; the ratio where no
+    clip counts.
     """
-    kept = float(level_means(part)[level] / level_means(whole)[level])
+    kept = known(level_means(part)[level] / level_means(whole)[level])
     if len(np.unique(songs)) < LEAST_SONGS:
         return kept, None
     wholes = resampled_means(whole, songs)[:, level]
@@ -124,6 +136,11 @@ def share(part: Array, whole: Array, songs: NDArray[np.intp], level: int) -> tup
     if lowest is None or lowest[0] <= 0:
         return kept, None
     return kept, interval(resampled_means(part, songs)[:, level] / wholes)
+
+
+def known(value: float) -> float | None:
+    """None for what no clip supports: JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _weighted(seeds: NDArray[np.int64], songs: NDArray[np.int64], values: Array) -> Array:

@@ -11,17 +11,22 @@ from typing import Any
 from slakh_hier.files import publish, publish_json
 from slakh_hier.models.experiments.grid import ALL
 from slakh_hier.models.experiments.scores import FIGURES
+from slakh_hier.wording import decibels, interval, p_value, with_interval
 
-STEM = "results"
+STEM, PAIRS = "results", "comparisons"
 
 
 def write_results(folder: Path, found: dict[str, Any]) -> tuple[Path, ...]:
-    """Write ``results.md``, ``results.csv`` and ``results.json``; returns their paths."""
-    paths = tuple(folder / f"{STEM}.{ending}" for ending in ("md", "csv", "json"))
-    publish(paths[0], markdown(found).encode())
-    publish(paths[1], table_csv(found).encode())
-    publish_json(paths[2], found)
-    return paths
+    """Write ``results.md``, ``results.csv``, ``comparisons.csv`` and ``results.json``; returns their paths."""
+    texts = {
+        f"{STEM}.md": markdown(found),
+        f"{STEM}.csv": _csv(flat_rows(found)),
+        f"{PAIRS}.csv": _csv(pair_rows(found)),
+    }
+    for name, text in texts.items():
+        publish(folder / name, text.encode())
+    publish_json(folder / f"{STEM}.json", found)
+    return tuple(folder / name for name in (*texts, f"{STEM}.json"))
 
 
 def flat_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -35,8 +40,8 @@ def flat_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
             "reduction": row["reduction"],
             "level": level,
             **{figure: entry.get(figure) for figure in FIGURES},
-            "ci95_low": (entry.get("ci95") or [None])[0],
-            "ci95_high": (entry.get("ci95") or [None])[-1],
+            **_ends("ci95", entry.get("ci95")),
+            "median_delta": entry.get("median"),
             "clips": entry.get("clips"),
             "songs": row["songs"],
             "seeds": row["seeds"],
@@ -48,9 +53,34 @@ def flat_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def table_csv(found: dict[str, Any]) -> str:
-    """:func:`flat_rows` as CSV."""
-    rows = flat_rows(found)
+def pair_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each two models and level: the paired difference of their improvements (dB)."""
+    return [
+        {
+            "experiment": found["experiment"],
+            "table": table["title"],
+            "model": models[pair["row"]],
+            "against": models[pair["with"]],
+            "level": level,
+            "difference": gap["mean"],
+            **_ends("difference", gap["ci95"]),
+            "p": gap["p"],
+            "songs": gap["songs"],
+            "seeds": gap["seeds"],
+        }
+        for table in found["tables"]
+        for models in [{row["name"]: row["model"] for row in table["rows"]}]
+        for pair in table["comparisons"]
+        for level, gap in pair["levels"].items()
+    ]
+
+
+def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
+    low, high = ci95 or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")  # nothing done yet
     writer.writeheader()
@@ -60,9 +90,9 @@ def table_csv(found: dict[str, Any]) -> str:
 
 def markdown(found: dict[str, Any]) -> str:
     """The tables in the paper's shape, the comparisons and the claims."""
-    lines = [f"# {found['title']}", "", _SCALE, ""]
+    lines = [f"# {found['title']}", "", _SCALE, "", _PAIRED, ""]
     for table in found["tables"]:
-        lines += [f"## {table['title']}", "", *_table(table), "", *_comparisons(table)]
+        lines += [f"## {table['title']}", "", *_table(table), "", *_comparisons(found, table)]
     lines += ["## Claims", "", "| claim | verdict | figures |", "|---|---|---|"]
     lines += [f"| {claim['claim']} | *{claim['verdict']}* | {claim['why']} |" for claim in found["claims"]]
     states = [cell["state"] for cell in found["cells"]]
@@ -71,8 +101,14 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 _SCALE = (
-    "SI-SDR in dB: of the untouched mixture (Mix), of the estimate, and the improvement (Δ) with its 95 % interval "
-    "over songs and seeds. *Paper*: the published figures, on Slakh2100 and at the paper's size."
+    "SI-SDR in dB: of the untouched mixture (Mix), of the estimate, the mean improvement (Δ) with its 95 % interval "
+    "over songs and seeds, and its median over clips. *Paper*: the published figures, on Slakh2100 and at the paper's "
+    "size."
+)
+_PAIRED = (
+    "Two models are compared clip by clip on the same songs and seeds. The interval draws songs and seeds; p flips the sign of whole songs, "
+    "with each clip's mean over the seeds: it speaks of other songs, not of other seeds, so that p can be small where "
+    "the interval holds 0. No p is corrected for the number of tests."
 )
 
 
@@ -81,40 +117,36 @@ def _table(table: dict[str, Any]) -> Iterator[str]:
         ALL,
         *sorted({level for row in table["rows"] for level in row["cells"] or {}} - {ALL}, reverse=True),
     ]
-    heads = [f"{'All' if level == ALL else f'Level {level}'}: Mix | SI-SDR | Δ" for level in levels]
+    heads = [
+        f"{'All' if level == ALL else f'Level {level}'}: Mix | SI-SDR | Δ | median Δ" for level in levels
+    ]
     yield f"| model | levels | {' | '.join(heads)} | seeds |"
-    yield "|---|---|" + "---|" * (3 * len(levels)) + "---|"
+    yield "|---|---|" + "---|" * (4 * len(levels)) + "---|"
     for row in table["rows"]:
-        measured = row["cells"] or {}
-        cells = [_cell(measured.get(level, {}), figure) for level in levels for figure in FIGURES]
+        cells = [_cells((row["cells"] or {}).get(level, {})) for level in levels]
         yield f"| {row['model']} | {row['levels']} | {' | '.join(cells)} | {row['seeds'] or 'not run'} |"
         if row["published"]:
-            cells = [_cell(row["published"].get(level, {}), figure) for level in levels for figure in FIGURES]
+            cells = [_cells(row["published"].get(level, {})) for level in levels]
             yield f"| *Paper* | {row['levels']} | {' | '.join(cells)} | |"
 
 
-def _cell(entry: dict[str, Any], figure: str) -> str:
-    value = entry.get(figure)
-    if value is None:
-        return "–"
-    ci95 = entry.get("ci95") if figure == "delta" else None
-    return f"{value:.1f}" + (f" [{ci95[0]:.1f}, {ci95[1]:.1f}]" if ci95 else "")
+def _cells(entry: dict[str, Any]) -> str:
+    delta = with_interval(entry.get("delta"), entry.get("ci95"))
+    return " | ".join(
+        [decibels(entry.get("mix")), decibels(entry.get("si_sdr")), delta, decibels(entry.get("median"))]
+    )
 
 
-def _comparisons(table: dict[str, Any]) -> Iterator[str]:
-    known = [entry for entry in table["comparisons"] if entry["levels"]]
-    if not known:
+def _comparisons(found: dict[str, Any], table: dict[str, Any]) -> Iterator[str]:
+    rows = [row for row in pair_rows(found) if row["table"] == table["title"]]
+    if not rows:
         return
-    models = {row["name"]: row["model"] for row in table["rows"]}
-    yield f"Against *{models[known[0]['with']]}*, clip by clip:"
-    yield ""
-    yield "| model | level | difference of Δ | 95 % interval | p |"
-    yield "|---|---|---|---|---|"
-    for entry in known:
-        for level, gap in entry["levels"].items():
-            ci95 = "–" if gap["ci95"] is None else f"{gap['ci95'][0]:+.2f} to {gap['ci95'][1]:+.2f}"
-            p = "–" if gap["p"] is None else "< 0.001" if gap["p"] < 0.001 else f"{gap['p']:.3f}"
-            yield f"| {models[entry['row']]} | {level} | {gap['mean']:+.2f} | {ci95} | {p} |"
+    yield "| model | against | level | difference of Δ | 95 % interval | p |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        ends = None if row["difference_low"] is None else (row["difference_low"], row["difference_high"])
+        figures = f"{decibels(row['difference'], 2, sign=True)} | {interval(ends, 2, sign=True)}"
+        yield f"| {row['model']} | {row['against']} | {row['level']} | {figures} | {p_value(row['p'])} |"
     yield ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import math
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,18 +26,20 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import file_sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
-from slakh_hier.models.experiments.cell import Cell
+from slakh_hier.models.experiments import processes
+from slakh_hier.models.experiments.cell import Cell, run_cell
 from slakh_hier.models.experiments.grid import cell_config, cell_task, experiments, load_grid, masks_needed
-from slakh_hier.models.experiments.results import FAILS, HOLDS, UNSURE, results
+from slakh_hier.models.experiments.results import FAILS, HOLDS, HOLLOW, UNSURE, results
 from slakh_hier.models.experiments.run import list_cells, run_experiment
 from slakh_hier.models.experiments.statistics import (
     difference,
     intervals,
     level_means,
+    level_medians,
     resampled_means,
     share,
 )
-from slakh_hier.models.experiments.writing import flat_rows, markdown
+from slakh_hier.models.experiments.writing import flat_rows, markdown, pair_rows, write_results
 
 PAPER = {  # experiment: (row, level) -> published improvement; read off the paper's tables
     "levels": {
@@ -157,6 +161,16 @@ def test_means_are_those_of_plain_loops() -> None:
         np.mean([x for seed in values[:, :, level] for x in seed if not math.isnan(x)]) for level in range(2)
     ]
     assert level_means(values) == pytest.approx([*expected, np.mean(expected)])
+
+
+def test_medians_are_those_of_plain_loops() -> None:
+    values, _ = ragged(3, 10, 2, 4)
+    pooled = [clip for seed in values for clip in seed]
+    expected = [
+        np.median([clip[level] for clip in pooled if not math.isnan(clip[level])]) for level in range(2)
+    ]
+    means = [np.mean([x for x in clip if not math.isnan(x)]) for clip in pooled]
+    assert level_medians(values) == pytest.approx([*expected, np.median(means)])
 
 
 def test_resampling_is_that_of_plain_loops() -> None:
@@ -305,6 +319,75 @@ def test_a_difference_within_the_margin_is_no_loss(both: Shards, tmp_path: Path)
         assert claim["verdict"] == verdict, claim
 
 
+def seeds_of(folder: Path, both: Shards, task: str, cells: dict[str, np.ndarray]) -> list[Cell]:
+    """Finished cells with one seed, by name with their improvements."""
+    folder.mkdir(exist_ok=True)
+    (folder / "index.json").write_bytes((both[0] / "index.json").read_bytes())
+    base = {task: load_config(task, preset="tiny")}  # type: ignore[arg-type]
+    return [finished(folder, name, 1, base, deltas) for name, deltas in cells.items()]
+
+
+@pytest.mark.parametrize(("single", "verdict"), [(-5.0, HOLLOW), (0.02, HOLLOW), (2.0, HOLDS)])
+def test_no_worse_than_models_that_fail_says_little(
+    single: float, verdict: str, both: Shards, tmp_path: Path
+) -> None:
+    songs = np.random.default_rng(1).normal(0, 1, (20, 1)).repeat(2, 0)
+    cells = {f"qbe-{level}": single + songs for level in (1, 2, 3)}
+    cells["qbe-123"] = single + songs.repeat(3, 1) + 1
+    claim = results("levels", load_grid("levels"), seeds_of(tmp_path, both, "qbe", cells))["claims"][1]
+    assert claim["verdict"] == verdict, claim
+    assert ("does not surely improve on the mixture" in claim["why"]) == (verdict == HOLLOW)
+    assert "p of no difference < 0.001" in claim["why"]
+
+
+def test_the_rows_of_a_claim_are_compared_too(both: Shards, tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    cells = {
+        name: shift + generator.normal(3, 1, (40, 3))
+        for name, shift in (("sss-123", 1), ("sss-123-all-50", 0), ("sss-123-leaf-50", 0.5))
+    }
+    found = results("reduction", load_grid("reduction"), seeds_of(tmp_path, both, "sss", cells))
+    pairs = [(pair["row"], pair["with"]) for pair in found["tables"][0]["comparisons"]]
+    assert pairs == [("sss-all-50", "sss-full"), ("sss-leaf-50", "sss-full"), ("sss-leaf-50", "sss-all-50")]
+    claimed = [row for row in pair_rows(found) if row["against"] == "SSS, 50 % of the clips removed"]
+    gap = cells["sss-123-leaf-50"] - cells["sss-123-all-50"]
+    assert claimed[-1]["difference"] == pytest.approx(gap.mean())
+    assert claimed[-1]["difference_low"] < gap.mean() < claimed[-1]["difference_high"]
+    said = next(claim["why"] for claim in found["claims"] if "50 % of the clips costs SSS" in claim["claim"])
+    assert f"p of no difference {claimed[-1]['p']:.3f}" in said or "< 0.001" in said
+    write_results(tmp_path, found)
+    with open(tmp_path / "comparisons.csv", newline="") as table:
+        assert [float(row["difference"]) for row in csv.DictReader(table)] == pytest.approx(
+            [row["difference"] for row in pair_rows(found)]
+        )
+
+
+def test_a_level_without_clips_is_not_known_and_json_stays_json(both: Shards, tmp_path: Path) -> None:
+    deltas = np.random.default_rng(1).normal(3, 1, (40, 3))
+    deltas[:, 0] = np.nan  # the mixture is the node in every clip
+    cells = {"sss-123": deltas, "sss-123-leaf-90": deltas - 0.1, "sss-123-all-90": deltas - 2}
+    found = results("reduction", load_grid("reduction"), seeds_of(tmp_path, both, "sss", cells))
+    full = found["tables"][0]["rows"][0]["cells"]
+    assert (full["1"]["delta"], full["1"]["median"], full["1"]["ci95"], full["1"]["clips"]) == (
+        None,
+        None,
+        None,
+        0,
+    )
+    assert full["all"]["delta"] is None  # a mean of two levels is not the mean of three
+    assert full["2"]["delta"] == pytest.approx(np.nanmean(deltas[:, 1]))
+    write_results(tmp_path, found)
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    assert (
+        json.loads((tmp_path / "results.json").read_text(), parse_constant=refuse)["experiment"]
+        == "reduction"
+    )
+    assert "nan" not in (tmp_path / "results.md").read_text()
+
+
 # ---- runs ----
 
 
@@ -314,8 +397,13 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
     first = run_experiment("hc", both[:1], out, config=file, preset="tiny", report=said.append)
     assert not first.failed
     assert [row["cells"] is None for table in first.results["tables"] for row in table["rows"]] == [False] * 4
-    assert {path.name for path in first.files} == {"results.md", "results.csv", "results.json"}
-    with open(first.files[1], newline="") as table:
+    assert {path.name for path in first.files} == {
+        "results.md",
+        "results.csv",
+        "comparisons.csv",
+        "results.json",
+    }
+    with open(out / "hc" / "results.csv", newline="") as table:
         assert len(list(csv.DictReader(table))) == 2 * 3 + 2 * 4
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if "runs" in path.parts}
     again = run_experiment("hc", both[:1], out, config=file, preset="tiny")
@@ -352,6 +440,56 @@ def test_processes_do_what_one_process_does_and_go_on_after_a_failure(
     assert len(digests(tmp_path / "here")) == 2
     assert apart.results == {**here.results, "settings": settings}
     assert "epoch 1 of 1" in (tmp_path / "apart" / "logs" / "sss-1-588.log").read_text()
+
+
+class FakeProcess:
+    """Stands for a cell's process: notes what it was given, and ends when two run side by side."""
+
+    began: list[tuple[str, str, dict[str, Any]]]
+    together: threading.Barrier
+    stdin = None
+
+    def __init__(self, command: list[str], *, env: dict[str, str], **rest: Any) -> None:
+        self.environment, self.stdin = env, io.BytesIO()
+
+    def wait(self) -> int:
+        device, threads = self.environment["CUDA_VISIBLE_DEVICES"], self.environment["OMP_NUM_THREADS"]
+        self.began.append((device, threads, json.loads(self.stdin.getvalue())))
+        self.together.wait(20)
+        return 0
+
+
+def test_each_process_has_a_gpu_and_its_share_of_the_processors(
+    both: Shards, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(FakeProcess, "began", [], raising=False)
+    monkeypatch.setattr(FakeProcess, "together", threading.Barrier(2), raising=False)
+    monkeypatch.setattr(processes.subprocess, "Popen", FakeProcess)
+    monkeypatch.setattr(processes, "resolve_jobs", lambda jobs: 7)
+    cells = list_cells("hc", both[:1], tmp_path, preset="tiny")
+    assert len(cells) == 4
+    ended = dict(processes.run_in_processes(cells, 2, ["3", "GPU-5"]))
+    assert set(ended.values()) == {None}
+    assert len(FakeProcess.began) == 4
+    # Two at a time, never both on one device.
+    for first in (0, 2):
+        assert {began[0] for began in FakeProcess.began[first : first + 2]} == {"3", "GPU-5"}
+    assert {began[1] for began in FakeProcess.began} == {"3"}
+    assert {began[2]["cores"] for began in FakeProcess.began} == {3}
+
+
+def test_an_evaluation_takes_no_more_than_its_share(
+    both: Shards, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[int | None] = []
+    monkeypatch.setattr("slakh_hier.models.training.train", lambda *words, **options: None)
+    monkeypatch.setattr(
+        "slakh_hier.models.evaluation.evaluate", lambda *words, jobs, **options: taken.append(jobs)
+    )
+    for settings in ((), ("hardware.threads=1",)):
+        cell = list_cells("hc", both[:1], tmp_path, preset="small", settings=settings)[0]
+        run_cell(cell, cores=3)
+    assert taken == [3, 1]
 
 
 def test_seeds_differ_and_are_not_forgotten(both: Shards, file: Path, tmp_path: Path) -> None:
