@@ -18,7 +18,7 @@ from slakh_hier.cli.common import note, shown_warnings
     "--shards",
     type=click.Path(),
     show_default="those of the training",
-    help="Runs: the shard set that was evaluated, to take clips from.",
+    help="Runs, experiments: the shard set that was evaluated, to take clips from.",
 )
 @click.option(
     "--clips",

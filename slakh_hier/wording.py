@@ -18,11 +18,14 @@ def interval(ends: Sequence[float] | None, digits: int = 1, *, sign: bool = Fals
     return UNKNOWN if ends is None else " to ".join(decibels(end, digits, sign=sign) for end in ends)
 
 
-def with_interval(value: float | None, ends: Sequence[float] | None, digits: int = 1) -> str:
+def with_interval(
+    value: float | None, ends: Sequence[float] | None, digits: int = 1, *, sign: bool = False
+) -> str:
     """``3.2 [2.1, 4.0]``: short enough for a table's cell."""
     if value is None or ends is None:
-        return decibels(value, digits)
-    return f"{decibels(value, digits)} [{', '.join(decibels(end, digits) for end in ends)}]"
+        return decibels(value, digits, sign=sign)
+    inner = ", ".join(decibels(end, digits, sign=sign) for end in ends)
+    return f"{decibels(value, digits, sign=sign)} [{inner}]"
 
 
 def p_value(p: float | None) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from slakh_hier.reporting.theme import Colours
+    from slakh_hier.reporting.theme import Style
 
 Signal = NDArray[np.float32]
 
@@ -27,25 +27,43 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with equal keys. ``folded`` tables open on a click; a value ``None`` is shown as a dash."""
+    """Rows with equal keys. ``folded`` tables open on a click; a value ``None`` is shown as a dash.
+
+    ``layout`` says what happens on a phone: all columns scroll, all but the ``first``, or rows are ``stacked``.
+    Numbers stand to the right, and so do the columns named in ``right``.
+    """
 
     title: str
     rows: Sequence[Mapping[str, Any]]
     folded: bool = False
+    layout: Literal["plain", "first", "stacked"] = "plain"
+    right: tuple[str, ...] = ()
     kind: Literal["table"] = "table"
+
+    @property
+    def columns(self) -> dict[str, bool]:
+        """Each column, and whether it stands to the right."""
+        return {
+            name: name in self.right or all(_is_number(row[name]) for row in self.rows)
+            for name in (self.rows[0] if self.rows else ())
+        }
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 @dataclass(frozen=True)
 class Plot:
     """A figure: ``name`` is its file name, ``alt`` what it shows to those who cannot see it.
 
-    ``draw`` makes it afresh in the given colours, since a page and a paper need different ones.
+    ``draw`` makes it afresh in the given style, since a page, a phone and a paper need different ones.
     """
 
     name: str
     title: str
     alt: str
-    draw: Callable[[Colours], Figure]
+    draw: Callable[[Style], Figure]
     kind: Literal["plot"] = "plot"
 
 

@@ -1,108 +1,46 @@
-"""The report of an experiment: its tables, what they say, and the runs behind them."""
+"""The report of an experiment: its claims, its tables, and the runs behind them."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
-from urllib.parse import quote
+from typing import Any, Final
 
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from slakh_hier.reporting.document import Block, Plot, Report, Section, Table
+from slakh_hier.reporting.experiment_results import (
+    RESULTS,
+    Difference,
+    Figures,
+    Results,
+    ResultTable,
+    Row,
+    read_results,
+)
+from slakh_hier.reporting.experiment_runs import Runs, clip_sections, pooled, run_section
+from slakh_hier.reporting.node_scores import rows_of, scored_nodes
+from slakh_hier.reporting.score_figures import Mark, draw_curves_of_rows, draw_intervals
+from slakh_hier.reporting.tree_figures import draw_boxes
+from slakh_hier.wording import p_value, with_interval
 
-from slakh_hier.errors import InputError
-from slakh_hier.reporting.document import Block, Facts, Links, Plot, Report, Section, Table
-from slakh_hier.reporting.run_data import read_curves
-from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
-
-RESULTS: Final = "results.json"
-MOST_CURVES: Final = 6
-MAX_BYTES: Final = 64 << 20
+ALL: Final = "all"
 PUBLISHED: Final = "published"
+PAIRED: Final = (
+    "Differences are taken clip by clip, on the same songs and seeds. Their interval draws songs and seeds; p flips the sign of whole songs and speaks of other "
+    "songs only, not of trainings with other seeds, so that it can be small where the interval holds 0. No p is "
+    "corrected for the number of tests."
+)
 
 
-class _Loose(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Figures(_Loose):
-    """One level of one row: means in dB, the improvement ``delta`` with its interval, and over how many seeds."""
-
-    mix: float | None = None
-    si_sdr: float | None = None
-    delta: float | None = None
-    ci95: tuple[float, float] | None = None
-    seeds: int | None = None
-
-
-class Row(_Loose):
-    """A model, and its figures by level (``all`` for the mean of the levels); ``cells`` is None before it has run."""
-
-    model: str
-    levels: int | str
-    name: str = ""
-    cells: dict[str, Figures] | None = None
-    published: dict[str, Figures] | None = None
-
-
-class Difference(_Loose):
-    """Of two rows' improvements, clip by clip (dB)."""
-
-    mean: float | None = None
-    ci95: tuple[float, float] | None = None
-    p: float | None = None
-
-
-class Comparison(_Loose):
-    """A row against another one, by level; both by name."""
-
-    row: str
-    than: Annotated[str, Field(alias="with")]
-    levels: dict[str, Difference] = {}
-
-
-class ResultTable(_Loose):
-    title: str
-    rows: list[Row]
-    comparisons: list[Comparison] = []
-
-
-class Claim(_Loose):
-    claim: str
-    verdict: str
-    why: str = ""
-
-
-class Cell(_Loose):
-    """A training; ``run`` is its folder, relative to the experiment's folder or the one above, which experiments share."""
-
-    name: str
-    seed: int | None = None
-    run: str = ""
-    state: str = ""
-
-
-class Results(_Loose):
-    """What ``results.json`` must hold; further keys are left alone."""
-
-    experiment: str
-    title: str = ""
-    preset: str = ""
-    tables: Annotated[list[ResultTable], Field(max_length=1000)]
-    claims: list[Claim] = []
-    cells: list[Cell] = []
-
-
-def experiment_report(folder: Path, page: Path | None = None) -> Report:
+def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | None = None) -> Report:
     """Look through an experiment.
 
     Parameters
     ----------
     page
-        Where the page will lie, for links to the runs; None: no links.
+        Where the page will lie, for links to pages of the runs; None: no links.
+    shards
+        The shard set of one of the tasks, where it is no longer where the training found it.
 
     Raises
     ------
@@ -110,165 +48,163 @@ def experiment_report(folder: Path, page: Path | None = None) -> Report:
         ``results.json`` cannot be read.
     """
     results = read_results(folder / RESULTS)
+    runs = Runs(folder, results.cells)
     sections = [Section("Claims", [_claims(results)])] if results.claims else []
     for number, table in enumerate(results.tables, 1):
-        sections.append(Section(table.title, list(_table_blocks(table, number))))
+        text = [PAIRED] if table.comparisons and number == 1 else []
+        sections.append(Section(table.title, list(_table_blocks(table, number, runs)), text))
+    sections += clip_sections(results, runs, shards)
     if results.cells:
-        sections.append(Section("Runs", list(_runs(folder, results.cells, page))))
+        sections.append(run_section(runs, page))
     done = sum(cell.state == "done" for cell in results.cells)
     lead = f"Preset {results.preset}. " if results.preset else ""
     lead += f"{done:,} of {len(results.cells):,} runs are done." if results.cells else ""
     return Report(results.title or f"Experiment {results.experiment}", sections, lead)
 
 
-def read_results(path: Path) -> Results:
-    """The results of an experiment, checked.
-
-    Raises
-    ------
-    InputError
-        The file is not there, or not what it should be; the message names the place.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: has more than {MAX_BYTES} bytes; it is not ours")
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    try:
-        return Results.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "as a whole"
-        raise InputError(
-            f"{path}: {where}: {first['msg']}. Run the same slakh-hier experiment command again: it writes it anew"
-        ) from None
-
-
 def _claims(results: Results) -> Table:
     rows = [{"claim": c.claim, "verdict": c.verdict, "why": c.why} for c in results.claims]
-    return Table("What the paper claims, and what these figures say", rows)
+    return Table("What the paper claims, and what these figures say", rows, layout="stacked")
 
 
-def _table_blocks(table: ResultTable, number: int) -> Iterator[Block]:
+def _table_blocks(table: ResultTable, number: int, runs: Runs) -> Iterator[Block]:
     levels = _levels(table)
-    rows: list[dict[str, Any]] = []
-    for row in table.rows:
-        for source, cells in ((f"{row.model}", row.cells), (f"{row.model}, {PUBLISHED}", row.published)):
-            if not cells:
-                continue
-            entry: dict[str, Any] = {"model": source, "levels": str(row.levels)}
-            for level in levels:
-                figures = cells.get(level, Figures())
-                short = _level(level)
-                entry[f"{short}: mix"] = figures.mix
-                entry[f"{short}: SI-SDR"] = figures.si_sdr
-                entry[f"{short}: Δ"] = figures.delta
-                entry[f"{short}: 95 %"] = _interval(figures.ci95)
-            rows.append(entry)
-    if rows:
-        # Columns that nobody has figures for only take room.
-        empty = [key for key in rows[0] if all(row[key] is None for row in rows)]
-        rows = [{key: value for key, value in row.items() if key not in empty} for row in rows]
-    yield Table("SI-SDR (dB), improvement Δ over the mixture, and its 95 % interval", rows)
-    if compared := _comparisons(table):
-        yield Table("Against the first row, clip by clip (dB)", compared)
-    groups = _groups(table, levels)
-    if groups:
+    yield Table(
+        "Improvement Δ of SI-SDR over the mixture (dB), with its 95 % interval",
+        [
+            {
+                "model": name,
+                **_deltas(cells, levels),
+                "seeds": _seeds(row, cells),
+                "levels trained": str(row.levels),
+            }
+            for row, name, cells in _sources(table)
+        ],
+        layout="first",
+        right=tuple(map(_level, levels)),
+    )
+    whole = [
+        {"model": name, **_everything(cells, levels)}
+        for _, name, cells in _sources(table)
+        if cells is not None
+    ]
+    yield Table("With SI-SDR and medians (dB)", whole, folded=True, layout="first")
+    if groups := _groups(table, levels):
         yield Plot(
             f"table-{number}",
-            "Improvement over the mixture with 95 % intervals; hollow marks are the published figures, from other "
-            "data and longer trainings.",
+            "Mean improvement with 95 % intervals; hollow marks are the published figures, from other data and longer "
+            "trainings.",
             "Means and intervals of the improvement in dB; the table above has the figures.",
-            partial(draw_intervals, groups, "improvement of SI-SDR (dB)"),
+            partial(draw_intervals, groups, "improvement of SI-SDR (dB)", hollow=PUBLISHED),
+        )
+    scores = {_label(table, row): tables for row in table.rows if (tables := runs.scores(row))}
+    if scores:
+        sets = [shards for row in table.rows for shards in runs.shards(row)]
+        nodes = rows_of(
+            scored_nodes(t for tables in scores.values() for t in tables), list(dict.fromkeys(sets))
+        )
+        yield Plot(
+            f"nodes-{number}",
+            "Improvement of each test clip by node, all seeds together: the box holds the middle half, the line is the "
+            "median.",
+            f"Box plots of the improvement in dB for {len(nodes)} nodes of the tree, one for each model.",
+            partial(
+                draw_boxes,
+                nodes,
+                {label: pooled(tables) for label, tables in scores.items()},
+                "improvement of SI-SDR (dB)",
+            ),
+        )
+    if compared := _comparisons(table, levels):
+        yield Table(
+            "Difference of Δ, clip by clip (dB), with its 95 % interval and p", compared, layout="first"
+        )
+    curves = {_label(table, row): cells for row in table.rows if (cells := runs.curves(row))}
+    if curves:
+        yield Plot(
+            f"curves-{number}",
+            "Loss by epoch: a line a seed, training dashed.",
+            "Lines of training and validation loss by epoch, a panel for each model.",
+            partial(draw_curves_of_rows, curves),
         )
 
 
-def _comparisons(table: ResultTable) -> list[dict[str, Any]]:
+def _sources(table: ResultTable) -> Iterator[tuple[Row, str, dict[str, Figures] | None]]:
+    """Each row as it was measured (None: not yet), then as it was published."""
+    for row in table.rows:
+        yield row, row.model, row.cells
+        if row.published:
+            yield row, f"as {PUBLISHED}", row.published
+
+
+def _deltas(cells: dict[str, Figures] | None, levels: list[str]) -> dict[str, Any]:
+    found = {level: (cells or {}).get(level, Figures()) for level in levels}
+    return {_level(level): with_interval(f.delta, f.ci95) for level, f in found.items()}
+
+
+def _seeds(row: Row, cells: dict[str, Figures] | None) -> int | str | None:
+    if cells is None:
+        return "not run yet"
+    return None if cells is row.published else max((f.seeds or 0 for f in cells.values()), default=0)
+
+
+def _everything(cells: dict[str, Figures], levels: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for level in levels:
+        figures, name = cells.get(level, Figures()), _level(level)
+        found |= {
+            f"{name}: mix": figures.mix,
+            f"{name}: SI-SDR": figures.si_sdr,
+            f"{name}: Δ": figures.delta,
+            f"{name}: median Δ": figures.median,
+        }
+    return found
+
+
+def _comparisons(table: ResultTable, levels: list[str]) -> list[dict[str, Any]]:
     models = {row.name: row.model for row in table.rows}
     return [
         {
             "model": models.get(comparison.row, comparison.row),
-            "against": models.get(comparison.than, comparison.than),
-            "level": level,
-            "difference of Δ": gap.mean,
-            "95 %": _interval(gap.ci95),
-            "p": None if gap.p is None else f"{gap.p:.3f}",
+            "less": models.get(comparison.than, comparison.than),
+            **{_level(level): _gap(comparison.levels.get(level)) for level in levels},
         }
         for comparison in table.comparisons
-        for level, gap in comparison.levels.items()
+        if comparison.levels
     ]
+
+
+def _gap(gap: Difference | None) -> str | None:
+    return None if gap is None else f"{with_interval(gap.mean, gap.ci95, 2, sign=True)} p {p_value(gap.p)}"
 
 
 def _groups(table: ResultTable, levels: list[str]) -> dict[str, list[Mark]]:
     groups: dict[str, list[Mark]] = {}
     for level in levels:
         for row in table.rows:
-            label = f"{row.model} ({row.levels})" if _repeated(table, row.model) else row.model
             for cells, hollow in ((row.cells or {}, False), (row.published or {}, True)):
                 figures = cells.get(level)
                 if figures is not None and figures.delta is not None:
-                    groups.setdefault(_level(level), []).append(
-                        Mark(label, figures.delta, figures.ci95, hollow)
-                    )
+                    mark = Mark(_label(table, row), figures.delta, figures.ci95, hollow)
+                    groups.setdefault(_level(level), []).append(mark)
     return groups
 
 
-def _repeated(table: ResultTable, model: str) -> bool:
-    return sum(row.model == model for row in table.rows) > 1
+def _label(table: ResultTable, row: Row) -> str:
+    """A row's model, with its levels where two have the same one."""
+    again = sum(other.model == row.model for other in table.rows) > 1
+    return f"{row.model} ({row.levels})" if again else row.model
 
 
 def _levels(table: ResultTable) -> list[str]:
-    """Coarsest first, the mean of the levels last."""
-    names = {
-        level for row in table.rows for cells in (row.cells or {}, row.published or {}) for level in cells
-    }
-    numbers = sorted((name for name in names if name.isdecimal()), key=int, reverse=True)
-    return [*numbers, *sorted(name for name in names if not name.isdecimal())]
+    """The mean of the levels first, then coarsest first."""
+    names = {name for row in table.rows for cells in (row.cells or {}, row.published or {}) for name in cells}
+    return sorted(names, key=_place)
+
+
+def _place(level: str) -> tuple[bool, int, str]:
+    return level.isdecimal(), -int(level) if level.isdecimal() else 0, level
 
 
 def _level(name: str) -> str:
-    return f"level {name}" if name.isdecimal() else name
-
-
-def _interval(ends: tuple[float, float] | None) -> str | None:
-    return None if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
-
-
-def _runs(folder: Path, cells: list[Cell], page: Path | None) -> Iterator[Block]:
-    states = pd.Series([cell.state for cell in cells]).value_counts()
-    yield Facts({str(state) or "unknown": int(count) for state, count in states.items()})
-    links: list[tuple[str, str | None]] = []
-    curves: dict[str, pd.DataFrame] = {}
-    for cell in cells:
-        run = _inside(folder, cell.run)
-        seed = "" if cell.seed is None else f", seed {cell.seed}"
-        links.append((f"{cell.name}{seed}: {cell.state}", _link(run, page)))
-        if run is not None and len(table := read_curves(run / "metrics.csv")):
-            curves[f"{cell.name}{seed}"] = table
-    names = list(curves)
-    for number, first in enumerate(range(0, len(names), MOST_CURVES), 1):
-        some = {name: curves[name] for name in names[first : first + MOST_CURVES]}
-        yield Plot(
-            f"curves-{number}",
-            "Loss by epoch: " + "; ".join(some) + ".",
-            "Lines of training and validation loss by epoch.",
-            partial(draw_curves, some),
-        )
-    yield Links(links)
-
-
-def _inside(folder: Path, run: str) -> Path | None:
-    """The folder of a run, if there is one inside the experiment's folder or the one above."""
-    for above in (folder.resolve(), folder.resolve().parent):
-        path = (above / run).resolve()
-        if run and path.is_dir() and path != above and path.is_relative_to(above):
-            return path
-    return None
-
-
-def _link(run: Path | None, page: Path | None) -> str | None:
-    if run is None or page is None:
-        return None
-    # "./" before it: whatever a folder is called, the address cannot begin with a scheme.
-    return "./" + quote(os.path.relpath(run, page.resolve().parent))
+    return f"level {name}" if name.isdecimal() else "all levels" if name == ALL else name

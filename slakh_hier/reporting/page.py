@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from slakh_hier.reporting.document import Player, Plot, Report
 from slakh_hier.reporting.encoding import AUDIO_BYTES, encode_clips
-from slakh_hier.reporting.theme import page_svg
+from slakh_hier.reporting.theme import PAGE, PHONE, page_svg
 from slakh_hier.version import VERSION
 
 POLICY: Final = (
@@ -51,7 +51,8 @@ def render_page(report: Report) -> bytes:
 
 
 def _svg(plot: Plot) -> Markup:
-    return Markup(page_svg(plot))
+    """Both drawings; the style sheet shows the one that fits the screen."""
+    return Markup(page_svg(plot, PAGE) + page_svg(plot, PHONE))
 
 
 def _cell(value: Any) -> str:

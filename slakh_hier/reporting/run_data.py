@@ -61,21 +61,22 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
         folder=folder,
         name=name,
         config={key: _text(value) for key, value in leaves(config)},
-        data=_json(folder / DATA),
-        environment=_json(folder / ENVIRONMENT),
+        data=read_json(folder / DATA),
+        environment=read_json(folder / ENVIRONMENT),
         curves=read_curves(folder / METRICS),
         split=split,
-        summary=_json(summary) if summary.exists() else None,
-        scores=_table(scores) if scores.exists() else None,
+        summary=read_json(summary) if summary.exists() else None,
+        scores=read_table(scores) if scores.exists() else None,
     )
 
 
 def read_curves(path: Path) -> pd.DataFrame:
     """``metrics.csv`` of a run; empty where it is not there or holds nothing yet."""
-    return _table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
+    return read_table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a run; empty where there is none."""
     if not path.exists():
         return {}
     try:
@@ -87,7 +88,8 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV file of a run."""
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:

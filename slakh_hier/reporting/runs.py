@@ -7,16 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from slakh_hier.errors import SlakhHierError
 from slakh_hier.reporting.document import Block, Facts, Plot, Report, Section, Table
+from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.run_clips import run_player
 from slakh_hier.reporting.run_data import RunData, read_run
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
-from slakh_hier.reporting.shard_set import tree_rows
-from slakh_hier.reporting.tree_figures import TreeRow, draw_boxes
-from slakh_hier.shards.read import open_shards
+from slakh_hier.reporting.tree_figures import draw_boxes
 
 
 def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | None = None) -> Report:
@@ -158,14 +154,16 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
             partial(draw_intervals, _marks(done), "improvement of SI-SDR (dB)"),
         )
     )
-    values = {run.name: _by_node(run) for run in runs if run.scores is not None}
+    scores = {run.name: run.scores for run in runs if run.scores is not None}
+    values = {name: improvements(table) for name, table in scores.items()}
     if any(values.values()):
+        rows = rows_of(scored_nodes(scores.values()), [shards, *(run.data.get("shards") for run in runs)])
         blocks.append(
             Plot(
                 "nodes",
                 "Improvement of each clip, by node: the box holds the middle half, the line is the median.",
                 "Box plots of the improvement in dB for each node of the tree; the table below has the figures.",
-                partial(draw_boxes, _rows(runs, shards), values, "improvement of SI-SDR (dB)"),
+                partial(draw_boxes, rows, values, "improvement of SI-SDR (dB)"),
             )
         )
     for name, summary in done.items():
@@ -195,31 +193,3 @@ def _marks(done: dict[str, dict[str, Any]]) -> dict[str, list[Mark]]:
         if title in marks and best is not None and best["delta"] is not None:
             marks[title].append(Mark("oracle", best["delta"], hollow=True))
     return marks
-
-
-def _by_node(run: RunData) -> dict[str, list[float]]:
-    assert run.scores is not None
-    counted = run.scores[run.scores["counted"].astype(bool)]
-    return {str(node): part["delta"].tolist() for node, part in counted.groupby("node")}
-
-
-def _rows(runs: Sequence[RunData], shards: Path | None) -> list[TreeRow]:
-    """The evaluated nodes as the tree has them; without the shards by level, coarsest first."""
-    levels: dict[str, int] = {}
-    for run in runs:
-        if run.scores is not None:
-            levels |= dict(zip(run.scores["node"].astype(str), run.scores["level"].astype(int), strict=True))
-    for folder in filter(None, (shards, *(run.data.get("shards") for run in runs))):
-        try:
-            with open_shards(folder) as opened:
-                rows = [row for row in tree_rows(opened) if row.name in levels]
-        except SlakhHierError:
-            continue
-        if len(rows) == len(levels):
-            top = min((row.depth for row in rows), default=0)
-            return [TreeRow(row.name, row.depth - top) for row in rows]
-    steps = sorted(set(levels.values()), reverse=True)
-    return [
-        TreeRow(name, int(np.searchsorted(-np.array(steps), -level)))
-        for name, level in sorted(levels.items(), key=lambda item: -item[1])
-    ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from slakh_hier.reporting.theme import Colours, new_figure, shown
+from slakh_hier.reporting.theme import Style, new_figure, shown
 
 MARKERS = "osD^vP"
 
@@ -28,44 +30,83 @@ class Mark:
     hollow: bool = False
 
 
-def draw_curves(runs: Mapping[str, pd.DataFrame], colours: Colours) -> Figure:
+def draw_curves(runs: Mapping[str, pd.DataFrame], style: Style) -> Figure:
     """Training (dashed) and validation loss by epoch, a colour a run."""
-    figure = new_figure(6.4, 2.9)
+    figure = new_figure(style, 2.9)
     axes = figure.subplots()
     for number, (name, table) in enumerate(runs.items()):
-        colour = colours.series[number % len(colours.series)]
-        for column, style, what in (("train_loss", "--", "training"), ("val_loss", "-", "validation")):
-            values = (
-                pd.to_numeric(table[column], errors="coerce") if column in table else pd.Series(dtype=float)
-            )
-            if np.isfinite(values).any():
-                label = what if len(runs) == 1 else f"{shown(name)}, {what}"
-                axes.plot(table["epoch"], values, style, color=colour, marker=".", markersize=4, label=label)
+        prefix = "" if len(runs) == 1 else f"{shown(name)}, "
+        _losses(axes, table, style.series[number % len(style.series)], prefix, marker=".", markersize=4)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    axes.grid(axis="y")
-    last = max((float(table["epoch"].max()) for table in runs.values()), default=1.0)
-    axes.set_xlim(0.5, last + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _epochs(axes, list(runs.values()))
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper left", ncols=2)
+        figure.legend(loc="outside upper left", ncols=1 if style.narrow else 2)
     return figure
 
 
-def draw_intervals(groups: Mapping[str, Sequence[Mark]], label: str, colours: Colours) -> Figure:
-    """Means and intervals, a line each, grouped (a level, a model); a colour and a marker for each series."""
+def draw_curves_of_rows(rows: Mapping[str, Mapping[str, Sequence[pd.DataFrame]]], style: Style) -> Figure:
+    """A panel a row of a table: the losses of its cells, a colour a cell and a thin line a seed."""
+    columns = 1 if style.narrow else min(2, len(rows))
+    lines = -(-len(rows) // columns)
+    figure = new_figure(style, 0.7 + 1.7 * lines)
+    panels: list[Axes] = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel().tolist()
+    for axes, (row, cells) in zip(panels, rows.items(), strict=False):
+        axes.set_title(shown(row, 40), pad=3)
+        for number, (cell, tables) in enumerate(cells.items()):
+            colour = style.series[number % len(style.series)]
+            for table in tables:
+                _losses(axes, table, colour, None, linewidth=0.9, alpha=0.8)
+            axes.plot([], [], color=colour, label=shown(cell, 24))
+        _epochs(axes, [table for tables in cells.values() for table in tables])
+        if len(cells) > 1:
+            axes.legend(loc="upper right")
+    for axes in panels[len(rows) :]:
+        axes.set_visible(False)
+    for place, axes in enumerate(panels[: len(rows)]):
+        axes.set_ylabel("loss" if place % columns == 0 else "")
+        axes.set_xlabel("epoch" if place + columns >= len(rows) else "")
+    return figure
+
+
+def _losses(axes: Axes, table: pd.DataFrame, colour: str, prefix: str | None, **looks: Any) -> None:
+    """The two lines of a run; a prefix of None: without a place in the legend."""
+    for column, dash, what in (("train_loss", "--", "training"), ("val_loss", "-", "validation")):
+        if column not in table:
+            continue
+        values = pd.to_numeric(table[column], errors="coerce")
+        if np.isfinite(values).any():
+            label = None if prefix is None else f"{prefix}{what}"
+            axes.plot(table["epoch"], values, dash, color=colour, label=label, **looks)
+
+
+def _epochs(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
+    last = max((float(table["epoch"].max()) for table in tables), default=1.0)
+    axes.set_xlim(0.5, last + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y")
+
+
+def draw_intervals(
+    groups: Mapping[str, Sequence[Mark]], label: str, style: Style, *, hollow: str | None = None
+) -> Figure:
+    """Means and intervals, a line each, grouped (a level, a model); a colour and a marker for each series.
+
+    ``hollow`` is what hollow marks are, for the legend.
+    """
     series = list(dict.fromkeys(mark.series for marks in groups.values() for mark in marks))
-    lines = sum(len(marks) for marks in groups.values()) + 0.6 * len(groups)
-    figure = new_figure(6.4, 0.9 + 0.2 * lines)
+    lines = 0.8 * len(series) * (1 if style.narrow else 0.5)  # of the legend
+    lines += sum(len(marks) for marks in groups.values()) + 0.6 * len(groups)
+    figure = new_figure(style, 0.9 + 0.2 * lines)
     axes = figure.subplots()
-    axes.axvline(0, color=colours.faint, linewidth=0.8)
+    axes.axvline(0, color=style.faint, linewidth=0.8)
     axes.grid(axis="x")
     place, ticks = 0.0, {}
     for name, marks in groups.items():
         ticks[place + (len(marks) - 1) / 2] = shown(name, 44)
         for mark in marks:
             number = series.index(mark.series)
-            colour = colours.series[number % len(colours.series)]
+            colour = style.series[number % len(style.series)]
             if mark.interval is not None:
                 axes.plot(mark.interval, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot(
@@ -79,23 +120,25 @@ def draw_intervals(groups: Mapping[str, Sequence[Mark]], label: str, colours: Co
             place += 1
         place += 0.6
     for number, name in enumerate(series):
-        hollow = all(mark.hollow for marks in groups.values() for mark in marks if mark.series == name)
+        empty = all(mark.hollow for marks in groups.values() for mark in marks if mark.series == name)
         axes.plot(
             [],
             [],
             _marker(number),
-            color=colours.series[number % len(colours.series)],
-            fillstyle="none" if hollow else "full",
+            color=style.series[number % len(style.series)],
+            fillstyle="none" if empty else "full",
             linestyle="none",
             label=shown(name, 44),
         )
+    if hollow is not None and any(mark.hollow for marks in groups.values() for mark in marks):
+        axes.plot([], [], "o", color=style.ink, fillstyle="none", linestyle="none", label=hollow)
     axes.set_ylim(place - 0.9, -0.7)
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(label)
     if len(series) > 1:
-        figure.legend(loc="outside upper left", ncols=min(len(series), 3))
+        figure.legend(loc="outside upper left", ncols=1 if style.narrow else 2)
     return figure
 
 

@@ -19,7 +19,8 @@ from slakh_hier.shards.inspect import summary, tree_order
 from slakh_hier.shards.read import Clip, ShardSet, open_shards
 
 CLIPS: Final = 20
-LEAST_MATRIX = 2
+QUIETEST: Final = -80
+"""dBFS: what a 16-bit signal can hardly hold."""
 
 
 def shard_report(folder: Path, *, clips: int = CLIPS) -> Report:
@@ -140,14 +141,14 @@ def _level_plots(shards: ShardSet) -> list[Plot]:
                 draw_histograms,
                 {str(split): salience[splits == split] for split in shards.splits},
                 "RMS of the target (dBFS)",
-                line=float(limit) if isinstance(limit, int | float) else None,
+                line=(float(limit), "limit of drawing") if isinstance(limit, int | float) else None,
             ),
         ),
         Plot(
             "levels",
-            "Levels of all nodes that sound, by level of the tree.",
+            f"Levels of all nodes that sound, by level of the tree; below {QUIETEST} dBFS they are counted there.",
             "Histograms of RMS levels in dBFS, one for each level of the tree.",
-            partial(draw_histograms, by_level, "RMS (dBFS)", counted="nodes"),
+            partial(draw_histograms, by_level, "RMS (dBFS)", counted="nodes", floor=QUIETEST),
         ),
     ]
     if difficulty := _difficulty(shards.folder):

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,39 +23,58 @@ SALT: Final = "slakh-hier"
 
 
 @dataclass(frozen=True)
-class Colours:
-    """What a figure may use; ``series`` holds the colours of things that are compared."""
+class Style:
+    """How a figure is dressed.
+
+    Attributes
+    ----------
+    ink, faint
+        Colours of text and of what stands back.
+    series
+        Colours of things that are compared.
+    width
+        Inches.
+    background
+        Colour, or "none".
+    """
 
     ink: str
     faint: str
     series: tuple[str, ...]
+    width: float = 6.4
+    background: str = "white"
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it is for a phone, where names must be shorter and legends lower."""
+        return self.width < 5
 
 
 # Okabe and Ito's palette, which people with colour blindness can tell apart, darkened where paper needs it.
-PAPER: Final = Colours(
-    "#222222", "#bbbbbb", ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9")
-)
+PAPER: Final = Style("#222222", "#bbbbbb", ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9"))
 # Placeholders: the page's style sheet gives each a colour for light and for dark.
 _PLACES: Final = {
     "#010203": "var(--ink)",
     "#040506": "var(--faint)",
     **{f"#07080{n}": f"var(--c{n})" for n in range(6)},
 }
-PAGE: Final = Colours("#010203", "#040506", tuple(f"#07080{n}" for n in range(6)))
+PAGE: Final = Style("#010203", "#040506", tuple(f"#07080{n}" for n in range(6)), background="none")
+PHONE: Final = replace(PAGE, width=3.7)
 
 
-def page_svg(plot: Plot) -> str:
+def page_svg(plot: Plot, style: Style) -> str:
     """A figure as an SVG element for a page: its colours are the page's, its identifiers are its own."""
-    data = _drawn(plot, PAGE, "svg", fonttype="none").decode()
+    data = _drawn(plot, style, "svg", fonttype="none").decode()
     svg = data[data.index("<svg") :]
     for place, variable in _PLACES.items():
         svg = svg.replace(place, variable)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # Several figures of a page must not share identifiers.
-    own = re.sub(r"\W", "-", plot.name)
+    own = re.sub(r"\W", "-", plot.name) + ("-narrow" if style.narrow else "")
     svg = re.sub(r'\bid="([^"]+)"', lambda m: f'id="{own}-{m[1]}"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{own}-{m[1]})", svg)
     svg = re.sub(r'xlink:href="#([^"]+)"', lambda m: f'xlink:href="#{own}-{m[1]}"', svg)
+    svg = svg.replace("<svg", f'<svg class="{"narrow" if style.narrow else "broad"}"', 1)
     # As wide as the page, but no wider than a bit above its own size in points.
     svg = re.sub(r' height="[^"]*pt"', "", svg, count=1)
     return re.sub(
@@ -81,10 +100,10 @@ def shown(text: str, most: int = 30) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def _drawn(plot: Plot, colours: Colours, ending: str, *, fonttype: str) -> bytes:
+def _drawn(plot: Plot, style: Style, ending: str, *, fonttype: str) -> bytes:
     buffer = io.BytesIO()
-    with _settings(colours, fonttype):
-        figure = plot.draw(colours)
+    with _settings(style, fonttype):
+        figure = plot.draw(style)
         # Without pyplot: no windows, no state, and nothing to close.
         metadata: dict[str, Any] = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
         canvas = FigureCanvasSVG(figure) if ending == "svg" else FigureCanvasAgg(figure)
@@ -93,14 +112,14 @@ def _drawn(plot: Plot, colours: Colours, ending: str, *, fonttype: str) -> bytes
 
 
 @contextmanager
-def _settings(colours: Colours, fonttype: str) -> Iterator[None]:
+def _settings(style: Style, fonttype: str) -> Iterator[None]:
     settings: dict[str, Any] = {
-        "figure.facecolor": "none" if colours is PAGE else "white",
-        "savefig.facecolor": "none" if colours is PAGE else "white",
+        "figure.facecolor": style.background,
+        "savefig.facecolor": style.background,
         "axes.facecolor": "none",
-        "axes.edgecolor": colours.faint,
-        "axes.labelcolor": colours.ink,
-        "axes.titlecolor": colours.ink,
+        "axes.edgecolor": style.faint,
+        "axes.labelcolor": style.ink,
+        "axes.titlecolor": style.ink,
         "axes.titlelocation": "left",
         "axes.titlesize": 9,
         "axes.labelsize": 9,
@@ -109,16 +128,16 @@ def _settings(colours: Colours, fonttype: str) -> Iterator[None]:
         "font.size": 9,
         "font.family": "DejaVu Sans",
         "legend.frameon": False,
-        "legend.labelcolor": colours.ink,
+        "legend.labelcolor": style.ink,
         "legend.fontsize": 8,
-        "text.color": colours.ink,
+        "text.color": style.ink,
         # A name with dollar signs is a name and no formula.
         "text.parse_math": False,
-        "xtick.color": colours.ink,
-        "ytick.color": colours.ink,
+        "xtick.color": style.ink,
+        "ytick.color": style.ink,
         "xtick.labelsize": 8,
         "ytick.labelsize": 8,
-        "grid.color": colours.faint,
+        "grid.color": style.faint,
         "grid.linewidth": 0.4,
         "svg.fonttype": fonttype,
         "svg.hashsalt": SALT,
@@ -131,6 +150,6 @@ def _settings(colours: Colours, fonttype: str) -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
-    return Figure(figsize=(width, height))
+def new_figure(style: Style, height: float) -> Figure:
+    """An empty figure of so many inches in height."""
+    return Figure(figsize=(style.width, height))

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from slakh_hier.reporting.theme import Colours, new_figure, shown
+from slakh_hier.reporting.theme import Style, new_figure, shown
 
-ROW_INCHES, INDENT, NAME_INCHES = 0.23, 0.35, 2.6
-WIDTH = 6.4
+ROW_INCHES, INDENT = 0.23, 0.35
 
 
 @dataclass(frozen=True)
@@ -29,26 +28,34 @@ def draw_counts(
     rows: Sequence[TreeRow],
     counts: Sequence[tuple[int, int, int]],
     hours: Sequence[float],
-    colours: Colours,
+    style: Style,
 ) -> Figure:
     """The tree, and beside each node the clips in which it sounds, is silent, is absent, and the hours it sounds."""
-    figure, axes = _tree(rows, colours)
+    figure, axes = _tree(rows, style)
     places = np.arange(len(rows))
     left = np.zeros(len(rows))
-    kinds = (("sounding", colours.series[0]), ("silent", colours.series[4]), ("absent", "none"))
+    kinds = (("sounding", style.series[0]), ("silent", style.series[4]), ("absent", "none"))
     for kind, (_, colour) in enumerate(kinds):
         width = np.array([count[kind] for count in counts], float)
         some = width > 0
-        edge = colours.faint if colour == "none" else "none"
+        edge = style.faint if colour == "none" else "none"
         axes.barh(places[some], width[some], 0.62, left[some], color=colour, edgecolor=edge, linewidth=0.6)
         left += width
     most = max(float(left.max(initial=0)), 1.0)
     for place, (count, hour) in enumerate(zip(counts, hours, strict=True)):
-        axes.text(most * 1.02, place, f"{count[0]:,} · {hour:.2f} h", va="center", size=7)
+        axes.text(
+            most * 1.02,
+            place,
+            f"{count[0]:,}" if style.narrow else f"{count[0]:,} · {hour:.2f} h",
+            va="center",
+            size=7,
+        )
     axes.set_xlim(0, most)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes.set_xlabel("clips (figures: clips in which the node sounds, and their hours)")
-    handles = [Patch(facecolor=c, edgecolor=c if c != "none" else colours.faint, label=n) for n, c in kinds]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=3 if style.narrow else 5))
+    axes.set_xlabel(
+        "clips" if style.narrow else "clips (figures: clips in which the node sounds, and their hours)"
+    )
+    handles = [Patch(facecolor=c, edgecolor=c if c != "none" else style.faint, label=n) for n, c in kinds]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     return figure
 
@@ -57,15 +64,15 @@ def draw_boxes(
     rows: Sequence[TreeRow],
     values: Mapping[str, Mapping[str, Sequence[float]]],
     label: str,
-    colours: Colours,
+    style: Style,
 ) -> Figure:
     """The tree, and beside each node a box plot of its values for each series (dB)."""
-    figure, axes = _tree(rows, colours, per_row=max(1, len(values)))
-    axes.axvline(0, color=colours.faint, linewidth=0.8)
+    figure, axes = _tree(rows, style, per_row=max(1, len(values)))
+    axes.axvline(0, color=style.faint, linewidth=0.8)
     axes.grid(axis="x")
     height = 0.7 / max(1, len(values))
     for number, (series, of_node) in enumerate(values.items()):
-        colour = colours.series[number % len(colours.series)]
+        colour = style.series[number % len(style.series)]
         offset = (number - (len(values) - 1) / 2) * height
         for place, row in enumerate(rows):
             data = np.asarray(of_node.get(row.name, ()), float)
@@ -80,7 +87,7 @@ def draw_boxes(
                 manage_ticks=False,
                 patch_artist=True,
                 boxprops={"facecolor": colour, "alpha": 0.45, "edgecolor": colour},
-                medianprops={"color": colours.ink, "linewidth": 1.4},
+                medianprops={"color": style.ink, "linewidth": 1.4},
                 whiskerprops={"color": colour},
                 capprops={"color": colour},
                 flierprops={"marker": ".", "markersize": 3, "markeredgecolor": colour},
@@ -93,29 +100,30 @@ def draw_boxes(
                 size=7,
             )
         if len(values) > 1:
-            axes.plot([], [], color=colour, linewidth=5, alpha=0.6, label=shown(series))
+            axes.plot([], [], color=colour, linewidth=5, alpha=0.6, label=shown(series, 40))
     if len(values) > 1:
-        figure.legend(loc="outside upper right", ncols=len(values))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        figure.legend(loc="outside upper left", ncols=1 if style.narrow else 2)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3 if style.narrow else 6))
     axes.set_xlabel(label)
     return figure
 
 
-def _tree(rows: Sequence[TreeRow], colours: Colours, per_row: int = 1) -> tuple[Figure, Axes]:
+def _tree(rows: Sequence[TreeRow], style: Style, per_row: int = 1) -> tuple[Figure, Axes]:
     """A figure with the tree on its left and an empty axis, a line a node, on its right."""
     height = (ROW_INCHES + 0.14 * (per_row - 1)) * len(rows) + 0.9
-    figure = new_figure(WIDTH, height)
-    names, axes = figure.subplots(1, 2, sharey=True, width_ratios=[NAME_INCHES, WIDTH - NAME_INCHES - 0.7])
+    figure = new_figure(style, height)
+    room, most = (1.5, 18) if style.narrow else (2.6, 30)
+    names, axes = figure.subplots(1, 2, sharey=True, width_ratios=[room, style.width - room - 0.7])
     names.set_axis_off()
-    names.set_xlim(0, NAME_INCHES)
+    names.set_xlim(0, room)
     last_of_depth: dict[int, int] = {}
     for place, row in enumerate(rows):
         x = row.depth * INDENT * 0.5
         parent = last_of_depth.get(row.depth - 1)
         if parent is not None:
             up = x - INDENT * 0.5 + 0.06
-            names.plot([up, up, x], [parent + 0.35, place, place], color=colours.faint, linewidth=0.8)
-        names.text(x + 0.04, place, shown(row.name), va="center", size=8)
+            names.plot([up, up, x], [parent + 0.35, place, place], color=style.faint, linewidth=0.8)
+        names.text(x + 0.04, place, shown(row.name, most), va="center", size=8)
         last_of_depth[row.depth] = place
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", left=False, labelleft=False)

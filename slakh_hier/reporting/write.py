@@ -9,7 +9,8 @@ from typing import Literal
 from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.reporting.document import Report
-from slakh_hier.reporting.experiment import RESULTS, experiment_report
+from slakh_hier.reporting.experiment import experiment_report
+from slakh_hier.reporting.experiment_results import RESULTS
 from slakh_hier.reporting.page import render_page
 from slakh_hier.reporting.shard_set import CLIPS, shard_report
 from slakh_hier.reporting.theme import save_plots
@@ -41,7 +42,7 @@ def write_report(
     split
         Runs: whose evaluation is shown.
     shards
-        Runs: the shard set that was evaluated; None: the one of the training, where it still is.
+        Runs and experiments: the shard set that was evaluated; None: the one of the training, where it still is.
     clips
         Shard sets: how many clips the player gets.
 
@@ -84,7 +85,7 @@ def make_report(
     if kinds[0] == "shards":
         return shard_report(folders[0], clips=clips)
     if kinds[0] == "experiment":
-        return experiment_report(folders[0], page)
+        return experiment_report(folders[0], page, shards=shards)
     from slakh_hier.reporting.runs import run_report
 
     return run_report(folders, split=split, shards=shards)

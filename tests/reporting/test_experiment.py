@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from slakh_hier.errors import InputError
-from slakh_hier.reporting.document import Links, Table
+from slakh_hier.reporting.document import Links, Player, Table
 from slakh_hier.reporting.experiment import experiment_report
 
-FIGURES = {"mix": -8.0, "si_sdr": -2.0, "delta": 6.0, "ci95": [5.0, 7.0], "seeds": 3}
+FIGURES = {"mix": -8.0, "si_sdr": -2.0, "delta": 6.0, "ci95": [5.0, 7.0], "median": 5.5, "seeds": 3}
 RESULTS: dict[str, Any] = {
     "experiment": "levels",
     "preset": "tiny",
@@ -20,9 +22,12 @@ RESULTS: dict[str, Any] = {
         {
             "title": "SSS",
             "rows": [
-                {"model": "single", "levels": 1, "cells": {"1": FIGURES}, "published": {"1": FIGURES}},
-                {"model": "multi", "levels": 3, "cells": {"1": FIGURES, "3": FIGURES, "all": FIGURES}, "published": None},
+                {"model": "single", "name": "s", "trainings": ["a"], "levels": 1, "cells": {"1": FIGURES}, "published": {"1": FIGURES}},
+                {"model": "multi", "name": "m", "levels": 3, "cells": {"1": FIGURES, "3": FIGURES, "all": FIGURES}, "published": None},
                 {"model": "not run", "levels": 3, "cells": None, "published": None},
+            ],
+            "comparisons": [
+                {"row": "m", "with": "s", "levels": {"1": {"mean": 1.25, "ci95": [-0.5, 3.0], "p": 0.0002}}}
             ],
         }
     ],
@@ -52,11 +57,31 @@ def test_tables_claims_and_curves(folder: Path) -> None:
     assert [section.title for section in report.sections] == ["Claims", "SSS", "Runs"]
     table = report.sections[1].blocks[0]
     assert isinstance(table, Table)
-    assert [row["model"] for row in table.rows] == ["single", "single, published", "multi"]
-    assert table.rows[0]["level 1: Δ"] == 6.0
-    assert table.rows[0]["level 3: Δ"] is None
-    assert [key for key in table.rows[0] if key.endswith("Δ")] == ["level 3: Δ", "level 1: Δ", "all: Δ"]
+    assert [(row["model"], row["seeds"]) for row in table.rows] == [
+        ("single", 3),
+        ("as published", None),
+        ("multi", 3),
+        ("not run", "not run yet"),
+    ]
+    assert table.rows[0]["level 1"] == "6.0 [5.0, 7.0]"
+    assert table.rows[0]["level 3"] == "–"
+    assert list(table.rows[0]) == ["model", "all levels", "level 3", "level 1", "seeds", "levels trained"]
+    whole = report.sections[1].blocks[1]
+    assert isinstance(whole, Table)
+    assert whole.rows[2]["level 3: median Δ"] == 5.5
+    pairs = report.sections[1].blocks[3]
+    assert isinstance(pairs, Table)
+    assert [dict(row) for row in pairs.rows] == [
+        {
+            "model": "multi",
+            "less": "single",
+            "all levels": None,
+            "level 3": None,
+            "level 1": "+1.25 [-0.50, +3.00] p < 0.001",
+        }
+    ]
     assert [plot.name for plot in report.plots] == ["table-1", "curves-1"]
+    assert list(report.plots[1].draw.args[0]) == ["single"]  # type: ignore[attr-defined]
     groups = report.plots[0].draw.args[0]  # type: ignore[attr-defined]
     assert [(m.series, m.value, m.hollow) for m in groups["level 1"]] == [
         ("single", 6.0, False),
@@ -65,10 +90,65 @@ def test_tables_claims_and_curves(folder: Path) -> None:
     ]
 
 
-def test_links_lead_to_runs_of_the_experiment_only(folder: Path) -> None:
-    report = experiment_report(folder, folder.parent / "page.html")
-    links = next(block for block in report.sections[-1].blocks if isinstance(block, Links))
-    assert [target for _, target in links.rows] == ["./experiment/runs/a%20b", None, None, "./shared/d"]
+def test_links_lead_to_pages_of_its_own_runs_only(folder: Path) -> None:
+    section = experiment_report(folder, folder.parent / "page.html").sections[-1]
+    assert not [block for block in section.blocks if isinstance(block, Links)]  # no page of a run is there
+    assert "slakh-hier report runs/a b -o run.html" in section.text[0]
+    outside = folder.parent.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    for run in (folder / "runs" / "a b", folder.parent / "shared" / "d", outside):
+        (run / "report.html").write_text("<p>a page</p>")
+    section = experiment_report(folder, folder.parent / "page.html").sections[-1]
+    links = next(block for block in section.blocks if isinstance(block, Links))
+    assert links.rows == [
+        ("a, seed 0", "./experiment/runs/a%20b/report.html"),
+        ("d, seed 3", "./shared/d/report.html"),
+    ]
+
+
+@pytest.fixture
+def experiment_of_runs(run_folder: Path, other_run: Path, tmp_path: Path) -> Path:
+    """An experiment of one model with two seeds, evaluated for real, and one with ground truth withheld."""
+    experiment = tmp_path / "experiments" / "levels"
+    cells = []
+    for seed, run in enumerate((run_folder, other_run, other_run)):
+        name = f"runs/{'qbe-123' if seed < 2 else 'qbe-123-leaf-90'}/seed-{seed}"
+        shutil.copytree(run, tmp_path / "experiments" / name)
+        cells.append({"name": name.split("/")[1], "seed": seed, "run": name, "state": "done"})
+    by_level = dict.fromkeys(("1", "2", "3", "all"), FIGURES)
+    rows = [
+        {"model": "one", "levels": 3, "name": "o", "trainings": ["qbe-123"], "cells": by_level},
+        {"model": "less", "levels": 3, "name": "l", "trainings": ["qbe-123-leaf-90"], "cells": by_level, "reduction": "leaf-90"},
+    ]  # fmt: skip
+    experiment.mkdir()
+    tables = [{"title": "QBE", "rows": rows}]
+    (experiment / "results.json").write_text(json.dumps(RESULTS | {"tables": tables, "cells": cells}))
+    return experiment
+
+
+def test_boxes_pool_the_seeds_and_clips_are_those_of_the_main_row(
+    experiment_of_runs: Path, run_folder: Path, other_run: Path
+) -> None:
+    pytest.importorskip("torch")
+    from slakh_hier.reporting.runs import run_report
+
+    report = experiment_report(experiment_of_runs)
+    boxes = next(plot for plot in report.plots if plot.name == "nodes-1").draw.args  # type: ignore[attr-defined]
+    nodes, values = boxes[0], boxes[1]
+    scores = pd.concat(pd.read_csv(run / "evaluation" / "test.csv") for run in (run_folder, other_run))
+    counted = scores[scores["counted"]]
+    assert {node: sorted(found) for node, found in values["one"].items()} == {
+        node: sorted(part["delta"]) for node, part in counted.groupby("node")
+    }
+    assert {row.name for row in nodes} == set(scores["node"])
+    assert {row.depth for row in nodes} == {0, 1, 2}
+    assert sum(map(len, values["less"].values())) < len(counted)
+    (section,) = [s for s in report.sections if s.title == "Clips to see and hear, QBE"]
+    assert section.text == ["Estimates of one (qbe-123/seed-0)."]
+    (player,) = section.blocks
+    assert isinstance(player, Player)
+    (expected,) = [b for s in run_report([run_folder]).sections for b in s.blocks if isinstance(b, Player)]
+    assert [clip.title for clip in player.clips] == [clip.title for clip in expected.clips]
 
 
 @pytest.mark.parametrize(
