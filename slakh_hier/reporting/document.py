@@ -77,8 +77,8 @@ class Lane:
         What it is.
     depth
         How far it is indented.
-    sound
-        Its place among the clip's signals; None: silent.
+    sounds
+        Places among the clip's signals, of which it is the sum; none: silent.
     detail
         A few words on it (level in dBFS, SI-SDR, ...).
     withheld
@@ -89,7 +89,7 @@ class Lane:
 
     name: str
     depth: int = 0
-    sound: int | None = None
+    sounds: tuple[int, ...] = ()
     detail: str = ""
     withheld: tuple[str, ...] = ()
     query: bool = False
@@ -97,7 +97,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class PlayerClip:
-    """A clip to see and hear; the first lane is the mixture, and each distinct signal is listed once.
+    """A clip to see and hear; the first lane is the mixture, and no signal is listed that is the sum of others.
 
     ``signals`` are float32, (samples,), full scale 1.0.
     """
@@ -111,11 +111,15 @@ class PlayerClip:
 
 @dataclass(frozen=True)
 class Player:
-    """Clips to choose from, and by which rule they were chosen."""
+    """Clips to choose from, and by which rule they were chosen.
+
+    Where not all fit into a page, ``least`` of them, evenly spread, are taken before their sound suffers; None: all.
+    """
 
     rule: str
     clips: Sequence[PlayerClip]
     masks: Sequence[str] = ()
+    least: int | None = None
     kind: Literal["player"] = "player"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ class Quality:
     share: float = 1.0
 
 
-# First the rate that people hear least, then the noise floor (-74 dBFS at 12 bits), then the length.
+# After the number of clips, the rate that people hear least, then the noise floor (-74 dBFS at 12 bits), then the length.
 LADDER: Final = (
     Quality(None, 16),
     Quality(22_050, 16),
@@ -40,42 +40,47 @@ LADDER: Final = (
 )
 
 
-def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES) -> tuple[list[dict[str, Any]], str]:
-    """What the page's player gets of each clip, and a sentence on what was reduced.
+@dataclass(frozen=True)
+class Sound:
+    """What the page's player gets of each clip, and sentences on what was left out or reduced."""
+
+    clips: list[dict[str, Any]]
+    told: str
+
+
+def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least: int | None = None) -> Sound:
+    """Encode as many clips as well as their size allows.
 
     Parameters
     ----------
     limit
-        Bytes of base64 text of all clips together; the best quality that stays below it is taken, the lowest
-        otherwise.
+        Bytes of base64 text of all clips together. First clips are left out, evenly, down to ``least``; then the best
+        quality is taken that stays below the limit, the lowest otherwise.
+    least
+        None: all clips.
     """
+    least = len(clips) if least is None else min(least, len(clips))
     qualities = _worth_trying(clips)
     for quality in qualities:
-        texts = _encoded(clips, quality, None if quality == qualities[-1] else limit)
-        if texts is not None:
+        found = _fitting(clips, least, quality, None if quality == qualities[-1] else limit)
+        if found is not None:
             break
-    assert texts is not None  # the last quality has no limit
-    found = [
-        {
-            "title": clip.title,
-            "note": clip.note + _turned_down(clip),
-            "rate": _rate(clip, quality),
-            "lanes": [
-                {
-                    "name": lane.name,
-                    "depth": lane.depth,
-                    "sound": lane.sound,
-                    "detail": lane.detail,
-                    "withheld": list(lane.withheld),
-                    "query": lane.query,
-                }
-                for lane in clip.lanes
-            ],
-            "sounds": sounds,
-        }
-        for clip, sounds in zip(clips, texts, strict=True)
-    ]
-    return found, _told(clips, quality)
+    assert found is not None  # the last quality has no limit
+    kept = [clips[place] for place in found]
+    told = "" if len(kept) == len(clips) else f"{len(kept)} of the {len(clips)} fit into this page. "
+    return Sound(
+        [
+            {
+                "title": clip.title,
+                "note": clip.note + _turned_down(clip),
+                "rate": _rate(clip, quality),
+                "lanes": [asdict(lane) for lane in clip.lanes],
+                "sounds": sounds,
+            }
+            for clip, sounds in zip(kept, found.values(), strict=True)
+        ],
+        told + _told(kept, quality),
+    )
 
 
 def _worth_trying(clips: Sequence[PlayerClip]) -> list[Quality]:
@@ -83,18 +88,30 @@ def _worth_trying(clips: Sequence[PlayerClip]) -> list[Quality]:
     return [q for q in LADDER if q.rate is None or q.bits < 16 or q.rate < highest]
 
 
-def _encoded(clips: Sequence[PlayerClip], quality: Quality, limit: int | None) -> list[list[str]] | None:
-    """The signals of each clip as base64 text; None as soon as they exceed the limit."""
-    texts: list[list[str]] = []
-    total = 0
-    for clip in clips:
-        texts.append([])
-        for data in _files(clip, quality):
-            texts[-1].append(base64.b64encode(data).decode())
-            total += len(texts[-1][-1])
-            if limit is not None and total > limit:
-                return None
-    return texts
+def _fitting(
+    clips: Sequence[PlayerClip], least: int, quality: Quality, limit: int | None
+) -> dict[int, list[str]] | None:
+    """By place, the signals of the most clips that stay below the limit as base64 text; None: not even the least do."""
+    texts: dict[int, list[str]] = {}
+
+    def size(count: int) -> int:
+        for place in spread(len(clips), count):
+            if place not in texts:
+                texts[place] = [base64.b64encode(data).decode() for data in _files(clips[place], quality)]
+        return sum(len(text) for place in spread(len(clips), count) for text in texts[place])
+
+    if limit is not None and size(least) > limit:
+        return None
+    count = len(clips)
+    while limit is not None and count > least and size(count) > limit:
+        count -= 1
+    size(count)
+    return {place: texts[place] for place in spread(len(clips), count)}
+
+
+def spread(there: int, count: int) -> list[int]:
+    """So many places at even distances."""
+    return [number * there // count for number in range(count)]
 
 
 def _files(clip: PlayerClip, quality: Quality) -> Iterator[bytes]:
@@ -117,8 +134,9 @@ def _rate(clip: PlayerClip, quality: Quality) -> int:
 
 
 def _gain(clip: PlayerClip) -> float:
-    """One for all signals of a clip, so that their relative levels stay: 1, or what makes the loudest fit."""
-    peak = max((float(np.abs(signal).max(initial=0)) for signal in clip.signals), default=0.0)
+    """One for all signals of a clip, so that their relative levels stay: 1, or what makes the loudest lane fit."""
+    lanes = [np.sum([clip.signals[n] for n in lane.sounds], axis=0) for lane in clip.lanes if lane.sounds]
+    peak = max((float(np.abs(lane).max(initial=0)) for lane in lanes), default=0.0)
     return 1.0 if peak < 1 else 0.999 / peak
 
 

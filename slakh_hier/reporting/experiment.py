@@ -166,7 +166,7 @@ def _comparisons(table: ResultTable, levels: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "model": models.get(comparison.row, comparison.row),
-            "less": models.get(comparison.than, comparison.than),
+            "against": models.get(comparison.than, comparison.than),
             **{_level(level): _gap(comparison.levels.get(level)) for level in levels},
         }
         for comparison in table.comparisons

@@ -39,9 +39,7 @@ def render_page(report: Report) -> bytes:
         script=Markup(script),
         style=Markup(style),
         audio={
-            id(player): dict(
-                zip(("clips", "told"), encode_clips(player.clips, AUDIO_BYTES // len(players)), strict=True)
-            )
+            id(player): encode_clips(player.clips, AUDIO_BYTES // len(players), least=player.least)
             for player in players
         },
         version=VERSION,

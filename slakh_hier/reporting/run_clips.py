@@ -111,9 +111,9 @@ def _clip(
     clip = shards[number]
     query = clip.query
     signals: list[Signal] = [clip.mix]
-    lanes = [Lane("mixture", 0, 0, f"{clip.rms(shards.nodes[0].name):.1f} dBFS")]
+    lanes = [Lane("mixture", 0, (0,), f"{clip.rms(shards.nodes[0].name):.1f} dBFS")]
     if query is not None:
-        lanes.append(Lane("query", 0, 1, f"{clip.query_track} at {clip.query_start:g} s", query=True))
+        lanes.append(Lane("query", 0, (1,), f"{clip.query_track} at {clip.query_start:g} s", query=True))
         signals.append(query)
     estimates: dict[int, list[tuple[str, Signal, str]]] = {}
     targets: dict[int, str] = {}
@@ -137,11 +137,11 @@ def _clip(
     for level in sorted(targets, reverse=True):
         target = targets[level]
         lanes.append(
-            Lane(f"{target}: target", 1, len(signals), f"level {level}, {clip.rms(target):.1f} dBFS")
+            Lane(f"{target}: target", 1, (len(signals),), f"level {level}, {clip.rms(target):.1f} dBFS")
         )
         signals.append(clip[target])
         for whose, signal, score in estimates[level]:
-            lanes.append(Lane(f"{target}: {whose}", 2, len(signals), score))
+            lanes.append(Lane(f"{target}: {whose}", 2, (len(signals),), score))
             signals.append(signal)
     place = f"{clip.track} at {clip.start:g} s · {clip.target}"
     return PlayerClip(

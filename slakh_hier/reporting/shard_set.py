@@ -19,6 +19,9 @@ from slakh_hier.shards.inspect import summary, tree_order
 from slakh_hier.shards.read import Clip, ShardSet, open_shards
 
 CLIPS: Final = 20
+LEAST_CLIPS: Final = 8
+ROUNDING: Final = 2**-14
+"""A parent and the sum of its children may differ by so much a child: each was rounded to 16 bits."""
 QUIETEST: Final = -80
 """dBFS: what a 16-bit signal can hardly hold."""
 
@@ -231,7 +234,7 @@ def _player(shards: ShardSet, count: int) -> Player:
         f"{len(chosen)} of {len(shards):,} clips: about as many of each split, at even distances in the order of "
         "the set."
     )
-    return Player(rule, [_clip(shards[number]) for number in chosen], shards.masks)
+    return Player(rule, [_clip(shards[number]) for number in chosen], shards.masks, LEAST_CLIPS)
 
 
 def spread(shards: ShardSet, count: int) -> list[int]:
@@ -252,32 +255,53 @@ def spread(shards: ShardSet, count: int) -> list[int]:
 def _clip(clip: Clip) -> PlayerClip:
     shards = clip.shards
     available = {mask: clip.available(mask) for mask in shards.masks}
-    signals: dict[int, Any] = {}
+    order = tree_order(shards)
+    rows = {place: row for place in order if (row := int(shards.row[clip.number, place])) >= 0}
+    audio = {row: shards.audio_row(clip.number, row) for row in dict.fromkeys(rows.values())}
+    parts = _parts(shards, rows, audio)
+    stored = list(dict.fromkeys(row for place in rows for row in parts[rows[place]]))
+    signals = [audio[row] for row in stored]
     lanes, absent = [], []
-    for place in tree_order(shards):
-        name, row = shards.nodes[place].name, int(shards.row[clip.number, place])
+    for place in order:
+        name = shards.nodes[place].name
         state = clip.state(name)
         if state == "absent":
             absent.append(name)
             continue
-        if row >= 0 and row not in signals:
-            signals[row] = shards.audio_row(clip.number, row)
         lanes.append(
             Lane(
                 name,
                 depth_of(shards, place),
-                list(signals).index(row) if row >= 0 else None,
+                tuple(stored.index(row) for row in parts[rows[place]]) if place in rows else (),
                 f"{clip.rms(name):.1f} dBFS" if state == "sounding" else "silent: every sample is zero",
                 tuple(mask for mask, nodes in available.items() if not nodes[name]),
             )
         )
     if (query := clip.query) is not None:
-        lanes.append(
-            Lane("query", 0, len(signals), f"{clip.query_track} at {clip.query_start:g} s", query=True)
-        )
-        signals[-1] = query
+        detail = f"{clip.query_track} at {clip.query_start:g} s"
+        lanes.append(Lane("query", 0, (len(signals),), detail, query=True))
+        signals.append(query)
     note = f"Target: {clip.target}."
     if absent:
         note += f" Absent from this track: {', '.join(absent)}."
     title = f"{clip.split} · {clip.track} at {clip.start:g} s · {clip.target}"
-    return PlayerClip(title, shards.sample_rate, list(signals.values()), lanes, note)
+    return PlayerClip(title, shards.sample_rate, signals, lanes, note)
+
+
+def _parts(
+    shards: ShardSet, rows: dict[int, int], audio: dict[int, NDArray[np.float32]]
+) -> dict[int, tuple[int, ...]]:
+    """The rows that each row is the sum of: itself, unless the node's children add up to it.
+
+    They do where all of them were rendered (not with ``--target``, which renders one path).
+    """
+    parts: dict[int, tuple[int, ...]] = {row: (row,) for row in audio}
+    for place in sorted(rows, key=lambda place: shards.nodes[place].level):  # children before their parents
+        below = [rows[child] for child in rows if shards.nodes[child].parent == place]
+        whole = rows[place]
+        if whole in below or not below:
+            continue
+        missing = np.abs(audio[whole] - np.sum([audio[row] for row in below], axis=0)).max(initial=0)
+        if missing <= ROUNDING * (len(below) + 1):
+            parts[whole] = tuple(dict.fromkeys(row for child in below for row in parts[child]))
+    return parts

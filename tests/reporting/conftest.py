@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,3 +188,37 @@ def run_folder(make_run: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def other_run(make_run: Callable[..., Path]) -> Path:
     return make_run("<b>second", 1)
+
+
+@pytest.fixture(scope="session")
+def experiment_of_runs(run_folder: Path, other_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment of one model with two seeds, evaluated for real, and one with ground truth withheld."""
+    above = tmp_path_factory.mktemp("experiments")
+    experiment = above / "levels"
+    cells = []
+    for seed, run in enumerate((run_folder, other_run, other_run)):
+        name = f"runs/{'qbe-123' if seed < 2 else 'qbe-123-leaf-90'}/seed-{seed}"
+        shutil.copytree(run, above / name)
+        cells.append({"name": name.split("/")[1], "seed": seed, "run": name, "state": "done"})
+    figures = {"mix": -8.0, "si_sdr": -2.0, "delta": 6.0, "ci95": [5.0, 7.0], "median": 5.5, "seeds": 2}
+    by_level = dict.fromkeys(("1", "2", "3", "all"), figures)
+    claims = [{"claim": f"{EVIL} is no worse", "verdict": "holds", "why": QUOTES}]
+    rows = [
+        {"model": "one", "levels": 3, "name": "o", "trainings": ["qbe-123"], "cells": by_level},
+        {"model": "less", "levels": 3, "name": "l", "trainings": ["qbe-123-leaf-90"], "cells": by_level, "reduction": "leaf-90"},
+    ]  # fmt: skip
+    experiment.mkdir()
+    tables = [{"title": "QBE", "rows": rows}]
+    (experiment / "results.json").write_text(
+        json.dumps({"experiment": "levels", "claims": claims, "tables": tables, "cells": cells})
+    )
+    return experiment
+
+
+@pytest.fixture(scope="session")
+def experiment_page(experiment_of_runs: Path) -> bytes:
+    """The page of that experiment."""
+    from slakh_hier.reporting.experiment import experiment_report
+    from slakh_hier.reporting.page import render_page
+
+    return render_page(experiment_report(experiment_of_runs))

@@ -43,6 +43,16 @@ return [...document.querySelectorAll('.lane canvas')].map(canvas => {
 })"""
 
 
+FIGURES = """
+const grey = (colour) => colour.match(/\\d+/g).slice(0, 3).reduce((sum, x) => sum + Number(x), 0);
+const paper = grey(getComputedStyle(document.body).backgroundColor);
+return [...document.querySelectorAll('figure svg')].filter(svg => svg.getClientRects().length).map(svg => {
+  const box = svg.getBoundingClientRect();
+  const text = [...svg.querySelectorAll('text')].map(x => Math.abs(grey(getComputedStyle(x).fill) - paper));
+  return [svg.classList.contains('broad'), box.right, box.height, svg.querySelectorAll('path, use').length, Math.max(...text)];
+})"""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     selenium = pytest.importorskip("selenium.webdriver", reason="no selenium: pip install 'slakh-hier[test]'")
@@ -60,7 +70,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 def show(browser: WebDriver, tmp_path: Path) -> Callable[..., WebDriver]:
     """``show(page)`` opens a page from a file and waits until its players have drawn a clip."""
 
-    def open_page(page: bytes, width: int = 1000) -> WebDriver:
+    def open_page(page: bytes, width: int = 1000, scheme: str = "light") -> WebDriver:
         path = tmp_path / "page.html"
         path.write_bytes(page)
         browser.get("about:blank")
@@ -69,6 +79,9 @@ def show(browser: WebDriver, tmp_path: Path) -> Callable[..., WebDriver]:
         browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         )
         browser.get(path.as_uri())
         wait(
@@ -167,6 +180,13 @@ def test_the_keyboard_is_enough(show: Callable[..., WebDriver], hostile_page: by
     from selenium.webdriver import Keys
 
     browser = show(hostile_page)
+    press(browser, Keys.ARROW_RIGHT, " ")  # the player is far below: these keys are for the page
+    assert browser.execute_script(f"return {PLAYER}.dataset.clip") == "0"
+    assert (
+        browser.execute_script("return document.querySelector('.play').getAttribute('aria-pressed')")
+        == "false"
+    )
+    browser.execute_script(f"{PLAYER}.scrollIntoView()")
     press(browser, Keys.ARROW_RIGHT)
     wait(browser, f"return {PLAYER}.dataset.clip === '1'")
     press(browser, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
@@ -186,6 +206,31 @@ def test_the_keyboard_is_enough(show: Callable[..., WebDriver], hostile_page: by
     assert outline == ["next", "solid"]
 
 
+def test_solo_mute_and_the_focus_stay_when_the_clip_changes(
+    show: Callable[..., WebDriver], hostile_page: bytes
+) -> None:
+    from selenium.webdriver import Keys
+
+    browser = show(hostile_page)
+    focused = "return document.activeElement.getAttribute('aria-label')"
+    click(browser, ".lane:nth-child(1) .mute")
+    click(browser, ".lane:nth-child(5) .solo")
+    heard = "return [...document.querySelectorAll('.lane[data-audible=true] strong')].map(x => x.textContent)"
+    assert browser.execute_script(heard) == ["winds"]
+    # Silent in the second clip and absent from the third: nothing to focus, so the list of clips is.
+    press(browser, Keys.ARROW_RIGHT)
+    wait(browser, f"return {PLAYER}.dataset.clip === '1'")
+    assert browser.execute_script("return document.activeElement.className") == "choose"
+    click(browser, ".lane:nth-child(2) .solo")
+    press(browser, Keys.ARROW_RIGHT)
+    wait(browser, f"return {PLAYER}.dataset.clip === '2'")
+    assert browser.execute_script(focused).startswith("Solo ")
+    assert browser.execute_script("return document.querySelector('.lane .mute').ariaPressed") == "true"
+    assert browser.execute_script(heard) == browser.execute_script(
+        "return [document.querySelector('.lane:nth-child(2) strong').textContent]"
+    )
+
+
 def test_withheld_nodes_are_shown_as_withheld(show: Callable[..., WebDriver], hostile_page: bytes) -> None:
     browser = show(hostile_page)
     click(browser, ".lane:nth-child(3) .solo")
@@ -200,12 +245,60 @@ def test_withheld_nodes_are_shown_as_withheld(show: Callable[..., WebDriver], ho
     assert browser.execute_script("return document.querySelector('.lane:nth-child(3) .solo').disabled")
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(
-    show: Callable[..., WebDriver], hostile_page: bytes
+@pytest.fixture(scope="module")
+def pages(hostile_page: bytes, run_folder: Path, other_run: Path) -> dict[str, bytes]:
+    """A page of each kind but the experiment's."""
+    from slakh_hier.reporting.page import render_page
+    from slakh_hier.reporting.runs import run_report
+
+    return {
+        "set": hostile_page,
+        "run": render_page(run_report([run_folder])),
+        "runs": render_page(run_report([run_folder, other_run])),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1000])
+@pytest.mark.parametrize("kind", ["set", "run", "runs", "experiment"])
+def test_every_page_fits_its_screen(
+    show: Callable[..., WebDriver],
+    pages: dict[str, bytes],
+    experiment_page: bytes,
+    kind: str,
+    width: int,
+    scheme: str,
 ) -> None:
-    browser = show(hostile_page, 390)
-    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    browser = show(experiment_page if kind == "experiment" else pages[kind], width, scheme)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert all(browser.execute_script(DRAWN))
+    assert complaints(browser) == []
+    # One drawing of each figure is shown, whole, with marks in it, in colours that stand out from the paper.
+    figures = browser.execute_script(FIGURES)
+    assert figures
+    for broad, right, high, marks, contrast in figures:
+        assert broad == (width == 1000)
+        assert 0 < right <= width
+        assert high > 40
+        assert marks > 3
+        assert contrast > 300
+
+
+def test_an_experiment_plays_its_clips(show: Callable[..., WebDriver], experiment_page: bytes) -> None:
+    browser = show(experiment_page)
+    names = browser.execute_script(
+        "return [...document.querySelectorAll('.lane strong')].map(x => x.textContent)"
+    )
+    assert names[:2] == ["mixture", "query"]
+    assert (
+        sum(name.endswith(": estimate") for name in names)
+        == sum(name.endswith(": target") for name in names)
+        == 3
+    )
+    click(browser, ".play")
+    wait(browser, "return Number(document.querySelector('.seek').value) > 0.1")
+    assert browser.execute_script("return window.hacked === undefined")
+    assert complaints(browser) == []
 
 
 def test_a_run_page_plays_estimates(
@@ -233,6 +326,6 @@ def test_twenty_clips_stay_below_15_mb() -> None:
     noise = (0.1 * rng.standard_normal((12, 10 * 16_000))).astype(
         np.float32
     )  # compresses worse than any music
-    clip = PlayerClip("noise", 16_000, list(noise), [Lane(f"node {n}", 1, n) for n in range(12)])
+    clip = PlayerClip("noise", 16_000, list(noise), [Lane(f"node {n}", 1, (n,)) for n in range(12)])
     page = render_page(Report("big", [Section("clips", [Player("all", [clip] * 20)])]))
     assert 5e6 < len(page) < 15e6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def test_tables_claims_and_curves(folder: Path) -> None:
     assert [dict(row) for row in pairs.rows] == [
         {
             "model": "multi",
-            "less": "single",
+            "against": "single",
             "all levels": None,
             "level 3": None,
             "level 1": "+1.25 [-0.50, +3.00] p < 0.001",
@@ -104,26 +103,6 @@ def test_links_lead_to_pages_of_its_own_runs_only(folder: Path) -> None:
         ("a, seed 0", "./experiment/runs/a%20b/report.html"),
         ("d, seed 3", "./shared/d/report.html"),
     ]
-
-
-@pytest.fixture
-def experiment_of_runs(run_folder: Path, other_run: Path, tmp_path: Path) -> Path:
-    """An experiment of one model with two seeds, evaluated for real, and one with ground truth withheld."""
-    experiment = tmp_path / "experiments" / "levels"
-    cells = []
-    for seed, run in enumerate((run_folder, other_run, other_run)):
-        name = f"runs/{'qbe-123' if seed < 2 else 'qbe-123-leaf-90'}/seed-{seed}"
-        shutil.copytree(run, tmp_path / "experiments" / name)
-        cells.append({"name": name.split("/")[1], "seed": seed, "run": name, "state": "done"})
-    by_level = dict.fromkeys(("1", "2", "3", "all"), FIGURES)
-    rows = [
-        {"model": "one", "levels": 3, "name": "o", "trainings": ["qbe-123"], "cells": by_level},
-        {"model": "less", "levels": 3, "name": "l", "trainings": ["qbe-123-leaf-90"], "cells": by_level, "reduction": "leaf-90"},
-    ]  # fmt: skip
-    experiment.mkdir()
-    tables = [{"title": "QBE", "rows": rows}]
-    (experiment / "results.json").write_text(json.dumps(RESULTS | {"tables": tables, "cells": cells}))
-    return experiment
 
 
 def test_boxes_pool_the_seeds_and_clips_are_those_of_the_main_row(

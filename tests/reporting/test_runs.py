@@ -47,7 +47,7 @@ def test_the_player_has_what_was_evaluated(run_folder: Path, small_set: Path) ->
     for clip in clips:
         number = int(clip.note.split()[1])
         lanes = {lane.name: lane for lane in clip.lanes}
-        signals = {name: clip.signals[lane.sound] for name, lane in lanes.items() if lane.sound is not None}
+        signals = {name: clip.signals[lane.sounds[0]] for name, lane in lanes.items() if lane.sounds}
         np.testing.assert_array_equal(signals["mixture"], shards[number].mix)
         np.testing.assert_array_equal(signals["query"], shards[number].query)
         assert lanes["query"].query

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 
 from slakh_hier.reporting.document import Facts, Player, Plot, Report, Table
-from slakh_hier.reporting.shard_set import shard_report, spread
+from slakh_hier.reporting.shard_set import _parts, shard_report, spread
 from slakh_hier.shards import open_shards
 
 
@@ -50,24 +51,44 @@ def test_every_lane_has_the_samples_of_the_shards(hostile_set: Path, clips: list
         states = {column.name: shards[number].state(column.name) for column in shards.nodes}
         assert sorted(names) == sorted([*(n for n, s in states.items() if s != "absent"), "query"])
         for lane in clip["lanes"]:
-            if lane["sound"] is None:
+            if not lane["sounds"]:
                 assert states[lane["name"]] == "silent"
                 continue
-            data, rate = soundfile.read(
-                io.BytesIO(base64.b64decode(clip["sounds"][lane["sound"]])), dtype="float32"
-            )
+            files = [io.BytesIO(base64.b64decode(clip["sounds"][place])) for place in lane["sounds"]]
+            read = [soundfile.read(file, dtype="float32") for file in files]
+            data, rate = sum(samples for samples, _ in read), read[0][1]
             expected = shards.query(number) if lane["query"] else shards.audio(number, lane["name"])
             assert rate == shards.sample_rate
-            np.testing.assert_allclose(data, expected, atol=0.6 / 2**15)
+            np.testing.assert_allclose(data, expected, atol=0.6 * len(files) / 2**15)
         for absent in (name for name, state in states.items() if state == "absent"):
             assert absent in clip["note"]
 
 
-def test_nodes_with_one_signal_store_it_once(clips: list[dict[str, Any]]) -> None:
+def test_what_is_a_sum_is_not_stored(clips: list[dict[str, Any]]) -> None:
     clip = clips[0]
-    sounds = {lane["name"]: lane["sound"] for lane in clip["lanes"]}
+    sounds = {lane["name"]: lane["sounds"] for lane in clip["lanes"]}
     assert sounds["winds"] == sounds["flutes"]
-    assert len(clip["sounds"]) == len(set(sounds.values()))
+    leaves = [lane["sounds"] for lane in clip["lanes"] if len(lane["sounds"]) == 1]
+    assert sorted(sounds["mix"]) == [0, 1, 2]
+    assert (
+        len(clip["sounds"]) == 4 == len({place for lane in leaves for place in lane})
+    )  # three leaves, the query
+
+
+def test_a_node_whose_children_are_not_all_there_is_stored() -> None:
+    nodes = [
+        SimpleNamespace(level=2, parent=-1),
+        SimpleNamespace(level=1, parent=0),
+        SimpleNamespace(level=1, parent=0),
+    ]
+    shards: Any = SimpleNamespace(nodes=nodes)
+    one, two = np.random.default_rng(0).uniform(-0.4, 0.4, (2, 50)).astype(np.float32)
+    rounded = (np.rint((one + two) * 2**15) / 2**15).astype(np.float32)
+    rows = {0: 7, 1: 8, 2: 9}
+    assert _parts(shards, rows, {7: rounded, 8: one, 9: two}) == {7: (8, 9), 8: (8,), 9: (9,)}
+    faint = np.float32(0.001) * two  # what no node holds is heard all the same
+    assert _parts(shards, rows, {7: rounded + faint, 8: one, 9: two})[7] == (7,)
+    assert _parts(shards, {0: 7, 1: 8}, {7: rounded, 8: one})[7] == (7,)
 
 
 def test_withheld_nodes_are_named_with_their_mask(hostile_set: Path, clips: list[dict[str, Any]]) -> None:

@@ -10,7 +10,6 @@
     constructor(root) {
       this.root = root;
       this.clip = null;
-      this.buffers = [];
       this.images = new Map();
       this.playing = null; // {sources, gains, began}
       this.offset = 0;
@@ -34,33 +33,42 @@
       const turn = ++this.loading;
       const data = document.getElementById(`clip-${this.root.dataset.own}-${this.choosePart.value}`);
       const clip = JSON.parse(data.textContent);
-      this.notePart.textContent = clip.note;
-      const buffers = await Promise.all(clip.sounds.map((text) => decoded(text, clip.rate)));
+      const stored = await Promise.all(clip.sounds.map((text) => decoded(text, clip.rate)));
       if (turn !== this.loading) return; // another clip was chosen meanwhile
+      const sums = new Map(); // lanes with the same sounds share a buffer, and so its spectrogram
+      const sumOf = (places) => {
+        if (!sums.has(places.join())) sums.set(places.join(), added(places.map((place) => stored[place])));
+        return sums.get(places.join());
+      };
+      const lanes = clip.lanes.map((lane) => ({ ...lane, buffer: lane.sounds.length ? sumOf(lane.sounds) : null }));
       this.clip = clip;
-      this.buffers = buffers;
       this.images = new Map();
-      this.seconds = Math.max(0.01, ...buffers.map((buffer) => buffer.duration));
+      this.seconds = Math.max(0.01, ...stored.map((buffer) => buffer.duration));
       this.seekPart.max = this.seconds;
-      this.peak = Math.max(1e-4, ...buffers.map(peakOf));
+      this.peak = Math.max(1e-4, ...[...sums.values()].map(peakOf));
+      // What was soloed and muted stays so by name, and the keyboard stays where it was.
+      const before = new Map((this.lanes || []).map((lane) => [lane.name, lane]));
+      const focused = this.lanes?.find((lane) => lane.row.contains(document.activeElement));
+      const word = focused && (document.activeElement === focused.mute ? "mute" : "alone");
       this.lanesPart.replaceChildren();
-      this.lanes = clip.lanes.map((lane, place) => this.lane(lane, place));
+      this.lanes = lanes.map((lane, place) => this.lane(lane, before.get(lane.name) || { muted: place > 0, solo: false }));
+      if (focused) (this.lanes.find((lane) => lane.name === focused.name)?.[word] || this.choosePart).focus();
       this.refresh();
       this.show();
       await this.draw();
       this.root.dataset.clip = this.choosePart.value;
     }
 
-    lane(lane, place) {
+    lane(lane, { muted, solo }) {
       const row = make("div", "lane"), who = make("div", "who"), views = make("div", "views");
       row.setAttribute("role", "listitem");
       who.style.setProperty("--depth", lane.depth);
       who.append(make("strong", "", lane.name), make("span", "", lane.detail));
-      const part = { ...lane, row, views, muted: place > 0, solo: false, badge: make("span", "badge") };
+      const part = { ...lane, row, views, muted, solo, badge: make("span", "badge") };
       who.append(part.badge);
-      if (lane.sound !== null) {
+      if (lane.buffer) {
         part.mute = this.switch("Mute", lane.name, part.muted, (on) => { part.muted = on; });
-        part.alone = this.switch("Solo", lane.name, false, (on) => { part.solo = on; });
+        part.alone = this.switch("Solo", lane.name, part.solo, (on) => { part.solo = on; });
         const switches = make("div");
         switches.append(part.mute, part.alone);
         who.append(switches);
@@ -104,12 +112,14 @@
       const solo = this.lanes.some((lane) => lane.solo && !withheld(lane));
       for (const lane of this.lanes) {
         const hidden = withheld(lane);
-        lane.audible = lane.sound !== null && !hidden && (solo ? lane.solo : !lane.muted);
+        lane.audible = lane.buffer !== null && !hidden && (solo ? lane.solo : !lane.muted);
         lane.row.dataset.audible = lane.audible;
         lane.row.classList.toggle("withheld", hidden);
         lane.badge.textContent = hidden ? `withheld by ${mask}` : "";
         for (const button of [lane.mute, lane.alone]) if (button) button.disabled = hidden;
       }
+      const nothing = mask !== "" && !this.lanes.some(withheld);
+      this.notePart.textContent = this.clip.note + (nothing ? ` ${mask} withholds nothing in this clip.` : "");
       if (this.playing)
         this.lanes.forEach((lane, place) =>
           this.playing.gains[place]?.gain.setTargetAtTime(lane.audible ? 1 : 0, context.currentTime, 0.01));
@@ -131,9 +141,9 @@
       const began = context.currentTime + 0.05, offset = this.offset;
       const sources = [], gains = [];
       for (const lane of this.lanes) {
-        if (lane.sound === null) { gains.push(null); continue; }
+        if (!lane.buffer) { gains.push(null); continue; }
         const source = context.createBufferSource(), gain = context.createGain();
-        source.buffer = this.buffers[lane.sound];
+        source.buffer = lane.buffer;
         gain.gain.value = lane.audible ? 1 : 0;
         source.connect(gain).connect(meter);
         source.start(began, Math.min(offset, source.buffer.duration));
@@ -211,10 +221,10 @@
     async draw() {
       const { lanes, loading } = this;
       for (const lane of lanes || []) {
-        if (lane.sound === null) continue;
-        drawWave(lane.wave, this.buffers[lane.sound], this.peak, this.seconds, lane.query);
-        if (!this.images.has(lane.sound)) this.images.set(lane.sound, spectrogramOf(this.buffers[lane.sound]));
-        drawImage(lane.spectrogram, this.images.get(lane.sound), this.buffers[lane.sound].duration / this.seconds);
+        if (!lane.buffer) continue;
+        drawWave(lane.wave, lane.buffer, this.peak, this.seconds, lane.query);
+        if (!this.images.has(lane.buffer)) this.images.set(lane.buffer, spectrogramOf(lane.buffer));
+        drawImage(lane.spectrogram, this.images.get(lane.buffer), lane.buffer.duration / this.seconds);
         await new Promise((done) => setTimeout(done)); // let the page breathe between signals
         if (loading !== this.loading) return;
       }
@@ -231,6 +241,16 @@
   async function decoded(text, rate) {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     return new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.buffer); // at its own rate, and before any gesture
+  }
+
+  // A parent is not stored: it is the sum of what it consists of.
+  function added(buffers) {
+    if (buffers.length === 1) return buffers[0];
+    const [first] = buffers, length = Math.max(...buffers.map((buffer) => buffer.length));
+    const sum = new AudioBuffer({ length, numberOfChannels: 1, sampleRate: first.sampleRate });
+    const total = sum.getChannelData(0);
+    for (const buffer of buffers) buffer.getChannelData(0).forEach((x, i) => { total[i] += x; });
+    return sum;
   }
 
   function peakOf(buffer) {
@@ -344,12 +364,19 @@
       console.error(error);
     });
   }
+  // Keys are for the player that has the focus, else for one that can be seen: elsewhere they scroll the page.
+  const seen = (player) => {
+    const box = player.root.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  };
   document.addEventListener("keydown", (event) => {
-    const kind = event.target.tagName;
-    if (!current || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    if (event.key === " " && !["BUTTON", "SELECT", "SUMMARY", "A"].includes(kind)) current.toggle();
-    else if (event.key === "ArrowLeft" && !["INPUT", "SELECT"].includes(kind) && !scrolls(event.target)) current.step(-1);
-    else if (event.key === "ArrowRight" && !["INPUT", "SELECT"].includes(kind) && !scrolls(event.target)) current.step(1);
+    const kind = event.target.tagName, { key } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const player = players.find(({ root }) => root.contains(event.target)) || [current, ...players].find((p) => p && seen(p));
+    if (!player) return;
+    if (key === " " && !["BUTTON", "SELECT", "SUMMARY", "A"].includes(kind)) player.toggle();
+    else if (key === "ArrowLeft" && !["INPUT", "SELECT"].includes(kind) && !scrolls(event.target)) player.step(-1);
+    else if (key === "ArrowRight" && !["INPUT", "SELECT"].includes(kind) && !scrolls(event.target)) player.step(1);
     else return;
     event.preventDefault();
   });
