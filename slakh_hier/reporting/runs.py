@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from slakh_hier.reporting.document import Block, Facts, Plot, Report, Section, Table
 from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.run_clips import run_player
 from slakh_hier.reporting.run_data import RunData, read_run
+from slakh_hier.reporting.run_pairs import score_table
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
+from slakh_hier.wording import decibels
+
+HEADS: Final = {
+    "mix": "mix",
+    "si_sdr": "SI-SDR",
+    "delta": "Δ",
+    "median": "median Δ",
+    "oracle": "oracle SI-SDR",
+    "leak dB": "leak (dB)",
+}
+PAIRED: Final = (
+    "The last column compares the runs clip by clip: the mean difference, its interval over songs, and p of a test that "
+    "flips the sign of whole songs. Neither says what trainings with other seeds would give."
+)
 
 
 def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | None = None) -> Report:
@@ -77,7 +92,7 @@ def _about(runs: Sequence[RunData]) -> list[Block]:
         train = run.data.get("splits", {}).get("train", {})
         about = {
             "Task": run.config["task"],
-            "Separates": ", ".join(run.data.get("names", [])) or None,
+            "Separates": _separates(run),
             "Preset": run.config.get("preset"),
             "Training clips": f"{train['clips']:,} ({train['hours']:.2f} h)" if train else None,
             "Shards": run.data.get("shards"),
@@ -101,7 +116,14 @@ def _about(runs: Sequence[RunData]) -> list[Block]:
     return blocks
 
 
+def _separates(run: RunData) -> str | None:
+    names = ", ".join(run.data.get("names", [])) or None
+    return f"whatever the query sounds like ({names})" if run.config["task"] == "qbe" and names else names
+
+
 def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return None if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -142,9 +164,13 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     blocks: list[Block] = []
     from slakh_hier.models.summary import level_rows, node_rows
 
-    for name, summary in done.items():
-        suffix = "" if len(runs) == 1 else f", {name}"
-        blocks.append(Table(f"SI-SDR (dB) on {split}{suffix}", level_rows(summary)))
+    if len(done) == 2:
+        blocks.append(score_table(runs[0], runs[1]))
+        text.append(PAIRED)
+    else:
+        (summary,) = done.values()
+        rows = [_renamed(row) for row in level_rows(summary)]
+        blocks.append(Table(f"SI-SDR (dB) on {split}", rows, layout="first"))
     blocks.append(
         Plot(
             "improvement",
@@ -157,19 +183,30 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     scores = {run.name: run.scores for run in runs if run.scores is not None}
     values = {name: improvements(table) for name, table in scores.items()}
     if any(values.values()):
-        rows = rows_of(scored_nodes(scores.values()), [shards, *(run.data.get("shards") for run in runs)])
+        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.get("shards") for run in runs)])
         blocks.append(
             Plot(
                 "nodes",
                 "Improvement of each clip, by node: the box holds the middle half, the line is the median.",
                 "Box plots of the improvement in dB for each node of the tree; the table below has the figures.",
-                partial(draw_boxes, rows, values, "improvement of SI-SDR (dB)"),
+                partial(draw_boxes, tree, values, "improvement of SI-SDR (dB)"),
             )
         )
     for name, summary in done.items():
         suffix = "" if len(runs) == 1 else f", {name}"
-        blocks.append(Table(f"By node{suffix}", node_rows(summary), folded=True))
+        nodes = [_renamed(row) for row in node_rows(summary)]
+        blocks.append(Table(f"By node{suffix}", nodes, folded=True, layout="first"))
     return Section("Evaluation", blocks, text)
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the summary's tables with heads for people; the interval stands beside its mean."""
+    found = {HEADS.get(name, name): value for name, value in row.items() if name != "95 % interval"}
+    interval = row["95 % interval"]
+    found["Δ"] = decibels(row["delta"], 2) + (
+        "" if interval is None else f" [{interval.replace(' to ', ', ')}]"
+    )
+    return found
 
 
 def _marks(done: dict[str, dict[str, Any]]) -> dict[str, list[Mark]]:

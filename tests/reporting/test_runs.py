@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from slakh_hier.errors import InputError
-from slakh_hier.reporting.document import Player, Report, Table
+from slakh_hier.reporting.document import Facts, Player, Report, Table
 from slakh_hier.reporting.run_clips import _chosen
 from slakh_hier.reporting.runs import run_report
 from slakh_hier.shards import open_shards
@@ -82,6 +82,43 @@ def test_two_runs_are_side_by_side(run_folder: Path, other_run: Path) -> None:
     assert sum("estimate of first" in name for name in names) == 3
     assert sum("estimate of <b>second" in name for name in names) == 3
     assert sum(name.endswith(": target") for name in names) == 3
+
+
+def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, other_run: Path) -> None:
+    found = run_report([run_folder, other_run])
+    (scores,) = [
+        b
+        for s in found.sections
+        for b in s.blocks
+        if isinstance(b, Table) and b.title == "SI-SDR (dB) on test"
+    ]
+    assert [row["level"] for row in scores.rows] == ["3", "2", "1", "all"]
+    one, two = (
+        pd.read_csv(run / "evaluation" / "test.csv")
+        .query("counted")
+        .pivot(index="clip", columns="level", values="delta")
+        for run in (run_folder, other_run)
+    )
+    gap = two - one
+    for row, expected in zip(
+        scores.rows, [gap[3].mean(), gap[2].mean(), gap[1].mean(), gap.mean().mean()], strict=True
+    ):
+        mean, rest = row["<b>second less first"].split(" ", 1)
+        assert float(mean) == pytest.approx(expected, abs=0.0051)
+        assert " p " in rest
+    summary = json.loads((other_run / "evaluation" / "test.json").read_text())
+    assert scores.rows[0]["<b>second: SI-SDR"] == summary["levels"]["3"]["si_sdr"]
+
+
+def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None:
+    report = run_report([run_folder])
+    first = table(report, "SI-SDR (dB) on test").rows[0]
+    assert list(first) == ["level", "mix", "SI-SDR", "Δ", "median Δ", "oracle SI-SDR", "clips", "dropped"]
+    summary = json.loads((run_folder / "evaluation" / "test.json").read_text())["levels"]["3"]
+    low, high = summary["ci95"]
+    assert first["Δ"] == f"{summary['delta']:.2f} [{low:.2f}, {high:.2f}]"
+    (about,) = [b for b in report.sections[0].blocks if isinstance(b, Facts)]
+    assert about.rows["Separates"] == "whatever the query sounds like (level_1, level_2, level_3)"
 
 
 def test_runs_of_one_name_are_told_apart(run_folder: Path, make_run: Callable[..., Path]) -> None:

@@ -1,0 +1,71 @@
+"""Two evaluations in one table: the scores side by side, and the difference clip by clip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from slakh_hier.reporting.document import Table
+from slakh_hier.reporting.run_data import RunData
+from slakh_hier.wording import p_value, with_interval
+
+
+def score_table(one: RunData, other: RunData) -> Table:
+    """A row a level, coarsest first, then all levels; ``other`` less ``one`` where both have the same clips and levels."""
+    summaries = {run.name: run.summary for run in (one, other) if run.summary is not None}
+    gaps = _differences(one, other)
+    levels = sorted(
+        {level for found in summaries.values() for level in found["levels"]}, key=int, reverse=True
+    )
+    rows: list[dict[str, Any]] = []
+    for level in [*levels, "all"]:
+        entries = {
+            name: found["all"] if level == "all" else found["levels"].get(level, {})
+            for name, found in summaries.items()
+        }
+        rows.append(
+            {
+                "level": level,
+                "mix": next((entry["mix"] for entry in entries.values() if entry), None),
+                **{f"{name}: SI-SDR": entry.get("si_sdr") for name, entry in entries.items()},
+                **{
+                    f"{name}: Δ": with_interval(e.get("delta"), e.get("ci95"), 2)
+                    for name, e in entries.items()
+                },
+                **{f"{name}: median Δ": entry.get("median") for name, entry in entries.items()},
+                **({f"{other.name} less {one.name}": gaps.get(level)} if gaps else {}),
+            }
+        )
+    return Table(f"SI-SDR (dB) on {one.split}", rows, layout="first", right=tuple(rows[0]))
+
+
+def _differences(one: RunData, other: RunData) -> dict[str, str]:
+    """By level: the mean difference with its interval over songs, and p of sign flips of songs."""
+    from slakh_hier.models.experiments.statistics import difference
+
+    if (
+        one.summary is None
+        or other.summary is None
+        or one.summary["plan_digest"] != other.summary["plan_digest"]
+    ):
+        return {}
+    wide = [_wide(run) for run in (one, other)]
+    if list(wide[0].columns) != list(wide[1].columns):
+        return {}
+    both = wide[0].index.intersection(wide[1].index)
+    values = [table.loc[both].to_numpy(float)[None] for table in wide]
+    songs = pd.factorize(both.get_level_values("song"), sort=True)[0].astype(np.intp)
+    found = {}
+    for place, level in enumerate([*map(str, wide[0].columns), "all"]):
+        gap = difference(values[1], values[0], songs, -1 if level == "all" else place)
+        found[level] = f"{with_interval(gap.mean, gap.ci95, 2, sign=True)} p {p_value(gap.p)}"
+    return found
+
+
+def _wide(run: RunData) -> pd.DataFrame:
+    """Improvements of the clips that count: (clip, song) by level."""
+    assert run.scores is not None
+    counted = run.scores[run.scores["counted"].astype(bool)]
+    return counted.pivot(index=["clip", "song"], columns="level", values="delta")
