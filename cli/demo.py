@@ -71,25 +71,23 @@ def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs:
     note(f"  {qbe}: shards for query by example, all nodes and a query for each clip")
     for page, about in pages:
         note(f"  {page}: {about}")
-    if pages:
-        note(f"Open in a browser: {pages[0][0].resolve().as_uri()}")
+    for page, _ in pages:
+        note(f"Open in a browser: {page.resolve().as_uri()}")
     if lacking:
         note(f"No separators and no pages: {lacking}")
 
 
 def _train(folder: Path, shards: dict[str, str], worker: tuple[str, ...]) -> list[tuple[Path, str]]:
-    """Train and evaluate a separator for each task; pages of the shards and of a run, with what they show."""
+    """Train and evaluate a separator for each task; pages of the shards and of both runs, with what they show."""
+    pages = [(folder / "shards.html", "the shards: the tree, levels, and clips to see and hear")]
     for task, data in shards.items():
-        run = str(folder / f"run-{task}")
+        run, page = str(folder / f"run-{task}"), folder / f"run-{task}.html"
         _run("train", task, data, "-o", run, *TRAINING)
         _run("evaluate", run, data, *worker)
-    set_page, run_page = folder / "shards.html", folder / "run.html"
-    _run("report", shards["qbe"], "-o", str(set_page), "--clips", "12")
-    _run("report", str(folder / "run-qbe"), "-o", str(run_page))
-    return [
-        (set_page, "the shards: the tree, levels, and clips to see and hear"),
-        (run_page, "the trained separator: curves, scores, and what it makes of test clips"),
-    ]
+        _run("report", run, "-o", str(page))
+        pages.append((page, f"the trained {task.upper()}: curves, scores, and what it makes of test clips"))
+    _run("report", shards["qbe"], "-o", str(pages[0][0]), "--clips", "12")
+    return pages
 
 
 def _lacking() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from slakh_hier.slakh.catalog_file import read_rows
 from slakh_hier.slakh.frame import build_frame
 
 MOST_ROWS: Final = 200
+NUMBER: Final = re.compile(r"(?<=program )\d+")
+"""What makes one reason look like many; the table of the stems has it."""
 
 
 def left_out(folder: Path) -> Section:
@@ -47,7 +50,7 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
     stems = Catalog(folder, hierarchy, FROM_FILE, frame).left_out()
     if not stems:
         return [], f"All {len(frame):,} stems of the catalog have audio and a place in the tree."
-    reasons = Counter((row["status"], row["why"]) for row in stems)
+    reasons = Counter((row["status"], NUMBER.sub("…", row["why"])) for row in stems)
     return [
         Table(
             "Stems by reason",

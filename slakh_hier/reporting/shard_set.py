@@ -46,7 +46,7 @@ def shard_report(folder: Path, *, clips: int = CLIPS) -> Report:
             Section("What it holds", [_facts(found), Table("Splits", found["splits"])]),
             Section("The tree", [_tree_plot(shards, found, rows), _node_table(found)]),
             Section("Levels", _level_plots(shards)),
-            Section("Which nodes sound together", [_matrix_plot(shards)]),
+            Section("Which nodes sound together", _together(shards)),
             left_out(folder),
             _masks(found),
             Section(
@@ -185,18 +185,29 @@ def _difficulty(folder: Path) -> dict[str, NDArray[Any]]:
     }
 
 
-def _matrix_plot(shards: ShardSet) -> Plot:
+def _together(shards: ShardSet) -> list[Plot | Table]:
     order = [place for place in tree_order(shards) if place > 0]
+    names = [shards.nodes[place].name for place in order]
     sounding = (shards.row[:, order] >= 0).astype(np.float64)
     both = sounding.T @ sounding
     with np.errstate(invalid="ignore", divide="ignore"):
         together = 100 * both / np.diag(both)[:, None]
-    return Plot(
-        "together",
-        "In how many percent of the clips in which the row's node sounds does the column's node sound too.",
-        f"A matrix of {len(order)} by {len(order)} nodes with percentages.",
-        partial(draw_matrix, [shards.nodes[place].name for place in order], together),
-    )
+    rows = [
+        {
+            "of the clips with": name,
+            **dict(zip(names, (None if np.isnan(x) else round(x) for x in row), strict=True)),
+        }
+        for name, row in zip(names, together.tolist(), strict=True)
+    ]
+    return [
+        Plot(
+            "together",
+            "In how many percent of the clips in which the row's node sounds does the column's node sound too.",
+            f"A matrix of {len(order)} by {len(order)} nodes with percentages; the table below has them.",
+            partial(draw_matrix, names, together),
+        ),
+        Table("In figures (%)", rows, folded=True, layout="first"),
+    ]
 
 
 def _masks(found: dict[str, Any]) -> Section:

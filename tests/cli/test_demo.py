@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import soundfile
 
+from slakh_hier.cli import demo
 from slakh_hier.shards import open_shards
 
 
@@ -24,3 +26,16 @@ def test_demo_makes_shards_and_audio_and_can_be_repeated(tmp_path: Path) -> None
     assert abs(mix).max() > 0.01
     again = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert again.returncode == 0, again.stderr
+
+
+def test_every_page_of_the_demo_is_made_and_its_address_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(demo, "_run", lambda *words: ran.append(words))
+    monkeypatch.setattr(demo, "_lacking", lambda: None)
+    demo.demo.main(["-o", str(tmp_path)], standalone_mode=False)
+    made = [words[words.index("-o") + 1] for words in ran if words[0] == "report"]
+    assert sorted(Path(page).name for page in made) == ["run-qbe.html", "run-sss.html", "shards.html"]
+    said = capsys.readouterr().err
+    assert all(f"Open in a browser: {Path(page).as_uri()}" in said for page in made)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from slakh_hier.reporting import left_out
 from slakh_hier.reporting.document import Facts, Player, Plot, Report, Table
 from slakh_hier.reporting.shard_set import _parts, shard_report, spread
 from slakh_hier.shards import open_shards
@@ -118,6 +119,30 @@ def test_the_matrix_is_the_share_of_clips_with_both(hostile_set: Path, report: R
         for b, other in enumerate(names):
             both = [clip for clip in with_one if clip.state(other) == "sounding"]
             assert together[a, b] == pytest.approx(100 * len(both) / len(with_one))
+
+
+def test_the_matrix_is_in_a_table_too(hostile_set: Path, report: Report) -> None:
+    names, together = plot(report, "together").draw.args  # type: ignore[attr-defined]
+    table = next(table for table in blocks(report, Table) if table.title == "In figures (%)")
+    assert [[row[name] for name in names] for row in table.rows] == [
+        [None if np.isnan(value) else round(value) for value in row] for row in together.tolist()
+    ]
+
+
+def test_reasons_that_differ_in_their_program_only_are_one(
+    monkeypatch: pytest.MonkeyPatch, small_set: Path
+) -> None:
+    whys = ["program 42 has no category in the tree", "program 7 has no category in the tree", "no file"]
+    stems = [{"status": "unassigned" if "program" in why else "no_audio", "why": why} for why in whys]
+    monkeypatch.setattr(left_out.Catalog, "left_out", lambda catalog: stems)
+    by_reason, each = left_out.left_out(small_set).blocks[:2]
+    assert isinstance(by_reason, Table)
+    assert [(row["why"], row["stems"]) for row in by_reason.rows] == [
+        ("program … has no category in the tree", 2),
+        ("no file", 1),
+    ]
+    assert isinstance(each, Table)
+    assert [row["why"] for row in each.rows] == whys
 
 
 def test_what_failed_is_listed(report: Report) -> None:
