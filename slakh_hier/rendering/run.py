@@ -18,6 +18,7 @@ import pandas as pd
 from slakh_hier.errors import FaultError, InputError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import (
     LOCK_NAME,
+    REMOVE_IT,
     folder_lock,
     make_folder,
     publish,
@@ -25,6 +26,7 @@ from slakh_hier.files import (
     require_free,
 )
 from slakh_hier.parallel import Backend, run
+from slakh_hier.plain_files import read_plain
 from slakh_hier.plan.layout import SPLITS, ShardPlan, shard_layout
 from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
 from slakh_hier.plan.reductions import Reduction, withheld
@@ -34,11 +36,12 @@ from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import Failure, ShardDone, ShardTask, render_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
 from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
-from slakh_hier.shards.masks import rebuild_masks
+from slakh_hier.shards.masks import MASK_FOLDER, rebuild_masks
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.version import VERSION
 
 FAILURES_NAME = "failures.jsonl"
+MAX_FAILURES_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -328,7 +331,11 @@ class _Job:
         path = self.folder / FAILURES_NAME
         found: dict[str, list[Failure]] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                text = read_plain(path, MAX_FAILURES_BYTES).decode(errors="replace")
+            except OSError as error:
+                raise InputError(f"{path}: cannot be used: {error.strerror}. {REMOVE_IT}") from error
+            for line in text.splitlines():
                 try:
                     entry = json.loads(line)
                     found.setdefault(entry.pop("shard"), []).append(Failure(**entry))
@@ -356,11 +363,20 @@ class _Job:
 
 
 def _clear(folder: Path) -> None:
-    """Remove an earlier rendering, the index first: what is left is never taken for a finished set."""
-    for name in (INDEX_NAME, PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME, FAILURES_NAME):
-        (folder / name).unlink(missing_ok=True)
+    """Remove an earlier rendering, the index first: what is left is never taken for a finished set.
+
+    Of a link it is the link that goes, not what lies behind it.
+    """
+    names = (INDEX_NAME, PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME, FAILURES_NAME)
     shards = [path for split in SPLITS for path in folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].h5")]
-    for path in (*journal_files(folder), *shards):
-        path.unlink()
-    if (folder / "masks").is_dir():
-        shutil.rmtree(folder / "masks")
+    masks = folder / MASK_FOLDER
+    for path in (*(folder / name for name in names), *journal_files(folder), *shards, masks):
+        try:
+            if path == masks and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be removed to start again: {error.strerror}. Remove it yourself, or choose another folder"
+            ) from error
