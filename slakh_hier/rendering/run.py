@@ -27,8 +27,9 @@ from slakh_hier.files import (
 )
 from slakh_hier.parallel import Backend, run
 from slakh_hier.plain_files import read_plain
+from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.layout import SPLITS, ShardPlan, shard_layout
-from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
+from slakh_hier.plan.plan import Plan
 from slakh_hier.plan.reductions import Reduction, withheld
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.rendering.journal import Journal, intact, journal_files, read_journals, refuse_other

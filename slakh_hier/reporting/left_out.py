@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
-from slakh_hier.hierarchy import parse_hierarchy
-from slakh_hier.plan.plan import CATALOG_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
-from slakh_hier.rendering.run import FAILURES_NAME
+from slakh_hier.plain_files import read_plain
+from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, read_catalog, read_document, read_tree
+from slakh_hier.rendering.run import FAILURES_NAME, MAX_FAILURES_BYTES
 from slakh_hier.reporting.document import Block, Section, Table
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
@@ -40,10 +40,9 @@ def left_out(folder: Path) -> Section:
 def _stems(folder: Path) -> tuple[list[Block], str]:
     if not (folder / CATALOG_NAME).exists():
         return [], f"Stems: not known, the folder holds no {CATALOG_NAME}."
-    path = folder / HIERARCHY_NAME
-    hierarchy = parse_hierarchy(path.read_text(encoding="utf-8"), str(path))
+    hierarchy = read_tree(folder)
     # Not Catalog.load, which wants the data set itself to be there.
-    frame = build_frame(read_rows(folder / CATALOG_NAME), hierarchy)
+    frame = build_frame(read_rows(*read_catalog(folder)), hierarchy)
     stems = Catalog(folder, hierarchy, FROM_FILE, frame).left_out()
     if not stems:
         return [], f"All {len(frame):,} stems of the catalog have audio and a place in the tree."
@@ -70,7 +69,7 @@ def _failures(folder: Path) -> tuple[list[Block], str]:
     if not path.exists():
         return [], "No clip failed while rendering."
     rows: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_plain(path, MAX_FAILURES_BYTES).decode().splitlines():
         failure = json.loads(line)
         rows.append({name: failure[name] for name in ("split", "track", "start", "target", "stem", "reason")})
     title = f"Clips that failed{_first(rows)}"

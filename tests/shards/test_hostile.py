@@ -397,3 +397,22 @@ def test_an_index_cannot_give_a_mask_another_ones_file(make_set):
         ShardError, match=r"the file of mask leaf-25 is masks/leaf-25\.h5, not masks/mine\.h5"
     ):
         remove_mask(made.folder, "leaf-25")
+
+
+SIDE_FILES = ("plan.yaml", "hierarchy.yaml")
+UNREADABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "pipe": (os.mkfifo, "is not a regular file"),
+    "link": (lambda path: path.symlink_to("/dev/zero"), "is a symbolic link"),
+    "gigantic": (lambda path: (path.touch(), os.truncate(path, 2**40)), "1099511627776 bytes; at most"),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", SIDE_FILES)
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_files_beside_the_shards_are_read_with_the_same_care(make_set, name, what):
+    made = make_set(splits={"train": [[0, 1, 2, 3]]})
+    (made.folder / name).unlink()
+    make, reason = UNREADABLE[what]
+    make(made.folder / name)
+    assert [(f.file, reason in f.what) for f in verify(made.folder)] == [(name, True)]
