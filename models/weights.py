@@ -48,7 +48,7 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["slakh-hier-separator"] = FORMAT
-    format_version: int = VERSION
+    format_version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]

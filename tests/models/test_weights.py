@@ -61,6 +61,7 @@ def change(folder: Path, **values: object) -> None:
     ("values", "message"),
     [
         ({"format_version": 2}, "format version 2; this slakh-hier reads up to 1"),
+        ({"format_version": 0}, "format_version: Input should be greater than or equal to 1"),
         ({"format": "something"}, "does not describe a separator"),
         ({"levels": [1]}, "a name for each level"),
         ({"sample_rate": "high"}, "sample_rate"),
