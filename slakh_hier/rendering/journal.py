@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +21,12 @@ from pydantic import ValidationError
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import file_sha256
 from slakh_hier.plain_files import open_plain, read_plain
+from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME
+from slakh_hier.plan.layout import SPLITS
 from slakh_hier.rendering.task import Failure, ShardDone
-from slakh_hier.shards.index import ShardRecord
+from slakh_hier.shards.index import INDEX_NAME, ShardRecord
+from slakh_hier.shards.masks import MASK_FOLDER
+from slakh_hier.slakh.broken import FAILURES_NAME
 
 JOURNAL_PREFIX = ".journal"
 MAX_JOURNAL_BYTES = 64 << 20
@@ -132,6 +137,26 @@ def refuse_other(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> N
         + "\n".join(lines)
         + "\nChoose another folder, or start this one again with --overwrite"
     )
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier rendering, the index first: what is left is never taken for a finished set.
+
+    Of a link it is the link that goes, not what lies behind it.
+    """
+    names = (INDEX_NAME, PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME, FAILURES_NAME)
+    shards = [path for split in SPLITS for path in folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].h5")]
+    masks = folder / MASK_FOLDER
+    for path in (*(folder / name for name in names), *journal_files(folder), *shards, masks):
+        try:
+            if path == masks and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be removed to start again: {error.strerror}. Remove it yourself, or choose another folder"
+            ) from error
 
 
 def _unusable(path: Path, error: OSError) -> InputError:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
-from slakh_hier.plain_files import read_plain
 from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, read_catalog, read_document, read_tree
-from slakh_hier.rendering.run import FAILURES_NAME, MAX_FAILURES_BYTES
 from slakh_hier.reporting.document import Block, Section, Table
+from slakh_hier.slakh.broken import read_failures
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
 from slakh_hier.slakh.frame import build_frame
@@ -65,13 +63,12 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
 
 
 def _failures(folder: Path) -> tuple[list[Block], str]:
-    path = folder / FAILURES_NAME
-    if not path.exists():
+    # Lines without a clip are stems that the plan was drawn without, which the catalog lists.
+    clips = [failure for failure in read_failures(folder) if "target" in failure]
+    if not clips:
         return [], "No clip failed while rendering."
-    rows: list[dict[str, Any]] = []
-    for line in read_plain(path, MAX_FAILURES_BYTES).decode().splitlines():
-        failure = json.loads(line)
-        rows.append({name: failure[name] for name in ("split", "track", "start", "target", "stem", "reason")})
+    columns = ("split", "track", "start", "target", "stem", "reason")
+    rows = [{name: clip[name] for name in columns} for clip in clips]
     title = f"Clips that failed{_first(rows)}"
     return [
         Table(title, rows[:MOST_ROWS])
