@@ -29,13 +29,13 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
         handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here") from None
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", str(path)) from None
         if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
-            raise OSError(errno.ENXIO, "is not a regular file") from None
+            raise OSError(errno.ENXIO, "is not a regular file", str(path)) from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file")
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
     except BaseException:
         os.close(handle)
         raise
@@ -54,5 +54,5 @@ def read_plain(path: Path, max_bytes: int) -> bytes:
     with open(handle, "rb") as file:
         size = os.fstat(handle).st_size
         if size > max_bytes:
-            raise OSError(errno.EFBIG, f"has {size} bytes; at most {max_bytes} are read")
+            raise OSError(errno.EFBIG, f"has {size} bytes; at most {max_bytes} are read", str(path))
         return file.read(size)

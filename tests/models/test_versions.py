@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
+from slakh_hier.errors import FaultError
 from slakh_hier.models.config import Config
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
@@ -47,6 +48,19 @@ def test_weights(task: str) -> None:
     with torch.no_grad():
         found = trained.separator(noise(), noise() if task == "qbe" else None).numpy()
     np.testing.assert_allclose(found[..., :50], np.load(DATA / task / "expected.npy"), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "steps.csv"])
+def test_a_run_of_a_stranger_leads_nowhere_else(
+    name: str, guitar_shards: Path, frozen_config: Callable[[str, int], Config], tmp_path: Path
+) -> None:
+    run = shutil.copytree(DATA / "sss", tmp_path / "run")
+    (tmp_path / "mine").write_text("mine\n")
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(tmp_path / "mine")
+    with pytest.raises(FaultError, match=rf"{name}: cannot be written: is a symbolic link"):
+        train(frozen_config("sss", 2), guitar_shards, run)
+    assert (tmp_path / "mine").read_text() == "mine\n"
 
 
 def test_a_training_goes_on(
