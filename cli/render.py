@@ -64,7 +64,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
     type=click.Choice(["stop", "skip"]),
     default="stop",
     show_default=True,
-    help="At a stem that cannot be decoded: stop, or skip the clips that need it.",
+    help="At stems that cannot be decoded: stop, or go on without them and list them in failures.jsonl.",
 )
 @format_option
 @click.pass_context
@@ -117,7 +117,7 @@ def render(
             part=part,
             overwrite=overwrite,
             dry_run=dry_run,
-            on_broken=on_broken,
+            on_broken=on_broken,  # type: ignore[arg-type]
             progress=TerminalProgress(),
         )
     row = {

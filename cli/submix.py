@@ -51,7 +51,7 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
     type=click.Choice(["stop", "skip"]),
     default="stop",
     show_default=True,
-    help="At a stem that cannot be decoded: stop, or leave its track out.",
+    help="At stems that cannot be decoded: stop, or go on without them and list them in failures.jsonl.",
 )
 @jobs_option
 @backend_options
@@ -102,7 +102,7 @@ def submix(
             format=format,  # type: ignore[arg-type]  # click.Choice
             sample_rate=sample_rate,
             on_clip=on_clip,  # type: ignore[arg-type]
-            on_broken=on_broken,
+            on_broken=on_broken,  # type: ignore[arg-type]
             jobs=jobs,
             backend=backend,  # type: ignore[arg-type]
             scheduler=scheduler,
@@ -140,6 +140,8 @@ def _note_tracks(report: SubmixReport, most: int = 20) -> bool:
         )
     lines += [f"left out: {track}: none of its stems has audio to mix" for track in report.empty]
     lines += [f"left out: {f.track}: its stem {f.stem} {f.reason}" for f in report.failures]
+    if report.failures:
+        lines.insert(0, f"left out: {len(report.failures)} tracks; see {report.folder}/failures.jsonl")
     for line in lines[:most]:
         note(line)
     if len(lines) > most:

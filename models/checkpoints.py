@@ -22,6 +22,8 @@ from slakh_hier.files import file_sha256, publish, sha256
 from slakh_hier.models.module import Training
 
 FOLDER = "checkpoints"
+FORMAT_KEY, FORMAT_VERSION = "slakh_hier_format_version", 1
+"""Counts up when a training cannot go on from older checkpoints."""
 _NAME = re.compile(r"step-([0-9]{8})\.ckpt")
 _PLAIN = {torch.Tensor, torch.nn.Parameter, str, int, float, bool, bytes, type(None)}
 
@@ -41,7 +43,7 @@ class SafeCheckpointIO(CheckpointIO):
         """
         refuse_objects(checkpoint)
         image = io.BytesIO()
-        torch.save(checkpoint, image)
+        torch.save({**checkpoint, FORMAT_KEY: FORMAT_VERSION}, image)
         data = image.getbuffer()
         path = Path(path)
         publish(path, data)
@@ -50,13 +52,20 @@ class SafeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint; ``weights_only`` is always on."""
+        """Read a checkpoint; ``weights_only`` is always on.
+
+        Raises
+        ------
+        InputError
+            It is damaged, or of another format version.
+        """
         path = Path(path)
         check(path)
         try:
             loaded: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, OSError) as error:
             raise InputError(f"{path}: is not a checkpoint that can be read safely: {error}") from None
+        _check_version(path, loaded.pop(FORMAT_KEY, None) if isinstance(loaded, dict) else None)
         return loaded
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
@@ -173,6 +182,20 @@ def check(path: Path) -> None:
             f"{path}: is damaged (its sha256 is not the one in {sidecar(path).name}). Remove both files: training then "
             "goes on from an earlier checkpoint, if there is one, and else from the start"
         )
+
+
+def _check_version(path: Path, found: Any) -> None:
+    if found == FORMAT_VERSION:
+        return
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has checkpoint format {found}; this slakh-hier reads format {FORMAT_VERSION}. Update slakh-hier to go "
+            "on with this training"
+        )
+    raise InputError(
+        f"{path}: has checkpoint format {found or 'none'}, this slakh-hier reads format {FORMAT_VERSION}. Go on with the "
+        "version that wrote it, or start the training again with --overwrite"
+    )
 
 
 def refuse_objects(value: Any, where: str = "checkpoint") -> None:

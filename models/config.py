@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Task = Literal["sss", "qbe"]
 PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Of a layer: far more than fits any machine, so that the shapes of a network can be computed at least."""
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -82,13 +84,13 @@ class NetworkConfig(_Section):
 
     kind: Literal["blstm", "bandsplit"] = "blstm"
     layers: Annotated[int, Field(ge=1, le=64)] = 4
-    units: PositiveInt = 600
+    units: Width = 600
     dropout: Probability = 0.3
     batch_norm: bool | None = None
     query_layers: Annotated[int, Field(ge=1, le=64)] = 2
-    query_units: PositiveInt | None = None
-    embedding: PositiveInt = 20
-    features: PositiveInt = 64
+    query_units: Width | None = None
+    embedding: Width = 20
+    features: Width = 64
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from slakh_hier.models.checkpoints import Checkpoints
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_folder import LOG, METRICS, STEPS, TENSORBOARD
 from slakh_hier.models.training import Report
+from slakh_hier.plain_files import open_plain
 from slakh_hier.progress import Advance, Progress
 
 
@@ -152,7 +154,8 @@ class RunLog(pl.Callback):
 
     def _say(self, text: str) -> None:
         self.report(text)
-        with open(self.run / LOG, "a", encoding="utf-8") as file:
+        handle = open_plain(self.run / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        with open(handle, "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n")
 
 
@@ -165,10 +168,11 @@ class Table:
     def __init__(self, path: Path, last_step: int):
         kept: list[dict[str, str]] = []
         if path.exists():
-            with open(path, newline="", encoding="utf-8") as old:
+            with open(open_plain(path), newline="", encoding="utf-8") as old:
                 # A kill may have cut the last line short.
                 kept = [row for row in csv.DictReader(old) if _whole(row) and int(row["step"]) <= last_step]
-        self._file = open(path, "w", newline="", encoding="utf-8", buffering=1)  # noqa: SIM115
+        handle = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self._file = open(handle, "w", newline="", encoding="utf-8", buffering=1)  # noqa: SIM115
         self._writer: csv.DictWriter[str] | None = None
         for row in kept:
             self.write(row)

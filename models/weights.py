@@ -23,6 +23,8 @@ ABOUT: Final = "weights.json"
 FORMAT: Final = "slakh-hier-separator"
 VERSION: Final = 1
 MAX_JSON: Final = 1 << 20
+MAX_WEIGHTS: Final = 4 << 30
+"""The paper's networks have 130 MB."""
 
 
 class About(BaseModel):
@@ -46,7 +48,7 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["slakh-hier-separator"] = FORMAT
-    format_version: int = VERSION
+    format_version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -102,6 +104,8 @@ def load_weights(run: Path) -> Trained:
     about = _read_about(folder)
     path = folder / WEIGHTS
     try:
+        if path.stat().st_size > MAX_WEIGHTS:
+            raise InputError(f"{path}: has more than {MAX_WEIGHTS} bytes; it is not ours")
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
@@ -110,12 +114,24 @@ def load_weights(run: Path) -> Trained:
             f"{path}: is not the file that {ABOUT} describes (sha256 differs). Run the same slakh-hier train command "
             "again: it writes the best weights anew"
         )
-    separator = build_separator(about.config, len(about.levels))
     try:
-        separator.load_state_dict(load_tensors(data))
-    except (SafetensorError, RuntimeError, ValueError) as error:
+        tensors = load_tensors(data)
+        _compare(tensors, about)
+        separator = build_separator(about.config, len(about.levels))
+        separator.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: does not hold the network that {ABOUT} describes: {error}") from None
     return Trained(separator.eval(), about, folder)
+
+
+def _compare(tensors: dict[str, torch.Tensor], about: About) -> None:
+    """Raise ValueError unless the tensors are those of the network, before memory is taken for one."""
+    with torch.device("meta"):  # shapes alone: whoever wrote the description may have made it gigantic
+        expected = build_separator(about.config, len(about.levels)).state_dict()
+    for name in sorted(tensors.keys() | expected.keys()):
+        found, right = (tuple(x[name].shape) if name in x else None for x in (tensors, expected))
+        if found != right:
+            raise ValueError(f"{name} has shape {found or 'nothing'} and not {right or 'nothing'}")
 
 
 def intact(folder: Path) -> bool:

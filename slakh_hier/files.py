@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
+from slakh_hier.plain_files import open_plain
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
 LOCK_NAME = ".lock"
 CACHE_VARIABLE = "SLAKH_HIER_CACHE"
+REMOVE_IT = "Remove it if you do not know it, and run the same command again"
 
 
 def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
@@ -218,10 +220,19 @@ def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) ->
         Lock file inside ``folder``; parts of a job array hold ``.lock`` shared and one of their own.
     shared
         Several holders at a time, but none beside an exclusive one.
+
+    Raises
+    ------
+    LockedError
+        Another process holds it.
+    InputError
+        The folder cannot be written to, or something else has the lock's name (a link is not followed).
     """
     try:
-        handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = open_plain(folder / name, os.O_RDWR | os.O_CREAT)
     except OSError as error:
+        if os.path.lexists(folder / name):
+            raise InputError(f"{folder / name}: {error.strerror}. {REMOVE_IT}") from error
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
     _held.add(handle)
     try:

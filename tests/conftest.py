@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +32,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLAKH_HIER_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def bounded() -> Callable[[], AbstractContextManager[None]]:
+    """``with bounded():`` fails when the block takes more than 5 s of this process, or makes it 100 MB larger."""
+
+    @contextmanager
+    def limits() -> Iterator[None]:
+        began, size = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        yield
+        assert time.process_time() - began < 5
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size < 100 * 1024  # kB
+
+    return limits
 
 
 @pytest.fixture(scope="session")

@@ -9,31 +9,57 @@ Layout (format 1), readable with plain h5py::
     /TRACK/sums             (hops, stems)   float64
     /TRACK/gram             (hops, pairs)   float64, upper triangles, row by row
 
-Every dataset carries a checksum, so that a flipped bit is an error and not another plan.
+Every dataset carries a checksum, so that a flipped bit is an error and not another plan. A file may come from a stranger:
+what it says of itself is compared with this layout before a value is read (see :mod:`slakh_hier.plain_hdf5`).
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import h5py
 import numpy as np
+from h5py import h5z
 from numpy.typing import NDArray
 
+from slakh_hier.audio import MAX_FRAMES
 from slakh_hier.errors import InputError, PlanError
+from slakh_hier.plain_hdf5 import (
+    NotPlainError,
+    attribute,
+    attributes,
+    check_group,
+    check_link,
+    chunks_of,
+    filters_of,
+    is_type,
+    open_dataset,
+)
 from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats
 from slakh_hier.plan.hdf5_stream import hdf5_stream
 from slakh_hier.version import VERSION
 
-FORMAT = np.bytes_(b"slakh-hier activity")
-FORMAT_VERSION = 1
-MAX_STEMS = 4096
+FORMAT: Final = "slakh-hier activity"
+FORMAT_VERSION: Final = 1
+MAX_STEMS: Final = 4096
+MAX_RATE: Final = 1_000_000
+MAX_STRING: Final = 1 << 14
+MAX_BYTES: Final = 2 << 30
+"""Of one data set: a track of two hours has some 600 MB with 100 stems."""
+MAX_PACKING: Final = 1100
+"""Deflate packs bytes into a thousandth at best."""
+_ROOT: Final = {"format": FORMAT, "format_version": FORMAT_VERSION, "hops_per_second": HOPS_PER_SECOND}
+_TRACK: Final = {"key": str, "sample_rate": int, "frames": int}
+_MEMBERS: Final = ("stems", "broken", "sums", "gram")
+_CHECKSUM: Final = [h5z.FILTER_FLETCHER32]
+_PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
 
 @dataclass(frozen=True)
@@ -72,23 +98,22 @@ class ActivityFile:
         self.path = path
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of an activity file")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise InputError(f"{path}: is not a regular file; give the name of an activity file")
         with self._damage():
             self._file = h5py.File(path, "r", locking=False)
         try:
             with self._damage():
-                format_, version = (self._file.attrs.get(name) for name in ("format", "format_version"))
-            if format_ != FORMAT or version != FORMAT_VERSION:
-                raise PlanError(
-                    f"{path}: is no activity file of version {FORMAT_VERSION} (found version {version}); make a new "
-                    "one with `slakh-hier activity`"
-                )
+                found = {name: attribute(self._file, name) for name in _ROOT}
         except PlanError:
             self._file.close()
             raise
-
-    def __contains__(self, track: str) -> bool:
-        with self._damage(track):
-            return isinstance(self._file.get(track, getlink=True), h5py.HardLink)
+        if found != _ROOT:
+            self._file.close()
+            raise PlanError(
+                f"{path}: is no activity file of version {FORMAT_VERSION} (found version {found['format_version']}); make "
+                "a new one with `slakh-hier activity`"
+            )
 
     def __iter__(self) -> Iterator[str]:
         with self._damage():
@@ -97,12 +122,12 @@ class ActivityFile:
     def key(self, track: str) -> str:
         """Digest of the files that the track's figures were measured on."""
         with self._damage(track):
-            return str(self._file[track].attrs["key"].decode())
+            return str(self._attributes(track)["key"])
 
     def broken(self, track: str) -> dict[str, str]:
         """Reason by stem that could not be decoded."""
         with self._damage(track):
-            group = self._file[track]
+            group = self._checked(track)
             stems, reasons = group["stems"][:], group["broken"][:]
             return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
 
@@ -113,7 +138,7 @@ class ActivityFile:
     def read(self, track: str) -> TrackActivity:
         """One track's figures."""
         with self._damage(track):
-            group = self._file[track]
+            group, about = self._checked(track), self._attributes(track)
             stems = tuple(name.decode() for name in group["stems"][:])
             packed = group["gram"][:]
             rows, columns = np.triu_indices(len(stems))
@@ -123,8 +148,8 @@ class ActivityFile:
             return TrackActivity(
                 stems=stems,
                 broken=self.broken(track),
-                sample_rate=int(group.attrs["sample_rate"]),
-                frames=int(group.attrs["frames"]),
+                sample_rate=about["sample_rate"],
+                frames=about["frames"],
                 sums=group["sums"][:],
                 gram=gram,
             )
@@ -132,7 +157,39 @@ class ActivityFile:
     def copy(self, track: str, target: h5py.File) -> None:
         """Copy a track's group as it is (no decompression) into an open file."""
         with self._damage(track):
+            self._checked(track)
             self._file.copy(track, target)
+
+    def _attributes(self, track: str) -> dict[str, Any]:
+        """The attributes of a track's group, which is in its place and not linked to."""
+        check_link(self._file["/"].id, track, f"/{track}")
+        found = attributes(self._file[track])
+        if found.keys() != _TRACK.keys() or any(
+            type(found[name]) is not kind for name, kind in _TRACK.items()
+        ):
+            raise NotPlainError(f"/{track} must have exactly the attributes {', '.join(_TRACK)}")
+        return found
+
+    def _checked(self, track: str) -> h5py.Group:
+        """A track's group, all of which agrees with the number of its stems and its length."""
+        about = self._attributes(track)
+        check_group(self._file.id, track, _MEMBERS)
+        rate, frames = about["sample_rate"], about["frames"]
+        if not (0 < rate <= MAX_RATE and 0 < frames <= MAX_FRAMES):
+            raise NotPlainError(f"/{track} has {frames} frames at {rate} Hz")
+        hops = -(-frames * HOPS_PER_SECOND // rate)
+        names = open_dataset(self._file.id, f"{track}/stems", f"/{track}/stems")
+        stems = names.shape[0] if names.rank == 1 else 0
+        if not 0 < stems <= MAX_STEMS:
+            raise NotPlainError(f"/{track}/stems has shape {names.shape}")
+        for member, shape in (
+            ("stems", (stems,)),
+            ("broken", (stems,)),
+            ("sums", (hops, stems)),
+            ("gram", (hops, stems * (stems + 1) // 2)),
+        ):
+            _check_dataset(self._file, f"{track}/{member}", shape)
+        return self._file[track]
 
     @contextmanager
     def _damage(self, track: str = "") -> Iterator[None]:
@@ -156,6 +213,23 @@ class ActivityFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
+    """Refuse a data set of another type, shape or filters, or that says to hold more than its bytes can."""
+    where = f"/{path}"
+    found = open_dataset(file.id, path, where)
+    dtype, filters = (None, _CHECKSUM) if len(shape) == 1 else (np.dtype(np.float64), _PACKED)
+    kind = found.get_type()
+    if not is_type(kind, dtype, MAX_STRING) or filters_of(found) != filters:
+        raise NotPlainError(f"{where} does not have the type and filters of this format")
+    if found.shape != shape:
+        raise NotPlainError(f"{where} has shape {found.shape}, where {shape} is right")
+    if found.get_num_chunks() != chunks_of(shape, found.get_create_plist().get_chunk()):
+        raise NotPlainError(f"{where} is not complete: parts of it are missing")
+    size = math.prod(shape) * kind.get_size()
+    if size > min(MAX_BYTES, MAX_PACKING * found.get_storage_size()):
+        raise NotPlainError(f"{where} says to hold {size} bytes")
 
 
 def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str) -> None:
@@ -197,9 +271,8 @@ def streamed(path: Path) -> Iterator[Callable[[ActivityFile, str], None]]:
 
 
 def _start(file: h5py.File) -> h5py.File:
-    file.attrs["format"] = FORMAT
-    file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["hops_per_second"] = HOPS_PER_SECOND
+    for name, value in _ROOT.items():
+        file.attrs[name] = np.bytes_(value) if isinstance(value, str) else value
     file.attrs["tool_version"] = VERSION
     return file
 

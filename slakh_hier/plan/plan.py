@@ -14,29 +14,32 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from slakh_hier import safe_yaml
-from slakh_hier.errors import PlanError, SlakhHierError
+from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
-from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
+from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import Backend
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.plan.candidates import Windows, track_candidates, windows_table
 from slakh_hier.plan.draw import Drawn, NodeReport, draw_split
 from slakh_hier.plan.energy import HOPS_PER_SECOND
+from slakh_hier.plan.folder import (
+    CATALOG_NAME,
+    CLIPS_NAME,
+    HIERARCHY_NAME,
+    PLAN_NAME,
+    SCHEMA,
+    read_catalog,
+    read_clips,
+    read_document,
+    read_tree,
+)
 from slakh_hier.plan.layout import SPLITS
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh import Catalog
 from slakh_hier.version import VERSION
 
-SCHEMA = 1
-PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME = (
-    "plan.yaml",
-    "clips.csv",
-    "catalog.csv",
-    "hierarchy.yaml",
-)
 KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "query_song", "query_start"]
 """What makes a clip; the other columns follow from it or are for people."""
 
@@ -113,14 +116,12 @@ class Plan:
         folder = Path(folder)
         document = read_document(folder)
         try:
-            hierarchy = parse_hierarchy(
-                (folder / HIERARCHY_NAME).read_text(encoding="utf-8"), str(folder / HIERARCHY_NAME)
-            )
+            hierarchy = read_tree(folder)
             catalog = replace(
-                Catalog.load(folder / CATALOG_NAME, Path(root), hierarchy),
+                Catalog.parse(*read_catalog(folder), root, hierarchy),
                 scheme=document["catalog"]["split_scheme"],
             )
-            clips = _read_clips(folder / CLIPS_NAME)
+            clips = read_clips(folder)
             plan = cls(
                 catalog=catalog,
                 hierarchy=hierarchy,
@@ -228,21 +229,6 @@ def plan_clips(
     return plan
 
 
-def read_document(folder: Path) -> dict[str, Any]:
-    """The contents of a folder's ``plan.yaml``."""
-    path = folder / PLAN_NAME
-    try:
-        # One entry a node and split: large trees make long plans, still far below this.
-        document = safe_yaml.load(path.read_bytes(), str(path), max_bytes=16 << 20)
-    except OSError as error:
-        raise PlanError(f"{path}: {error.strerror}; make a plan with slakh-hier plan") from error
-    except SlakhHierError as error:
-        raise PlanError(f"{path}: is damaged: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise PlanError(f"{path}: is no plan of schema {SCHEMA}; make it again with slakh-hier plan")
-    return document
-
-
 def _candidates(
     catalog: Catalog, hierarchy: Hierarchy, parameters: Parameters, path: Path, progress: Progress
 ) -> tuple[Catalog, dict[str, pd.DataFrame]]:
@@ -293,15 +279,6 @@ def _clip_table(split: str, windows: pd.DataFrame, drawn: Drawn, hierarchy: Hier
         }
     )
     return table.sort_values(["track", "start", "target"], kind="stable", ignore_index=True)
-
-
-def _read_clips(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for name in table.columns:
-        if name in ("start", "query_start") or name.startswith("mix_si_sdr"):
-            table[name] = [float(cell) if cell else np.nan for cell in table[name]]
-    table["draw"] = table["draw"].astype(int)
-    return table
 
 
 def _nothing(plan: Plan) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -18,18 +20,34 @@ from pydantic import ValidationError
 
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import file_sha256
+from slakh_hier.plain_files import open_plain, read_plain
+from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME
+from slakh_hier.plan.layout import SPLITS
 from slakh_hier.rendering.task import Failure, ShardDone
-from slakh_hier.shards.index import ShardRecord
+from slakh_hier.shards.index import INDEX_NAME, ShardRecord
+from slakh_hier.shards.masks import MASK_FOLDER
+from slakh_hier.slakh.broken import FAILURES_NAME
 
 JOURNAL_PREFIX = ".journal"
+MAX_JOURNAL_BYTES = 64 << 20
 
 
 class Journal:
-    """The journal of one writer: the run itself, or one part of a job array."""
+    """The journal of one writer: the run itself, or one part of a job array.
+
+    Raises
+    ------
+    InputError
+        Something else has the journal's name, or it cannot be written to.
+    """
 
     def __init__(self, folder: Path, parameters: dict[str, Any], part: int | None = None):
         self._path = folder / (JOURNAL_PREFIX if part is None else f"{JOURNAL_PREFIX}-{part}")
-        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        try:
+            handle = open_plain(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        except OSError as error:
+            raise _unusable(self._path, error) from error
+        self._file = open(handle, "ab", buffering=0)  # noqa: SIM115
         # The newline keeps a line that a kill cut off from swallowing this one.
         self._line({"parameters": parameters}, "\n")
 
@@ -65,11 +83,15 @@ def read_journals(folder: Path, parameters: dict[str, Any]) -> dict[str, ShardDo
     Raises
     ------
     InputError
-        The folder was begun with other parameters; the message gives the difference.
+        The folder was begun with other parameters (the message gives the difference), or a journal cannot be read.
     """
     found: dict[str, ShardDone] = {}
     for path in journal_files(folder):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            text = read_plain(path, MAX_JOURNAL_BYTES).decode(errors="replace")
+        except OSError as error:
+            raise _unusable(path, error) from error
+        for line in text.splitlines():
             try:
                 entry = json.loads(line)
                 if "parameters" in entry:
@@ -83,14 +105,19 @@ def read_journals(folder: Path, parameters: dict[str, Any]) -> dict[str, ShardDo
 
 
 def journal_files(folder: Path) -> list[Path]:
-    """The journals of all writers."""
-    return sorted(path for path in folder.glob(f"{JOURNAL_PREFIX}*") if path.is_file())
+    """The journals of all writers, and whatever else has such a name."""
+    return sorted(folder.glob(f"{JOURNAL_PREFIX}*"))
 
 
 def intact(folder: Path, record: ShardRecord) -> bool:
     """Whether a shard's file has the size and sha256 of its record."""
     path = folder / record.file
-    return path.is_file() and path.stat().st_size == record.bytes and file_sha256(path) == record.sha256
+    return (
+        path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_size == record.bytes
+        and file_sha256(path) == record.sha256
+    )
 
 
 def refuse_other(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
@@ -109,6 +136,33 @@ def refuse_other(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> N
         f"{folder}: holds shards of another plan; nothing was changed. The difference:\n"
         + "\n".join(lines)
         + "\nChoose another folder, or start this one again with --overwrite"
+    )
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier rendering, the index first: what is left is never taken for a finished set.
+
+    Of a link it is the link that goes, not what lies behind it.
+    """
+    names = (INDEX_NAME, PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME, FAILURES_NAME)
+    shards = [path for split in SPLITS for path in folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].h5")]
+    masks = folder / MASK_FOLDER
+    for path in (*(folder / name for name in names), *journal_files(folder), *shards, masks):
+        try:
+            if path == masks and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be removed to start again: {error.strerror}. Remove it yourself, or choose another folder"
+            ) from error
+
+
+def _unusable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path}: the journal of finished shards cannot be used: {error.strerror}. Remove it and run the same command "
+        "again: a shard that no journal lists is rendered again"
     )
 
 

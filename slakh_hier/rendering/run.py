@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,25 +18,24 @@ from slakh_hier.files import (
     LOCK_NAME,
     folder_lock,
     make_folder,
-    publish,
     remove_temporaries,
     require_free,
 )
 from slakh_hier.parallel import Backend, Tasks, run
-from slakh_hier.plan.layout import SPLITS, ShardPlan, shard_layout
-from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
+from slakh_hier.plan.folder import PLAN_NAME, read_document
+from slakh_hier.plan.layout import ShardPlan, shard_layout
+from slakh_hier.plan.plan import Plan
 from slakh_hier.plan.reductions import Reduction, withheld
 from slakh_hier.progress import Progress, Silent
-from slakh_hier.rendering.journal import Journal, intact, journal_files, read_journals, refuse_other
+from slakh_hier.rendering.journal import Journal, clear, intact, journal_files, read_journals, refuse_other
 from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import Failure, ShardDone, ShardTask, render_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
 from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
 from slakh_hier.shards.masks import rebuild_masks
 from slakh_hier.shared_folders import SharedFolders
+from slakh_hier.slakh.broken import OnBroken, broken_stems, read_failures, write_failures
 from slakh_hier.version import VERSION
-
-FAILURES_NAME = "failures.jsonl"
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def render(
     part: tuple[int, int] | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
-    on_broken: str = "stop",
+    on_broken: OnBroken = "stop",
     progress: Progress | None = None,
 ) -> RenderReport:
     """Render a plan's clips into shards; a folder that holds part of the same plan is gone on with.
@@ -112,21 +110,24 @@ def render(
     dry_run
         Only say what would be done.
     on_broken
-        ``stop`` (default) at the first stem that cannot be decoded, or ``skip`` the clips that need it.
+        ``stop`` (default) at a stem that cannot be decoded: before any work where the plan knows of it, else when it is
+        met. ``skip``: mixtures are without the stems that the plan knows of, and clips that meet another are left out;
+        ``failures.jsonl`` lists both.
 
     Raises
     ------
     InputError
-        An option does not fit, or the folder holds another plan (nothing is changed).
+        An option does not fit, the folder holds another plan, or the plan knows of stems that cannot be decoded
+        (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
     AudioError
-        A stem cannot be decoded (``on_broken="stop"``); finished shards are kept.
+        A stem breaks while it is decoded (``on_broken="stop"``); finished shards are kept.
     FaultError
         Disk full or a worker died; finished shards are kept.
     """
-    if on_broken not in ("stop", "skip"):
-        raise InputError(f"on_broken must be stop or skip, not {on_broken!r}")
+    drawn = [split for split, count in plan.parameters.clips.items() if count]
+    broken = broken_stems(plan.catalog, drawn, on_broken)
     job = _Job(plan, Path(out), RenderOptions.of(plan, sample_rate, levels, dtype, shard_mb, masks))
     if dry_run:
         there = not overwrite and job.folder.is_dir()
@@ -144,7 +145,7 @@ def render(
         else:
             stack.enter_context(folder_lock(job.folder, name=f"{LOCK_NAME}-{part[0]}"))
         if overwrite:
-            _clear(job.folder)
+            clear(job.folder)
         done = job.finished_shards(complete=on_broken == "stop")
         kept = len(done)
         missing = [shard for shard in job.shards if job.file(shard) not in done]
@@ -168,7 +169,7 @@ def render(
                 done[shard_done.record.file] = shard_done
                 advance(amounts[result.id])
         if part is None:
-            job.write_index(done)
+            job.write_index(done, broken)
         return job.report(done, rendered=len(done) - kept, finished=part is None)
 
 
@@ -276,7 +277,7 @@ class _Job:
 
         return Tasks(by_name, arguments)
 
-    def write_index(self, done: dict[str, ShardDone]) -> None:
+    def write_index(self, done: dict[str, ShardDone], broken: list[dict[str, str]]) -> None:
         """Publish the index: from now on the set is finished."""
         ordered = [done[self.file(shard)] for shard in self.shards]
         failures = [(item.record.file, failure) for item in ordered for failure in item.failures]
@@ -285,11 +286,8 @@ class _Job:
                 f"{self.folder}: every clip had a stem that could not be decoded ({failures[0][1].stem}: "
                 f"{failures[0][1].reason}); is the data set complete and readable?"
             )
-        if failures:
-            lines = [json.dumps({"shard": file, **asdict(f)}, ensure_ascii=False) for file, f in failures]
-            publish(self.folder / FAILURES_NAME, ("\n".join(lines) + "\n").encode())
-        else:
-            (self.folder / FAILURES_NAME).unlink(missing_ok=True)
+        clips = [{"shard": file, **asdict(failure)} for file, failure in failures]
+        write_failures(self.folder, [*broken, *clips])
         index = Index(
             tool_version=VERSION,
             plan_digest=self.plan.digest,
@@ -321,15 +319,12 @@ class _Job:
 
     def _failures_on_disk(self) -> dict[str, list[Failure]]:
         """What a finished set left out, by shard file."""
-        path = self.folder / FAILURES_NAME
         found: dict[str, list[Failure]] = {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    entry = json.loads(line)
+        # Where the file is damaged, shards lack clips that no line explains, and are rendered again.
+        with suppress(ValueError, TypeError):
+            for entry in read_failures(self.folder):
+                if "shard" in entry:  # else a stem that the plan was drawn without
                     found.setdefault(entry.pop("shard"), []).append(Failure(**entry))
-                except (ValueError, TypeError, KeyError, AttributeError):
-                    continue  # its shard lacks a clip then, and is rendered again
         return found
 
     def report(
@@ -349,14 +344,3 @@ class _Job:
             failures=failures,
             finished=finished,
         )
-
-
-def _clear(folder: Path) -> None:
-    """Remove an earlier rendering, the index first: what is left is never taken for a finished set."""
-    for name in (INDEX_NAME, PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME, FAILURES_NAME):
-        (folder / name).unlink(missing_ok=True)
-    shards = [path for split in SPLITS for path in folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].h5")]
-    for path in (*journal_files(folder), *shards):
-        path.unlink()
-    if (folder / "masks").is_dir():
-        shutil.rmtree(folder / "masks")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
-from slakh_hier.hierarchy import parse_hierarchy
-from slakh_hier.plan.plan import CATALOG_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
-from slakh_hier.rendering.run import FAILURES_NAME
+from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, read_catalog, read_document, read_tree
 from slakh_hier.reporting.document import Block, Section, Table
+from slakh_hier.slakh.broken import read_failures
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
 from slakh_hier.slakh.frame import build_frame
@@ -43,10 +41,9 @@ def left_out(folder: Path) -> Section:
 def _stems(folder: Path) -> tuple[list[Block], str]:
     if not (folder / CATALOG_NAME).exists():
         return [], f"Stems: not known, the folder holds no {CATALOG_NAME}."
-    path = folder / HIERARCHY_NAME
-    hierarchy = parse_hierarchy(path.read_text(encoding="utf-8"), str(path))
+    hierarchy = read_tree(folder)
     # Not Catalog.load, which wants the data set itself to be there.
-    frame = build_frame(read_rows(folder / CATALOG_NAME), hierarchy)
+    frame = build_frame(read_rows(*read_catalog(folder)), hierarchy)
     stems = Catalog(folder, hierarchy, FROM_FILE, frame).left_out()
     if not stems:
         return [], f"All {len(frame):,} stems of the catalog have audio and a place in the tree."
@@ -69,13 +66,12 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
 
 
 def _failures(folder: Path) -> tuple[list[Block], str]:
-    path = folder / FAILURES_NAME
-    if not path.exists():
+    # Lines without a clip are stems that the plan was drawn without, which the catalog lists.
+    clips = [failure for failure in read_failures(folder) if "target" in failure]
+    if not clips:
         return [], "No clip failed while rendering."
-    rows: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        failure = json.loads(line)
-        rows.append({name: failure[name] for name in ("split", "track", "start", "target", "stem", "reason")})
+    columns = ("split", "track", "start", "target", "stem", "reason")
+    rows = [{name: clip[name] for name in columns} for clip in clips]
     title = f"Clips that failed{_first(rows)}"
     return [
         Table(title, rows[:MOST_ROWS])

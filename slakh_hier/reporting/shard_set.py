@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier.plan.plan import CLIPS_NAME
+from slakh_hier.plan.folder import read_clips
 from slakh_hier.reporting.document import Facts, Lane, Player, PlayerClip, Plot, Report, Section, Table
 from slakh_hier.reporting.left_out import left_out
 from slakh_hier.reporting.set_figures import draw_histograms, draw_matrix
@@ -175,8 +175,8 @@ def _rendered_targets(shards: ShardSet) -> list[str]:
 
 def _difficulty(folder: Path) -> dict[str, NDArray[Any]]:
     try:
-        table = pd.read_csv(folder / CLIPS_NAME)
-    except (OSError, ValueError):
+        table = read_clips(folder)
+    except (OSError, ValueError, KeyError):
         return {}
     columns = sorted((c for c in table.columns if c.startswith("mix_si_sdr_")), reverse=True)
     return {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -14,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
+from slakh_hier.plain_files import read_plain
 from slakh_hier.plan.reductions import Reduction, ReductionMode, ReductionType
 from slakh_hier.shards.format import FORMAT_VERSION, Dtype, check_columns, samples_of
 
@@ -94,6 +93,8 @@ class MaskRecord(_Strict):
             raise ValueError("only a rendered mask can be hidden")
         if self.name != self.reduction.name:
             raise ValueError(f"a mask of {self.type}, {self.percent:g} % is called {self.reduction.name}")
+        if self.file not in (None, f"masks/{self.name}.h5"):
+            raise ValueError(f"the file of mask {self.name} is masks/{self.name}.h5, not {self.file}")
         return self
 
 
@@ -215,22 +216,11 @@ _RENDER_AGAIN = "Run the same slakh-hier render command again with --overwrite"
 
 def _read(folder: Path, path: Path) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return read_plain(path, MAX_INDEX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise _nothing_there(folder) from None
     except OSError as error:
-        reason = "is a symbolic link" if path.is_symlink() else f"cannot be opened: {error.strerror}"
-        raise ShardError(f"{path}: {reason}") from None
-    try:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise ShardError(f"{path}: is not a regular file")
-        if about.st_size > MAX_INDEX_BYTES:
-            raise ShardError(f"{path}: has {about.st_size} bytes; an index has at most {MAX_INDEX_BYTES}")
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(about.st_size)
-    finally:
-        os.close(handle)
+        raise ShardError(f"{path}: cannot be used: {error.strerror}. {_RENDER_AGAIN}") from None
 
 
 def _nothing_there(folder: Path) -> InputError | ShardError:

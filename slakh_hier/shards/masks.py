@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError, ShardError
-from slakh_hier.files import folder_lock, make_folder, publish, remove_temporaries, sha256
+from slakh_hier.files import REMOVE_IT, folder_lock, make_folder, publish, remove_temporaries, sha256
 from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards.index import Index, MaskRecord, read_index, write_index
 from slakh_hier.shards.read import nearest
@@ -89,7 +89,7 @@ def remove_mask(folder: str | PathLike[str], name: str) -> str:
     Raises
     ------
     InputError
-        The set has no such mask.
+        The set has no such mask, or its folder of masks is a link, behind which nothing is deleted.
     """
     path = Path(folder)
     read_index(path)
@@ -106,6 +106,7 @@ def remove_mask(folder: str | PathLike[str], name: str) -> str:
                 mask.model_copy(update={"hidden": True}) if mask is gone else mask for mask in index.masks
             ]
         else:
+            _refuse_link(path / MASK_FOLDER)
             kept = [mask for mask in index.masks if mask is not gone]
         # The index first: should the run stop in between, a file that nothing lists does no harm.
         write_index(path, index.model_copy(update={"masks": kept}))
@@ -133,12 +134,16 @@ def _write_mask(folder: Path, index: Index, reduction: Reduction, hit: NDArray[n
     levels = np.array([node.level for node in index.nodes], np.int8)
     image = mask_image(reduction, availability(reduction, hit, levels), index.plan_digest)
     file = f"{MASK_FOLDER}/{reduction.name}.h5"
-    if (folder / MASK_FOLDER).is_symlink():
-        raise ShardError(f"{folder / MASK_FOLDER}: is a link; masks are written inside the folder only")
+    _refuse_link(folder / MASK_FOLDER)
     make_folder(folder / MASK_FOLDER)
     remove_temporaries(folder / MASK_FOLDER)
     publish(folder / file, image)
     return MaskRecord.of(reduction, file=file, bytes=image.nbytes, sha256=sha256(image))
+
+
+def _refuse_link(masks: Path) -> None:
+    if masks.is_symlink():
+        raise InputError(f"{masks}: is a symbolic link; masks are kept inside the folder only. {REMOVE_IT}")
 
 
 def _require_same(folder: Path, there: Reduction, asked: Reduction) -> None:

@@ -1,7 +1,7 @@
 """Opening an HDF5 file that may be damaged or hostile: it is what the index promises, or it is refused.
 
-HDF5 follows links and external storage to any file of the machine, runs filter plug-ins and believes declared
-sizes. Everything is therefore compared with the schema before a value is read, which takes a few milliseconds.
+Everything is compared with the schema before a value is read (what HDF5 may be made to do: see
+:mod:`slakh_hier.plain_hdf5`), which takes a few milliseconds.
 This is no protection against flaws of the HDF5 library itself: see docs/shard-format.md on security.
 """
 
@@ -19,9 +19,18 @@ from typing import Any, Final
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5l, h5o, h5t, h5z
+from h5py import h5z
 
 from slakh_hier.errors import ShardError, SlakhHierError
+from slakh_hier.plain_hdf5 import (
+    NotPlainError,
+    attributes,
+    check_group,
+    chunks_of,
+    filters_of,
+    is_type,
+    open_dataset,
+)
 from slakh_hier.shards.format import (
     FLETCHER32_BYTES,
     FORMAT_VERSION,
@@ -34,7 +43,6 @@ from slakh_hier.shards.format import (
 )
 from slakh_hier.shards.index import Index, MaskRecord, ShardRecord, newer_version
 
-MAX_ATTRIBUTE_BYTES: Final = 1024
 MASK_ATTRIBUTES: Final = ("type", "percent", "mode", "seed")
 ADVICE: Final = (
     "Do not use it: slakh-hier verify lists all damage, and the same slakh-hier render command makes the file "
@@ -163,6 +171,8 @@ def damage(path: Path, what: str = "") -> Iterator[None]:
         yield
     except SlakhHierError:
         raise
+    except NotPlainError as error:
+        raise RefusedError(path, f"{what}{error}") from error
     except (
         Exception
     ) as error:  # the library has no error class of its own: OSError, KeyError, ValueError, ...
@@ -179,30 +189,6 @@ def _no_damage(error: Exception) -> str | None:
     if number in (errno.EACCES, errno.EPERM):
         return "Give yourself the right to read it"
     return None
-
-
-def attributes(owner: h5py.File | h5py.Dataset) -> dict[str, Any]:
-    """Attributes as str, int, float; only small scalars of plain type are read.
-
-    Raises
-    ------
-    ValueError
-        An attribute has another shape or type.
-    """
-    found: dict[str, Any] = {}
-    for place in range(h5a.get_num_attrs(owner.id)):
-        attribute = h5a.open(owner.id, index=place)
-        name = attribute.name.decode()
-        kind = attribute.get_type()
-        plain = isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID) or (
-            isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
-        )
-        if not plain or attribute.shape != () or attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
-            raise ValueError(f"attribute {name} is no plain scalar")
-        value = np.empty((), attribute.dtype)
-        attribute.read(value)
-        found[name] = value.item().decode() if value.dtype.kind == "S" else value.item()
-    return found
 
 
 def _check_attributes(file: h5py.File, promise: Promise) -> None:
@@ -231,51 +217,21 @@ def _check_members(file: h5py.File, promise: Promise) -> None:
         groups[""].add(folder or name)
         groups.setdefault(folder, set()).add(name)
     for folder, names in groups.items():
-        _check_group(file, folder, names, promise.path)
+        check_group(file.id, folder or "/", names)
     stored = sum(_check_dataset(file, dataset, promise.path) for dataset in promise.datasets)
     if stored > promise.bytes:
         raise RefusedError(promise.path, f"declares {stored} bytes of data, more than it has")
 
 
-def _check_group(file: h5py.File, folder: str, names: set[str], path: Path) -> None:
-    group = h5o.open(file.id, (folder or "/").encode())
-    if not isinstance(group, h5py.h5g.GroupID):
-        raise RefusedError(path, f"/{folder} is no group")
-    count = group.get_num_objs()
-    found = {name.decode(errors="replace") for name in group} if count <= len(names) else set()
-    if count != len(names) or found != names:
-        odd = sorted(found ^ names) or [f"{count} members instead of {len(names)}"]
-        raise RefusedError(
-            path, f"/{folder} must hold exactly {', '.join(sorted(names))}; found otherwise: {odd[0]}"
-        )
-    for name in sorted(names):
-        if group.links.get_info(name.encode()).type != h5l.TYPE_HARD:
-            raise RefusedError(path, f"/{folder}/{name} is a link to another place, which is never followed")
-        if h5o.get_info(group, name.encode()).rc != 1:
-            raise RefusedError(path, f"/{folder}/{name} is the same object as another one")
-
-
 def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
     """Compare one data set with the schema; returns the bytes it stores."""
-    found = h5o.open(file.id, expected.path.encode())
     where = f"/{expected.path}"
-    if not isinstance(found, h5d.DatasetID):
-        raise RefusedError(path, f"{where} is no data set")
-    creation = found.get_create_plist()
-    # The layout comes first: asking a virtual data set for its shape may already open other files.
-    if creation.get_layout() != h5d.CHUNKED or creation.get_external_count():
-        raise RefusedError(path, f"{where} is not stored in chunks inside the file")
-    filters = [creation.get_filter(place)[0] for place in range(creation.get_nfilters())]
-    if filters != [h5z.FILTER_FLETCHER32]:
+    found = open_dataset(file.id, expected.path, where)
+    if (filters := filters_of(found)) != [h5z.FILTER_FLETCHER32]:
         raise RefusedError(path, f"{where} has filters {filters}; only the checksum fletcher32 is allowed")
-    kind = found.get_type()
-    if expected.field == "S":
-        size = kind.get_size() if isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str() else 0
-        right = 0 < size <= MAX_STRING
-    else:
-        size = np.dtype(expected.field).itemsize
-        right = not kind.detect_class(h5t.VLEN) and kind.dtype == np.dtype(expected.field)
-    if not right:
+    dtype = None if expected.field == "S" else np.dtype(expected.field)
+    kind, creation = found.get_type(), found.get_create_plist()
+    if not is_type(kind, dtype, MAX_STRING):
         raise RefusedError(path, f"{where} does not have type {_type_name(expected)}")
     if found.shape != expected.shape or creation.get_chunk() != expected.chunk:
         raise RefusedError(
@@ -283,8 +239,8 @@ def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
             f"{where} has shape {found.shape} in chunks of {creation.get_chunk()}, "
             f"but the index says {expected.shape} in chunks of {expected.chunk}",
         )
-    chunks = math.prod(-(-n // c) for n, c in zip(expected.shape, expected.chunk, strict=True))
-    stored = chunks * (math.prod(expected.chunk) * size + FLETCHER32_BYTES)
+    chunk = math.prod(expected.chunk) * kind.get_size() + FLETCHER32_BYTES
+    stored: int = chunks_of(expected.shape, expected.chunk) * chunk
     if (there := found.get_storage_size()) != stored:
         raise RefusedError(path, f"{where} stores {there} bytes instead of {stored}: parts of it are missing")
     return stored

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier import safe_yaml
 from slakh_hier.errors import ShardError, SlakhHierError
 from slakh_hier.files import TEMPORARY_PREFIX, file_sha256
-from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
+from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import run
+from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
 from slakh_hier.plan.reductions import TRAIN, availability, rank, withheld, withheld_count
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
@@ -24,7 +24,6 @@ from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, ShardRecord, 
 from slakh_hier.shards.opening import RefusedError, damage, open_checked, shard_promise
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
 
-PLAN_NAME, HIERARCHY_NAME = "plan.yaml", "hierarchy.yaml"
 SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
 OTHERWISE: Final = (
@@ -139,10 +138,9 @@ def _refusal(folder: Path, error: RefusedError) -> Finding:
 
 
 def _check_plan(folder: Path, index: Index) -> Iterator[Finding]:
-    path = folder / PLAN_NAME
     advice = "Run the same slakh-hier render command again: it writes the plan again"
     try:
-        document = safe_yaml.load(path.read_bytes(), PLAN_NAME)
+        document = load_document(folder)
         digest = document.get("digest") if isinstance(document, dict) else None
     except OSError as error:
         yield Finding(PLAN_NAME, f"cannot be read: {error.strerror}", advice)
@@ -154,10 +152,9 @@ def _check_plan(folder: Path, index: Index) -> Iterator[Finding]:
 
 
 def _read_tree(folder: Path, index: Index) -> tuple[Hierarchy | None, list[Finding]]:
-    path = folder / HIERARCHY_NAME
     advice = "Run the same slakh-hier render command again: it writes the tree again"
     try:
-        tree = parse_hierarchy(path.read_text(encoding="utf-8"), HIERARCHY_NAME)
+        tree = read_tree(folder)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         return None, [Finding(HIERARCHY_NAME, f"cannot be read: {reason}", advice)]

@@ -14,7 +14,7 @@ from slakh_hier.files import CACHE_VARIABLE, cache_folder, publish, sha256
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-FORMAT = 1
+FORMAT = 2
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 

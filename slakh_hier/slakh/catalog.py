@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slakh_hier.errors import SlakhHierWarning
+from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
 from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, build_frame, cells, stem_rows_of
@@ -163,9 +163,18 @@ class Catalog:
         SlakhHierWarning
             A song lies in two splits.
         """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read as a catalog: {error.strerror}") from error
+        return cls.parse(data, str(path), root, hierarchy)
+
+    @classmethod
+    def parse(cls, data: bytes, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
+        """:meth:`load` for the bytes of a saved catalog; ``file`` is its name for messages."""
         resolved = resolve_root(root)
-        rows = read_rows(Path(path))
-        check_files(Path(path), resolved, rows)
+        rows = read_rows(data, file)
+        check_files(file, resolved, rows)
         catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy))
         if catalog.leaks:
             catalog.problems.append(describe_leaks(catalog.leaks, FROM_FILE))

@@ -26,7 +26,7 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     publish(path, buffer.getvalue().encode())
 
 
-def read_rows(path: Path) -> list[StemRow]:
+def read_rows(data: bytes, file: str) -> list[StemRow]:
     """The stems of a saved catalog, before a tree; its category and level columns are not read.
 
     Raises
@@ -34,19 +34,19 @@ def read_rows(path: Path) -> list[StemRow]:
     TextError
         Each line that is wrong.
     InputError
-        The file cannot be read, or is empty.
+        It is not UTF-8, or empty.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a catalog: {error}") from error
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: cannot be read as a catalog: {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     rows: list[StemRow] = []
     problems: list[Problem] = []
     seen: dict[tuple[str, str], int] = {}
 
     def problem(message: str) -> None:
-        problems.append(Problem(str(path), max(reader.reader.line_num, 1), 1, message))
+        problems.append(Problem(file, max(reader.reader.line_num, 1), 1, message))
 
     try:
         if missing := [name for name in StemRow._fields if name not in (reader.fieldnames or ())]:
@@ -67,7 +67,7 @@ def read_rows(path: Path) -> list[StemRow]:
     if problems:
         raise TextError(problems)
     if not rows:
-        raise InputError(f"{path}: the catalog holds no stem")
+        raise InputError(f"{file}: the catalog holds no stem")
     return rows
 
 
@@ -105,7 +105,7 @@ def _row(line: dict[str, str | None]) -> StemRow:
     return StemRow(**values)
 
 
-def check_files(path: Path, root: Path, rows: Sequence[StemRow]) -> None:
+def check_files(file: str, root: Path, rows: Sequence[StemRow]) -> None:
     """Raise InputError unless the files are those that were scanned, by size; reading compares their headers."""
     changed = []
     for row in rows:
@@ -117,6 +117,6 @@ def check_files(path: Path, root: Path, rows: Sequence[StemRow]) -> None:
                 changed.append(row.path)
     if changed:
         raise InputError(
-            f"{path} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "
+            f"{file} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "
             "Scan again, or give the data set it was made from"
         )

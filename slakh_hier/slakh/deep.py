@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from slakh_hier.slakh.headers import libsndfile_reason, streaminfo
+from slakh_hier.slakh.flac import STREAMINFO_END, StreamInfo, first_frame_rate, skip_id3, streaminfo
+from slakh_hier.slakh.headers import libsndfile_reason
 
 _BLOCK = 1 << 18
 _NOT_STORED = bytes(16)
@@ -23,8 +24,9 @@ _NOT_STORED = bytes(16)
 def check_audio(path: str | os.PathLike[str]) -> str:
     """Decode a FLAC or WAV file in blocks; "" where all is well, else what is wrong.
 
-    FLAC: the number of samples and the MD5 of RFC 9639, section 8.2 (all zero: not stored, then only decoding is
-    checked). WAV carries no checksum: the number of samples, and that floats are finite.
+    FLAC: the number of samples, the sample rate that the first frame gives, and the MD5 of RFC 9639, section 8.2 (all
+    zero: not stored, then only decoding is checked). WAV carries no checksum: the number of samples, and that floats
+    are finite.
 
     Raises
     ------
@@ -32,33 +34,52 @@ def check_audio(path: str | os.PathLike[str]) -> str:
         Nothing that the file is to blame for.
     """
     with open(path, "rb") as file:
-        info = streaminfo(file.read(42))
+        skip_id3(file)
+        start = file.tell()
+        info = streaminfo(file.read(STREAMINFO_END))
+        file.seek(start)
+        rate = first_frame_rate(file) if info else None
+    if info and rate not in (None, info.sample_rate):
+        return f"its header says {info.sample_rate} Hz, its first frame {rate} Hz: one of them is damaged"
     try:
         return _decode(path, info)
     except (soundfile.LibsndfileError, AssertionError) as error:
         return f"decoding fails: {libsndfile_reason(error)}"
 
 
-def _decode(path: str | os.PathLike[str], info: tuple[Any, int, bytes] | None) -> str:
-    bits, stored = (info[1], info[2]) if info else (0, _NOT_STORED)
+def _decode(path: str | os.PathLike[str], info: StreamInfo | None) -> str:
+    stored = info.md5 if info else _NOT_STORED
     digest, frames = md5(usedforsecurity=False), 0
     with soundfile.SoundFile(os.fspath(path)) as file:
+        if fault := _misnamed(path, file.format, info):
+            return fault
         if info is None:
             kind = "float64" if file.subtype in ("FLOAT", "DOUBLE") else "int32"
         else:
-            kind = "int16" if bits == 16 else "int32"
+            kind = "int16" if info.bits == 16 else "int32"
         while len(block := file.read(_BLOCK, dtype=kind, always_2d=True)):
             if kind == "float64" and not np.isfinite(block).all():
                 first = frames + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
                 return f"holds NaN or Inf at {first / file.samplerate:.2f} s"
             frames += len(block)
-            if stored != _NOT_STORED:
-                digest.update(_little_endian(block, bits))
+            if info and stored != _NOT_STORED:
+                digest.update(_little_endian(block, info.bits))
         if frames != file.frames:
             return f"its header promises {file.frames} samples, {frames} can be decoded"
     if stored != _NOT_STORED and digest.digest() != stored:
         return "its samples do not have the MD5 that its header gives: the content is damaged"
     return ""
+
+
+def _misnamed(path: str | os.PathLike[str], format: str, info: StreamInfo | None) -> str:
+    """What is wrong with a file that cannot be compared with an MD5 though its name says FLAC; "" for nothing."""
+    if info or os.path.splitext(os.fspath(path))[1].lower() != ".flac":
+        return ""
+    if format == "FLAC":
+        return "its first block is not STREAMINFO, so that no MD5 can be compared: encode it again"
+    return (
+        f"is named .flac and is {format}, which carries no MD5 to compare: rename it, or convert it to FLAC"
+    )
 
 
 def _little_endian(block: NDArray[Any], bits: int) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import soundfile
 
 from slakh_hier.audio import MAX_FRAMES
+from slakh_hier.slakh.flac import streaminfo
 
 _HEAD = 4096
 _SAMPLES = (0x0001, 0x0003, 0xFFFE)
@@ -55,18 +56,6 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     return header
 
 
-def streaminfo(head: bytes) -> tuple[Header, int, bytes] | None:
-    """Header, bits a sample and stored MD5 of a FLAC file's first bytes; None where it is not plain FLAC.
-
-    RFC 9639, section 8.2: the first metadata block is STREAMINFO, 34 bytes.
-    """
-    if head[:4] != b"fLaC" or len(head) < 42 or head[4] & 0x7F != 0 or head[5:8] != b"\0\0\x22":
-        return None
-    packed = int.from_bytes(head[18:26], "big")
-    rate, channels, bits = packed >> 44, (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1
-    return Header(packed & (1 << 36) - 1, rate, channels), bits, head[26:42]
-
-
 def libsndfile_reason(error: BaseException) -> str:
     """libsndfile's words for what is wrong, without its ``Error : `` and full stop."""
     text = getattr(error, "error_string", None) or str(error) or type(error).__name__
@@ -76,7 +65,7 @@ def libsndfile_reason(error: BaseException) -> str:
 def _flac(head: bytes) -> Header | None:
     info = streaminfo(head)
     # 0 frames mean that the encoder did not know; libsndfile then refuses the file.
-    return info[0] if info and info[0].frames else None
+    return Header(info.frames, info.sample_rate, info.channels) if info and info.frames else None
 
 
 def _wav(head: bytes, size: int) -> Header | None:

@@ -71,7 +71,7 @@ def read_metadata(data: bytes, file: str) -> TrackMetadata:
         if isinstance(stem, str) and STEM_ID.fullmatch(stem):
             entries[stem] = _entry(value)
         else:
-            unusable.append(f"{stem!r} is not a stem id (S00 to S999)")
+            unusable.append(f"{_shown(stem)} is not a stem id (S00 to S999)")
     return TrackMetadata(_uuid(content.get("UUID")), entries, unusable)
 
 
@@ -83,11 +83,11 @@ def _entry(value: Any) -> StemEntry:
     if isinstance(program, str) and re.fullmatch("[0-9]{1,3}", program):
         program = int(program)
     if program is not None and not (type(program) is int and 0 <= program <= DRUMS):
-        doubts.append(f"program_num is {program!r}, not a number from 0 to 128")
+        doubts.append(f"program_num is {_shown(program)}, not a number from 0 to 128")
         program = None
     is_drum = value.get("is_drum")
     if is_drum is not None and not isinstance(is_drum, bool):
-        doubts.append(f"is_drum is {is_drum!r}, not true or false")
+        doubts.append(f"is_drum is {_shown(is_drum)}, not true or false")
         is_drum = None
     patch = _text(value, "plugin_name", doubts)
     if patch is not None:
@@ -108,7 +108,7 @@ def _text(value: dict[str, Any], key: str, doubts: list[str]) -> str | None:
     if text is None or text == "None":
         return None
     if not isinstance(text, str):
-        doubts.append(f"{key} is {text!r}, not a text")
+        doubts.append(f"{key} is {_shown(text)}, not a text")
         return None
     return text.strip() or None
 
@@ -132,5 +132,10 @@ def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
     return {dict: "a mapping", list: "a list", str: "a text", bool: "true or false"}.get(
-        type(value), f"{value!r}"
+        type(value), _shown(value)
     )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

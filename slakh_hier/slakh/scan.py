@@ -177,4 +177,21 @@ def _notes(tracks: Sequence[Track]) -> list[str]:
     strays = [f"{track.folder.path}/stems/{name}" for track in tracks for name in track.facts.strays]
     if strays:
         notes.append(f"{len(strays)} files are not called S00.flac to S999.wav and not read: {some(strays)}")
+    if uneven := [text for track in tracks if (text := _uneven(track))]:
+        notes.append(
+            f"{len(uneven)} tracks have stems of differing lengths; silence follows the shorter ones: {some(uneven)}"
+        )
     return notes
+
+
+def _uneven(track: Track) -> str:
+    """A track with its shortest and longest stem where they differ in length, else ""."""
+    lengths = sorted(
+        (facts.frames / facts.sample_rate, name)
+        for name, facts in track.facts.files.items()
+        if not facts.fault
+    )
+    if not lengths or lengths[0][0] == lengths[-1][0]:
+        return ""
+    (short, first), (long, last) = lengths[0], lengths[-1]
+    return f"{track.folder.track} ({first} {short:.2f} s, {last} {long:.2f} s)"

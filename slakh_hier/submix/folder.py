@@ -9,6 +9,7 @@ from typing import Any
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import LOCK_NAME, publish, publish_json
+from slakh_hier.slakh.broken import FAILURES_NAME
 from slakh_hier.submix.finished import NOTE
 from slakh_hier.version import VERSION
 
@@ -73,10 +74,12 @@ def clear(out: Path) -> None:
     """
     _read_parameters(out)
     for note in [*out.glob(f"*/{NOTE}"), *out.glob(f"*/*/{NOTE}")]:
+        if out.resolve() not in note.parent.resolve().parents or note.parent.is_symlink():
+            continue  # behind a link, where a run writes nothing
         shutil.rmtree(note.parent)
         if note.parent.parent != out and not any(note.parent.parent.iterdir()):
             note.parent.parent.rmdir()
-    for name in (TREE, RECORD):
+    for name in (TREE, FAILURES_NAME, RECORD):
         (out / name).unlink(missing_ok=True)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +20,7 @@ from slakh_hier.files import (
 from slakh_hier.parallel import Backend, run
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
+from slakh_hier.slakh.broken import OnBroken, broken_stems, read_failures, write_failures
 from slakh_hier.submix.encode import AudioFormat, Encoding
 from slakh_hier.submix.finished import NOTE, digest_of
 from slakh_hier.submix.folder import check_folder, check_place, claim, clear
@@ -90,7 +92,7 @@ def write_submixes(
     format: AudioFormat = "flac",
     sample_rate: int | None = None,
     on_clip: OnClip = "scale",
-    on_broken: str = "stop",
+    on_broken: OnBroken = "stop",
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
@@ -121,7 +123,9 @@ def write_submixes(
         When a file would exceed full scale: ``scale`` all files of the track by one gain, which its metadata tell;
         ``float``: write that track as 32-bit float WAV; ``error``: stop.
     on_broken
-        ``stop`` at the first stem that cannot be decoded, or ``skip`` its track.
+        ``stop`` (default) at a stem that cannot be decoded: before any work where the catalog knows of it, else when it
+        is met. ``skip``: submixes are without the stems that the catalog knows of, and tracks that meet another are left
+        out; ``failures.jsonl`` lists both.
     jobs, backend, scheduler
         As for :func:`slakh_hier.parallel.run`.
     overwrite
@@ -132,21 +136,23 @@ def write_submixes(
     Raises
     ------
     InputError
-        An option does not fit, or the folder holds something else (nothing is changed).
+        An option does not fit, the folder holds something else, or the catalog knows of stems that cannot be decoded
+        (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
     AudioError
-        A stem cannot be decoded (``on_broken="stop"``); finished tracks are kept.
+        A stem breaks while it is decoded (``on_broken="stop"``); finished tracks are kept.
     ClippingError
         A file would exceed full scale (``on_clip="error"``); finished tracks are kept.
     FaultError
         Disk full or a worker died; finished tracks are kept.
     """
     out = Path(out)
-    _check(catalog, level, format, sample_rate, on_clip, on_broken)
+    _check(catalog, level, format, sample_rate, on_clip)
     check_place(out, catalog.root)
     parameters = _parameters(catalog, level, format, sample_rate, on_clip)
     tasks, empty = track_tasks(catalog, level, splits)
+    broken = broken_stems(catalog, splits, on_broken)
     for task in tasks.values():
         rate = sample_rate or task.sample_rate
         Encoding(format).check(rate, frames_at(task.frames, task.sample_rate, rate))
@@ -180,6 +186,7 @@ def write_submixes(
             )
         finally:
             _remove_leftovers(out)
+        _note_failures(out, {*tasks, *empty}, [*broken, *map(asdict, failures)])
     if failures and not records:
         first = failures[0]
         raise FaultError(
@@ -228,6 +235,14 @@ def _make_all(
     return [records[track] for track in tasks if track in records], [
         failures[track] for track in tasks if track in failures
     ]
+
+
+def _note_failures(out: Path, tracks: set[str], failures: list[dict[str, str]]) -> None:
+    """Write ``failures.jsonl``; what it says of tracks that this run was not about stays."""
+    others: list[dict[str, Any]] = []
+    with suppress(ValueError):
+        others = [failure for failure in read_failures(out) if failure.get("track") not in tracks]
+    write_failures(out, [*others, *failures])
 
 
 def _parameters(
@@ -282,7 +297,6 @@ def _check(
     format: AudioFormat,
     sample_rate: int | None,
     on_clip: OnClip,
-    on_broken: str,
 ) -> None:
     check_level(catalog.hierarchy, level)
     if format not in get_args(AudioFormat):
@@ -291,8 +305,6 @@ def _check(
         raise InputError(f"the sample rate must lie between 1000 and 384000 Hz, not {sample_rate}")
     if on_clip not in get_args(OnClip):
         raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
-    if on_broken not in ("stop", "skip"):
-        raise InputError(f"on_broken must be stop or skip, not {on_broken!r}")
 
 
 def _remove_leftovers(out: Path) -> None:

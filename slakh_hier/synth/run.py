@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from slakh_hier import parallel, safe_yaml
-from slakh_hier.errors import InputError, SongError
+from slakh_hier.errors import InputError, SlakhHierError, SongError
 from slakh_hier.files import (
     file_sha256,
     folder_lock,
@@ -22,6 +22,7 @@ from slakh_hier.files import (
 from slakh_hier.parallel import Backend
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
+from slakh_hier.slakh.headers import HeaderError, read_header
 from slakh_hier.synth.extras import default_soundfont, require
 from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
@@ -155,9 +156,7 @@ class _Run(NamedTuple):
 def _make_all(
     folder: Path, sources: Sequence[Source], settings: Settings, failures: list[tuple[str, str]], run: _Run
 ) -> SynthReport:
-    done = {
-        s.track: _kept(folder / s.split / s.track) for s in sources if _is_made(folder / s.split / s.track)
-    }
+    done = {s.track: record for s in sources if (record := _kept(folder / s.split / s.track)) is not None}
     kept = len(done)
     by_track = {source.track: source for source in sources}
     missing = [source for source in sources if source.track not in done]
@@ -288,20 +287,23 @@ def _remove_leftovers(folder: Path) -> None:
     remove_temporary_folders(folder)
 
 
-def _is_made(track: Path) -> bool:
-    return (track / "metadata.yaml").is_file()  # a track gets its name when it is complete
-
-
-def _kept(track: Path) -> TrackRecord:
-    """The record of a track that was made before."""
-    import soundfile
-
+def _kept(track: Path) -> TrackRecord | None:
+    """The record of a track that was made before; None where a file of it is missing or damaged: it is made again."""
     path = track / "metadata.yaml"
-    stems = safe_yaml.load(path.read_bytes(), str(path))["stems"].values()
-    rendered = [stem for stem in stems if stem["audio_rendered"]]
-    silent = sum("integrated_loudness" not in stem for stem in rendered)
-    seconds = soundfile.info(track / "mix.flac").duration
-    return TrackRecord(track.name, seconds, len(rendered), silent, len(stems) - len(rendered))
+    try:
+        stems = safe_yaml.load(path.read_bytes(), str(path))["stems"]
+        rendered = [name for name, stem in stems.items() if stem["audio_rendered"]]
+        silent = sum("integrated_loudness" not in stems[name] for name in rendered)
+        mix = read_header(track / "mix.flac")
+        lengths = {read_header(track / "stems" / f"{name}.flac").frames for name in rendered}
+    except (OSError, SlakhHierError, HeaderError, KeyError, TypeError, AttributeError):
+        return None
+    songs = [track / "all_src.mid", *(track / "MIDI" / f"{name}.mid" for name in rendered)]
+    if lengths != {mix.frames} or not all(song.is_file() for song in songs):
+        return None
+    return TrackRecord(
+        track.name, mix.frames / mix.sample_rate, len(rendered), silent, len(stems) - len(rendered)
+    )
 
 
 def _summary(split: str, sources: Sequence[Source], done: dict[str, TrackRecord]) -> SplitSummary:

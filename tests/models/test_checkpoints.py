@@ -86,6 +86,25 @@ def test_pickled_code_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (2, "has checkpoint format 2; this slakh-hier reads format 1. Update slakh-hier"),
+        (0, "has checkpoint format none, this .* Go on with the version that wrote it"),
+        (None, "has checkpoint format none, this .* or start the training again with --overwrite"),
+        ("1", "has checkpoint format 1, this"),
+    ],
+)
+def test_another_format_version_is_refused(version: object, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "step-00000001.ckpt"
+    image = io.BytesIO()
+    torch.save(STATE if version is None else {**STATE, "slakh_hier_format_version": version}, image)
+    publish(path, image.getvalue())
+    publish(sidecar(path), sha256(image.getvalue()).encode())
+    with pytest.raises(InputError, match=message):
+        IO.load_checkpoint(path)
+
+
 def test_a_checkpoint_without_sidecar_is_not_there(tmp_path: Path) -> None:
     """A kill between the two files: the one before counts."""
     folder = tmp_path / "checkpoints"

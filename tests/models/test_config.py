@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.models.config import Config
@@ -125,3 +131,65 @@ def dotted_keys() -> list[str]:
         for key, value in values.items()
         for inner in (value if isinstance(value, dict) else [""])
     ]
+
+
+Bounded = Callable[[], AbstractContextManager[None]]
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.text(max_size=300),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=300), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def read(data: bytes, folder: Path, bounded: Bounded) -> None:
+    """A valid configuration, or one of our errors, of a length that people read."""
+    (folder / "config.yaml").write_bytes(data)
+    with bounded(), suppress(InputError):
+        try:
+            assert isinstance(read_config(folder / "config.yaml"), Config)
+        except ConfigError as error:
+            assert all(len(problem.message) < 2000 for problem in error.problems)  # noqa: PT017
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=300) | st.text().map(str.encode))
+def test_no_bytes_end_in_another_error(
+    bounded: Bounded, tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    read(data, tmp_path_factory.getbasetemp(), bounded)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_values_end_in_another_error(
+    bounded: Bounded, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Any one value of a whole configuration, or a key beside it, becomes anything."""
+    content = Config(task="qbe").model_dump(mode="json")
+    place: dict[str, Any] = content
+    while True:
+        key = data.draw(st.sampled_from(sorted(place)) | st.text(max_size=300))
+        inner = place.get(key)
+        if not isinstance(inner, dict) or data.draw(st.booleans()):
+            break
+        place = inner
+    place[key] = data.draw(VALUES)
+    text = yaml.safe_dump(content, allow_unicode=True)
+    read(text.encode(), tmp_path_factory.getbasetemp(), bounded)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text(max_size=60)
+    | st.tuples(st.sampled_from(["training.epochs", "levels", "data"]), st.text()).map("=".join)
+)
+def test_no_setting_ends_in_another_error(bounded: Bounded, text: str) -> None:
+    with bounded(), suppress(ConfigError):
+        load_config("sss", settings=[text])
+
+
+def test_a_gigantic_file_is_not_read(tmp_path: Path, bounded: Bounded) -> None:
+    with open(tmp_path / "config.yaml", "wb") as file:
+        file.truncate(2**40)
+    with bounded(), pytest.raises(ConfigError, match="more than 1,048,576 are not read"):
+        read_config(tmp_path / "config.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def change(folder: Path, **values: object) -> None:
     ("values", "message"),
     [
         ({"format_version": 2}, "format version 2; this slakh-hier reads up to 1"),
+        ({"format_version": 0}, "format_version: Input should be greater than or equal to 1"),
         ({"format": "something"}, "does not describe a separator"),
         ({"levels": [1]}, "a name for each level"),
         ({"sample_rate": "high"}, "sample_rate"),
@@ -72,6 +74,37 @@ def test_a_wrong_description_is_named(saved: Path, values: dict[str, object], me
     with pytest.raises(InputError, match=message):
         load_weights(saved)
     assert intact(saved) == (message == "does not hold the network")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"kind": "blstm", "units": 300_000}, "does not hold the network"),
+        ({"kind": "blstm", "units": 10**6, "layers": 64}, "does not hold the network"),
+        ({"kind": "bandsplit", "units": 300_000}, "does not hold the network"),
+        ({"kind": "bandsplit", "features": 10**6}, "does not hold the network"),
+        ({"kind": "blstm", "units": 10**30}, r"config\.network\.units: Input should be less"),
+    ],
+)
+def test_a_gigantic_network_is_refused_before_it_is_built(
+    saved: Path, network: dict[str, object], message: str
+) -> None:
+    about = json.loads((saved / ABOUT).read_text())
+    about["config"]["network"] |= network
+    about["config"]["loss"]["kind"] = "complex"
+    (saved / ABOUT).write_text(json.dumps(about))
+    began = time.monotonic()
+    with pytest.raises(InputError, match=message):
+        load_weights(saved)
+    assert time.monotonic() - began < 10
+
+
+def test_gigantic_weights_are_not_read(saved: Path) -> None:
+    with open(saved / WEIGHTS, "r+b") as file:
+        file.truncate(2**42)  # sparse
+    with pytest.raises(InputError, match="has more than 4294967296 bytes"):
+        load_weights(saved)
 
 
 def test_damaged_weights_are_noticed(saved: Path) -> None:

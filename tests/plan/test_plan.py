@@ -260,6 +260,14 @@ def test_a_plan_that_was_changed_by_hand_is_refused(
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("name", ["plan.yaml", "hierarchy.yaml", "clips.csv", "catalog.csv"])
+def test_a_plan_is_not_read_through_links(name: str, small_slakh: Path, saved: Path, tmp_path: Path) -> None:
+    (saved / name).rename(tmp_path / "elsewhere")
+    (saved / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PlanError, match="is a symbolic link"):
+        Plan.load(saved, small_slakh)
+
+
 def test_a_plan_is_not_used_with_another_data_set(small_slakh: Path, saved: Path, tmp_path: Path) -> None:
     other = shutil.copytree(small_slakh, tmp_path / "other")
     stem = next(other.glob("train/Track00001/stems/S00.*"))

@@ -6,8 +6,11 @@ import base64
 import csv
 import io
 import json
+import os
 import re
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,14 +172,26 @@ def test_a_rendered_set_tells_its_stems_and_plan(small_set: Path) -> None:
 
 
 def test_damage_beside_the_shards_is_told_and_no_obstacle(hostile_set: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(hostile_set, copy)
     for name in ("failures.jsonl", "catalog.csv", "plan.yaml", "clips.csv"):
         (copy / name).write_text("{]\n\x00")
     section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
     assert sum(sentence.startswith("Not known: ") for sentence in section.text) == 3
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_pipes_and_links_beside_the_shards_are_told_and_not_opened(
+    make: Callable[[Path], object], hostile_set: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(hostile_set, copy)
+    (copy / "failures.jsonl").unlink()
+    for name in ("failures.jsonl", "catalog.csv", "hierarchy.yaml", "plan.yaml", "clips.csv"):
+        make(copy / name)
+    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
+    assert sum("regular file" in sentence or "link" in sentence for sentence in section.text) == 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 9, 20])

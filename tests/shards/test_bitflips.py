@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slakh_hier.errors import ShardError
+from slakh_hier.shards import open_shards
 
 # In a process of its own, since a crash of the HDF5 library must be a failed test, not the end of all tests.
 SCRIPT = """
@@ -66,3 +73,26 @@ def test_a_flipped_bit_is_never_other_data(make_set, part):
     found = json.loads(done.stdout)
     assert found.pop("error") + found.pop("same", 0) == 100
     assert not found
+
+
+@pytest.fixture(scope="module")
+def victim(shared_set, tmp_path_factory):
+    """A set whose first shard may be changed, and its good bytes."""
+    folder = shutil.copytree(shared_set.folder, tmp_path_factory.mktemp("damaged") / "set")
+    return folder, (folder / "train-00000.h5").read_bytes()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_damage_ends_in_another_error(bounded, victim, data):
+    """Runs of bytes become others, anywhere; the size stays, so that the file itself is looked at."""
+    folder, good = victim
+    damaged = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        new = data.draw(st.binary(min_size=1, max_size=40))
+        at = data.draw(st.integers(0, 4096) | st.integers(0, len(good) - 41))
+        damaged[at : at + len(new)] = new
+    (folder / "train-00000.h5").write_bytes(damaged)
+    with bounded(), suppress(ShardError), open_shards(folder) as shards:
+        for clip in shards:
+            _ = clip.mix, clip.query

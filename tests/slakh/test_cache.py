@@ -108,9 +108,9 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
         "text": b"hello",
     }
     inside = {
-        "other format": body.replace(b'"format":1', b'"format":0'),
+        "other format": body.replace(b'"format":2', b'"format":1'),
         "other folder": body.replace(str(root).encode(), b"/elsewhere"),
-        "shape": b'{"format":1,"root":"' + str(root).encode() + b'","tracks":{"train/Track00001":[1]}}',
+        "shape": b'{"format":2,"root":"' + str(root).encode() + b'","tracks":{"train/Track00001":[1]}}',
     }
     if damage in inside:
         assert inside[damage] != body

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import soundfile
 
 from slakh_hier.slakh.deep import check_audio
-from slakh_hier.slakh.headers import streaminfo
+from slakh_hier.slakh.flac import first_frame_rate, skip_id3, streaminfo
 
 RATE, BLOCK = 16000, 4096
 
@@ -43,8 +44,8 @@ def test_the_md5_is_that_of_the_samples_written(tmp_path, subtype, bits, channel
     soundfile.write(path, (values << (32 - bits)).astype(np.int32), RATE, subtype=subtype)
     width = bits // 8
     raw = b"".join(int(value).to_bytes(width, "little", signed=True) for value in values.ravel())
-    _, found_bits, stored = streaminfo(path.read_bytes()[:42])
-    assert (found_bits, stored) == (bits, hashlib.md5(raw).digest())
+    info = streaminfo(path.read_bytes()[:42])
+    assert (info.bits, info.md5) == (bits, hashlib.md5(raw).digest())
     assert check_audio(path) == ""
     data = bytearray(path.read_bytes())
     data[30] ^= 1
@@ -116,6 +117,80 @@ def test_every_bit_flip_is_an_error_or_leaves_the_samples(flac, noise):
         else:
             seen += 1
     assert seen > 40
+
+
+def id3(size: int, footer: bool = False) -> bytes:
+    """A tag whose content looks like a FLAC stream, to see that it is skipped and not searched."""
+    content = (b"fLaC" * size)[:size]
+    sizes = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    head = b"ID3\x04\x00" + (b"\x10" if footer else b"\x00") + sizes
+    return head + content + ((b"3DI" + head[3:]) if footer else b"")
+
+
+@pytest.mark.parametrize("tag", [id3(100), id3(70_000), id3(40) + id3(50)])
+def test_the_md5_behind_an_id3_tag_is_compared_too(flac, tag):
+    data = flac.read_bytes()
+    f = frames_of(data)
+    flac.write_bytes(tag + data)
+    assert check_audio(flac) == ""
+    flac.write_bytes(tag + data[: f[4]] + data[f[5] : f[6]] + data[f[4] : f[5]] + data[f[6] :])
+    assert silent_to_libsndfile(flac)
+    assert "MD5" in check_audio(flac)
+
+
+@pytest.mark.parametrize("tag", [b"", id3(0), id3(100), id3(300, footer=True), id3(7, footer=True) + id3(9)])
+def test_where_audio_begins(flac, tag):
+    file = io.BytesIO(tag + flac.read_bytes())
+    skip_id3(file)
+    assert file.tell() == len(tag)
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 44_100, 45_000, 65_550, 96_000])
+def test_the_rate_of_the_first_frame(tmp_path, noise, rate):
+    """RFC 9639, section 9.1.2: common rates have codes, others are written in kHz, Hz or tens of Hz."""
+    path = tmp_path / "S00.flac"
+    soundfile.write(path, noise[:2000], rate)
+    with open(path, "rb") as file:
+        assert first_frame_rate(file) == rate
+    assert check_audio(path) == ""
+    data = bytearray(path.read_bytes())
+    packed = int.from_bytes(data[18:21], "big") ^ 1 << 7  # the rate is the first 20 bits
+    data[18:21] = packed.to_bytes(3, "big")
+    path.write_bytes(data)
+    assert f"Hz, its first frame {rate} Hz" in check_audio(path)
+
+
+def test_a_forged_rate_in_frames_alone(flac):
+    data = bytearray(flac.read_bytes())
+    start = frames_of(bytes(data))[0]
+    assert data[start + 2] & 0x0F == 5  # 16 kHz
+    data[start + 2] += 1
+    data[start + 5] = crc8(data[start : start + 5])
+    flac.write_bytes(data)
+    assert check_audio(flac) == "its header says 16000 Hz, its first frame 22050 Hz: one of them is damaged"
+
+
+def crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ 0x07 if value & 0x80 else value << 1) & 0xFF
+    return value
+
+
+def test_a_header_without_a_number_of_samples(flac):
+    data = bytearray(flac.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    flac.write_bytes(data)
+    assert check_audio(flac) != ""
+
+
+def test_a_wav_file_named_flac(tmp_path, noise):
+    soundfile.write(tmp_path / "S00.wav", noise, RATE)
+    path = (tmp_path / "S00.wav").rename(tmp_path / "S00.flac")
+    assert "is named .flac and is WAV" in check_audio(path)
 
 
 def test_wav(tmp_path, noise):

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slakh_hier.errors import MetadataError
-from slakh_hier.slakh.metadata import read_metadata
+from slakh_hier.slakh.metadata import STEM_ID, read_metadata
 
 REAL = Path(__file__).parents[1] / "data" / "metadata"
 RELEASES = [
@@ -154,7 +157,88 @@ def test_unreadable_metadata_name_the_place(text, where, words):
     assert words in str(caught.value)
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_end_in_another_error(data):
-    with suppress(MetadataError):
+def test_ids_and_values_of_any_length_are_told_in_short():
+    odd, long = "x" * 300, "y" * 100_000
+    text = f"stems:\n  {odd}: {{}}\n  ? {long}\n  : {{}}\n  S01: {{program_num: {long}, plugin_name: [{long}]}}\n"
+    found = read_metadata(text.encode(), "m")
+    assert list(found.stems) == ["S01"]
+    assert [reason.endswith("... is not a stem id (S00 to S999)") for reason in found.unusable] == [
+        True,
+        True,
+    ]
+    assert max(map(len, [*found.unusable, found.stems["S01"].doubts])) < 300
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=8,
+)
+STEM = st.dictionaries(
+    st.sampled_from(["program_num", "is_drum", "plugin_name", "midi_program_name", "inst_class", "other"]),
+    VALUES,
+)
+SHAPED = st.fixed_dictionaries(
+    {}, optional={"UUID": VALUES, "stems": VALUES | st.dictionaries(st.from_regex("S[0-9]{1,3}") | st.text(), STEM | VALUES)}
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=300) | st.text().map(str.encode))
+def test_no_bytes_end_in_another_error(bounded, data):
+    with bounded(), suppress(MetadataError):
         read_metadata(data, "m")
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=SHAPED | VALUES)
+def test_no_values_end_in_another_error(bounded, content):
+    data = yaml.safe_dump(content, allow_unicode=True).encode()
+    with bounded(), suppress(MetadataError):
+        found = read_metadata(data, "m")
+        assert all(STEM_ID.fullmatch(stem) for stem in found.stems)
+        assert all(entry.program is None or 0 <= entry.program <= 128 for entry in found.stems.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_damage_ends_in_another_error(bounded, data):
+    path = data.draw(st.sampled_from(sorted(REAL.glob("*.yaml"))))
+    damaged = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(damaged) - 1))
+        damaged[at : at + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=30))
+    with bounded(), suppress(MetadataError):
+        read_metadata(bytes(damaged), "m")
+
+
+LOAD = r"""
+import re, resource, sys, time
+from pathlib import Path
+from slakh_hier import load_hierarchy, scan
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+began = time.process_time()
+catalog = scan(sys.argv[1], load_hierarchy("slakh34"), jobs=1, cache=False)
+seconds = time.process_time() - began
+# Not ru_maxrss, which counts the process that this one was forked from.
+kilobytes = int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
+print(catalog.frame["track"].nunique(), seconds, kilobytes / 1024)
+"""
+
+
+def test_as_many_metadata_files_as_slakh_has_take_little_time_and_memory(tmp_path):
+    text = (REAL / "slakh2100_flac_redux__train__Track00001__metadata.yaml").read_text()
+    for number in range(2100):
+        folder = tmp_path / f"Track{number:05d}"
+        folder.mkdir()
+        (folder / "metadata.yaml").write_text(re.sub("UUID: .*", f"UUID: {number:032x}", text))
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tracks, seconds, megabytes = map(float, done.stdout.split())
+    assert tracks == 2100
+    assert seconds < 60  # some 7 s on a machine that does nothing else
+    assert megabytes < 400

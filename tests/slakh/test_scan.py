@@ -368,3 +368,15 @@ def test_real_music(slakh_mini, tree):
     found = {p.relative_to(slakh_mini).as_posix() for p in slakh_mini.glob("*/*/stems/*.flac")}
     assert set(catalog.frame["path"]) - {""} == found
     assert set(catalog.frame["status"]) == {"audio", "no_audio"}
+
+
+def test_stems_of_differing_lengths_are_told(tmp_path, tree):
+    even = make_slakh(tmp_path / "even", **SMALL)
+    assert not any("differing lengths" in note for note in scan(even, tree).notes)
+    root = make_slakh(tmp_path / "set", **SMALL, defects=["shorter_stem"])
+    found = scan(root, tree)
+    (note,) = [note for note in found.notes if "differing lengths" in note]
+    lengths = found.frame.groupby("track")["frames"].nunique()
+    (track,) = lengths.index[lengths > 1]
+    assert note.startswith("1 tracks have stems of differing lengths")
+    assert f"{track} (" in note

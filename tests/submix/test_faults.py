@@ -26,7 +26,7 @@ def faulty(tmp_path_factory, tree):
         seconds=2,
         sample_rate=8000,
         every_category=False,
-        defects=["bit_flip", "nan", "wrong_rate"],
+        defects=["bit_flip", "nan"],
     )
     return scan(root, tree)
 
@@ -55,7 +55,12 @@ def test_skip_of_everything_is_a_fault(faulty, tmp_path):
 
 def test_known_faults_are_told_and_left_out(songs, tree, tmp_path, plain):
     catalog = scan(songs, tree).with_broken({("Track00004", "S00"): "is noise"})
-    write_submixes(catalog, tmp_path / "out", splits=["test"], jobs=1)
+    with pytest.raises(
+        InputError, match=r"1 stems cannot be decoded; nothing was done.\n  Track00004/S00: is noise"
+    ):
+        write_submixes(catalog, tmp_path / "out", splits=["test"], jobs=1)
+    assert not (tmp_path / "out").exists()
+    write_submixes(catalog, tmp_path / "out", splits=["test"], on_broken="skip", jobs=1)
     about = plain.metadata(tmp_path / "out" / "Track00004")["submix"]
     assert about["left_out"] == {"S00": "is noise"}
     assert "S00" not in about["files"]["mix"]["stems"]

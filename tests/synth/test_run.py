@@ -179,6 +179,29 @@ def test_a_stopped_run_is_completed(made, songs, tmp_path):
     assert not list(copy.glob(".tmp-*"))
 
 
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *((name, Path.unlink) for name in ("mix.flac", "metadata.yaml", "all_src.mid", "stems/S00.flac", "MIDI/S00.mid")),
+        ("metadata.yaml", cut_in_half),
+        ("mix.flac", lambda path: path.write_bytes(b"")),
+        ("stems/S00.flac", lambda path: soundfile.write(path, np.zeros(100), RATE)),
+    ],
+)  # fmt: skip
+def test_a_track_of_which_a_file_is_gone_is_made_again(made, songs, tmp_path, name, damage):
+    out, _ = made
+    copy = tmp_path / "slakh"
+    shutil.copytree(out, copy)
+    damage(tracks(copy)[1] / name)
+    report = make_data_set([songs], copy, jobs=1)
+    assert (report.made, report.kept) == (1, 4)
+    assert digests(copy) == digests(out)
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [({"seed": 1}, "seed was 588, is 1"), ({"max_seconds": 2.0}, "max_seconds was None, is 2.0"),

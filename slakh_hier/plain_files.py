@@ -1,0 +1,58 @@
+"""Opening files of a folder that may come from a stranger: no links, no pipes, no more bytes than are sensible.
+
+A link there would let whoever made the folder choose what is read, and where is written; opening a pipe waits for
+ever. Errors are ``OSError`` whose ``strerror`` says what was found; callers add the file's name and what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file and return the handle; never through a link, never waiting for another process.
+
+    Parameters
+    ----------
+    flags
+        As for ``os.open``; with ``O_CREAT`` a new file has the permissions that the umask leaves.
+
+    Raises
+    ------
+    OSError
+        It is not there (``FileNotFoundError``), is no regular file, or cannot be opened.
+    """
+    try:
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", str(path)) from None
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
+            raise OSError(errno.ENXIO, "is not a regular file", str(path)) from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def read_plain(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a regular file of at most ``max_bytes``.
+
+    Raises
+    ------
+    OSError
+        As for :func:`open_plain`, or it is larger.
+    """
+    handle = open_plain(path)
+    with open(handle, "rb") as file:
+        size = os.fstat(handle).st_size
+        if size > max_bytes:
+            raise OSError(errno.EFBIG, f"has {size} bytes; at most {max_bytes} are read", str(path))
+        return file.read(size)

@@ -1,0 +1,77 @@
+"""The files of a plan, in a folder of its own or beside the shards: their names, and how they are read.
+
+Such a folder may come from a stranger: links in it are not followed, and no file is read without limit.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from slakh_hier import safe_yaml
+from slakh_hier.errors import PlanError, SlakhHierError
+from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
+from slakh_hier.plain_files import read_plain
+
+SCHEMA: Final = 1
+PLAN_NAME: Final = "plan.yaml"
+CLIPS_NAME: Final = "clips.csv"
+CATALOG_NAME: Final = "catalog.csv"
+HIERARCHY_NAME: Final = "hierarchy.yaml"
+MAX_PLAN_BYTES: Final = 16 << 20
+"""Of plan.yaml, which has one entry a node and split: large trees make long plans, still far below this."""
+MAX_TABLE_BYTES: Final = 512 << 20
+"""Of clips.csv and catalog.csv: some 100 bytes a clip, 200 a stem."""
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The contents of a folder's ``plan.yaml``.
+
+    Raises
+    ------
+    PlanError
+        It is missing, damaged or of another schema.
+    """
+    path = folder / PLAN_NAME
+    try:
+        document = load_document(folder)
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}; make a plan with slakh-hier plan") from error
+    except SlakhHierError as error:
+        raise PlanError(f"{path}: is damaged: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise PlanError(f"{path}: is no plan of schema {SCHEMA}; make it again with slakh-hier plan")
+    return document
+
+
+def load_document(folder: Path) -> Any:
+    """What ``plan.yaml`` holds, whatever it is; OSError and TextError where it cannot be read."""
+    path = folder / PLAN_NAME
+    return safe_yaml.load(read_plain(path, MAX_PLAN_BYTES), str(path), max_bytes=MAX_PLAN_BYTES)
+
+
+def read_tree(folder: Path) -> Hierarchy:
+    """The tree of ``hierarchy.yaml``; OSError, UnicodeDecodeError and HierarchyError where it cannot be read."""
+    path = folder / HIERARCHY_NAME
+    return parse_hierarchy(read_plain(path, safe_yaml.MAX_BYTES).decode(), str(path))
+
+
+def read_clips(folder: Path) -> pd.DataFrame:
+    """The table of ``clips.csv``; OSError, ValueError and KeyError where it cannot be read."""
+    data = read_plain(folder / CLIPS_NAME, MAX_TABLE_BYTES)
+    table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    for name in table.columns:
+        if name in ("start", "query_start") or name.startswith("mix_si_sdr"):
+            table[name] = [float(cell) if cell else np.nan for cell in table[name]]
+    table["draw"] = table["draw"].astype(int)
+    return table
+
+
+def read_catalog(folder: Path) -> tuple[bytes, str]:
+    """The bytes of ``catalog.csv`` and its name for messages; OSError where it cannot be read."""
+    path = folder / CATALOG_NAME
+    return read_plain(path, MAX_TABLE_BYTES), str(path)
