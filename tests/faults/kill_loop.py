@@ -113,7 +113,7 @@ def kill_once(
             os.kill(draw.choice(victims), signal.SIGKILL)
             ended = wait(pid)
             text = said.read_text()
-            named = "open tasks were" in text or "loader process died" in text
+            named = "with one of these tasks: " in text or "loader process died" in text
             if ended != code and not (ended == 3 and named and "Run" in text.replace("run", "Run")):
                 raise Broken(f"a worker was killed, the command ends with {ended}: {text}")
             if "Traceback" in text:
