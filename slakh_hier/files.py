@@ -6,9 +6,12 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
+import stat
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +24,8 @@ Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
 LOCK_NAME = ".lock"
 CACHE_VARIABLE = "SLAKH_HIER_CACHE"
+ABANDONED_SECONDS = 24 * 3600.0
+"""After so long without a write, a temporary file in the cache is taken for a killed run's."""
 
 
 def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
@@ -191,12 +196,23 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def remove_temporaries(folder: Path) -> list[Path]:
-    """Remove what a killed run left behind. Call it only while holding the folder's lock."""
-    stale = [p for p in folder.glob(f"{TEMPORARY_PREFIX}*") if p.is_symlink() or not p.is_dir()]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return stale
+def remove_temporaries(folder: Path, *, older_than: float | None = None) -> list[Path]:
+    """Remove what a killed run left behind. Without an age, call it only while holding the folder's lock.
+
+    Parameters
+    ----------
+    older_than
+        Seconds since the last write: what is younger may be another run's, where runs share a folder without a lock.
+    """
+    last_write = math.inf if older_than is None else time.time() - older_than
+    removed = []
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(FileNotFoundError):  # another run may remove it too
+            about = path.lstat()
+            if not stat.S_ISDIR(about.st_mode) and about.st_mtime < last_write:
+                path.unlink()
+                removed.append(path)
+    return removed
 
 
 @contextmanager

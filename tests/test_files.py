@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -198,6 +199,15 @@ def test_only_temporary_files_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".tmp-folder").mkdir()
     assert {path.name for path in remove_temporaries(tmp_path)} == {".tmp-abc", ".tmp-"}
     assert {path.name for path in tmp_path.iterdir()} == {"train-00000.h5", ".lock", "a.tmp-", ".tmp-folder"}
+
+
+def test_where_runs_share_a_folder_only_old_temporaries_are_removed(tmp_path: Path) -> None:
+    for name, age in ((".tmp-old", 101), (".tmp-new", 5)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    (tmp_path / ".tmp-nowhere").symlink_to("nothing")
+    assert [path.name for path in remove_temporaries(tmp_path, older_than=100)] == [".tmp-old"]
+    assert {path.name for path in tmp_path.iterdir()} == {".tmp-new", ".tmp-nowhere"}
 
 
 def test_a_second_writer_is_refused_and_told_who_is_first(

@@ -251,7 +251,7 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
         )
     opened: tuple[Path, ActivityFile] | None = None
     try:
-        with streamed(target) as add:
+        with streamed(target, parts) as add:  # there a rerun removes what a kill leaves
             for track in wanted:
                 if opened is None or opened[0] != places[track]:
                     if opened is not None:
@@ -265,6 +265,7 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
 
 
 def _remove_parts(parts: Path) -> None:
+    remove_temporaries(parts)
     for path in _part_files(parts):
         path.unlink()
     (parts / LOCK_NAME).unlink(missing_ok=True)

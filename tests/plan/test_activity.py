@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -264,7 +265,7 @@ from slakh_hier.plan.activity_file import ActivityFile, streamed
 def merge(limit, target):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
-        with ActivityFile(Path(sys.argv[1])) as source, streamed(target) as add:
+        with ActivityFile(Path(sys.argv[1])) as source, streamed(target, target.parent) as add:
             for track in source:
                 add(source, track)
     except FaultError as error:
@@ -310,7 +311,7 @@ for attempt in range(30):
     try:
         thread.start()
         for _ in range(1000):
-            with ActivityFile(source_path) as source, streamed(target) as add:
+            with ActivityFile(source_path) as source, streamed(target, target.parent) as add:
                 for track in source:
                     add(source, track)
         print("never stopped")
@@ -330,6 +331,25 @@ def test_ctrl_c_in_the_merge_leaves_nothing_half_made(small_activity: Path, tmp_
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout in ("activity.h5\n", "\n")
+
+
+def test_a_merge_works_in_the_folder_that_a_rerun_cleans(
+    small_catalog: Catalog, small_activity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill leaves what is half-made there, and the same call removes it."""
+    target = tmp_path / "activity.h5"
+    copy, seen = ActivityFile.copy, []
+
+    def killed(self: ActivityFile, *arguments: Any) -> None:
+        seen.extend(path.parent for path in tmp_path.rglob(".tmp-*"))
+        copy(self, *arguments)
+        (tmp_path / "activity.h5.parts" / ".tmp-as-a-kill-leaves-it").touch()
+
+    monkeypatch.setattr(ActivityFile, "copy", killed)
+    measure_activity(small_catalog, target, jobs=1)
+    assert set(seen) == {tmp_path / "activity.h5.parts"}
+    assert list(tmp_path.iterdir()) == [target]
+    assert file_sha256(target) == file_sha256(small_activity)
 
 
 def test_parts_of_a_run_that_was_killed_after_the_merge_are_removed(
