@@ -22,7 +22,8 @@ from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.loaders import NextEpoch, ShardData, loader_faults, on_gpu
+from slakh_hier.models.loader_processes import interrupts_first, loader_faults
+from slakh_hier.models.loaders import NextEpoch, ShardData, on_gpu
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_log import RunLog
 from slakh_hier.models.separator import build_separator
@@ -98,7 +99,7 @@ def fit(
         )
         with _quiet_lightning():
             trainer = _trainer(config, run, [NextEpoch(), log, checkpoints])
-            _run(trainer, module, loaders, resume, log)
+            _run(trainer, module, loaders, resume)
     return TrainResult(
         run=run,
         names=data.names,
@@ -160,19 +161,17 @@ def _check_hardware(hardware: HardwareConfig, parameters: int) -> None:
         )
 
 
-def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None, log: RunLog) -> None:
+def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None) -> None:
     """Run Lightning's loop; its ways of stopping become ours."""
     try:
-        with loader_faults(
-            "If memory is short, take fewer: --set data.workers=2. Run the same command again to go on from the last "
-            "checkpoint"
+        with (
+            interrupts_first(),
+            loader_faults(
+                "If memory is short, take fewer: --set data.workers=2. Run the same command again to go on from the last "
+                "checkpoint"
+            ),
         ):
             trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
-    except SystemExit:
-        # Lightning answers Ctrl-C and SIGTERM with exit(1); callers want the interrupt itself.
-        if isinstance(log.interrupt, KeyboardInterrupt):
-            raise log.interrupt from None
-        raise
     except torch.OutOfMemoryError as error:
         raise FaultError(
             "the device ran out of memory. Work a batch off in parts (--set training.accumulate=5), or run with "

@@ -5,7 +5,8 @@
 lock: a second run into the folder is refused at once, naming the first; the file of a dead one's lock does not block.
       No file that the command reads is changed, added or removed.
 full: on a full disk it stops with exit code 3 and says so; what is there is whole, and the same command completes it.
-signals: Ctrl-C and SIGTERM end it with 130 and 143 and the hint; nothing is left behind; the same command completes it.
+signals: Ctrl-C and SIGTERM to all of its processes end it with 130 and 143 and the hint; nothing is left behind; the
+      same command completes it.
 """
 
 from __future__ import annotations
@@ -119,23 +120,24 @@ def signals(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
     code = run(case, whole, said)
     seconds = time.monotonic() - began
     expected = case.outputs(whole)
+    out = folder / "out"
+    case.prepare(out)
+    with_workers = cases(data, 2)[folder.name]
     for number in (signal.SIGINT, signal.SIGTERM):
-        out = folder / f"out-{number}"
-        case.prepare(out)
-        pid = start(case, out, said)
-        time.sleep(0.5 * seconds)
+        pid = start(with_workers, out, said)
+        time.sleep(0.6 * seconds)
         began = time.monotonic()
-        os.kill(pid, number)
+        os.killpg(pid, number)
         ended = wait(pid)
         took = time.monotonic() - began
         if ended != code or HINT in said.read_text():  # else it was done before the signal came
             text = said.read_text()
             expect(ended == 128 + number and HINT in text and "Traceback" not in text, ended, said)
         wait_for_no_temporaries("signal", out, journals=False)
-        last = run(case, out, said)
-        expect(last == code and case.outputs(out) == expected, last, said)
-        wait_for_no_temporaries("signal", out)
         yield {"signal": number, "code": ended, "seconds": round(took, 2)}
+    last = run(case, out, said)
+    expect(last == code and case.outputs(out) == expected, last, said)
+    wait_for_no_temporaries("signal", out)
 
 
 def state_of(data: Path) -> dict[str, tuple[str, int]]:

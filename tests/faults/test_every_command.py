@@ -40,7 +40,9 @@ def test_ctrl_c_and_sigterm_end_every_command_at_once() -> None:
     found = check("signals")
     stopped = [line for line in found if line["code"] in (130, 143)]
     assert len(stopped) > len(found) / 2  # the others had ended before the signal came
-    assert all(line["seconds"] < 10 for line in stopped)  # 0.3 s on a quiet machine
+    seconds = sorted(line["seconds"] for line in stopped)  # 0.3 s on a quiet machine
+    assert seconds[len(seconds) // 2] < 2
+    assert seconds[-1] < 10
 
 
 def test_inputs_are_only_read() -> None:
