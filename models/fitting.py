@@ -17,7 +17,8 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
-from slakh_hier.files import folder_lock, make_folder
+from slakh_hier.files import make_folder
+from slakh_hier.locks import folder_lock
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of

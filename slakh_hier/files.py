@@ -1,9 +1,8 @@
-"""Files that are complete or not there: atomic publishing, digests, folder locks, free space."""
+"""Files that are complete or not there: atomic publishing, digests, temporary files, free space."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import math
@@ -12,23 +11,22 @@ import secrets
 import shutil
 import stat
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
+from slakh_hier.errors import FaultError, InputError
+from slakh_hier.locks import Owner
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
-LOCK_NAME = ".lock"
 CACHE_VARIABLE = "SLAKH_HIER_CACHE"
 ABANDONED_SECONDS = 24 * 3600.0
 """After so long without a write, a temporary file in the cache is taken for a killed run's."""
 
 
-def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
+def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
     """Write ``data`` so that ``path`` is either complete, on disk and named, or untouched.
 
     The bytes go to a temporary name in the same folder, are fsynced and renamed; then the folder is fsynced.
@@ -39,23 +37,22 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
         The final name. An existing file is replaced.
     data
         The whole content.
-    parent_pid
-        In a worker process: the process that gave the task. When it is gone, nothing is published and the
-        worker exits, because joblib's workers outlive a killed parent and would go on writing.
+    owner
+        In a worker: the run that gave the task. When that is over, nothing is published. Its lock is read just before the
+        renaming: a run that begins between the two, some microseconds, is not seen.
 
     Raises
     ------
     FaultError
-        The disk is full or the file cannot be written; the temporary file is removed.
+        The disk is full, the file cannot be written, or ``owner`` is over; the temporary file is removed.
     """
     try:
         with temporary_file(path.parent) as (handle, temporary):
             with open(handle, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(handle)
-            if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
-                temporary.unlink()
-                os._exit(1)
+            if owner is not None:
+                owner.check()
             os.replace(temporary, path)
             sync_folder(path.parent)
     except OSError as error:
@@ -66,20 +63,22 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
         ) from error
 
 
-def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None) -> None:
+def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) -> None:
     """Rename a finished folder to ``target``, with all its files on disk; a folder of that name is replaced.
 
     Parameters
     ----------
     folder
         On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`.
-    parent_pid
+    owner
         As for :func:`publish`.
 
     Raises
     ------
     OSError
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
+    FaultError
+        ``owner`` is over; ``folder`` is left to the caller.
     """
     folders = {folder}
     for path in folder.rglob("*"):
@@ -91,9 +90,8 @@ def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None)
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in folders:
         sync_folder(path)
-    if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(1)
+    if owner is not None:
+        owner.check()
     replaced = folder.with_name(f"{folder.name}-replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     try:
@@ -213,62 +211,6 @@ def remove_temporaries(folder: Path, *, older_than: float | None = None) -> list
                 path.unlink()
                 removed.append(path)
     return removed
-
-
-@contextmanager
-def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) -> Iterator[None]:
-    """Hold the folder's lock; a second writer is refused at once, naming the first.
-
-    The lock is the kernel's (flock), so that it is gone with the process that held it, however it died. On
-    network file systems without flock it is best effort.
-
-    Parameters
-    ----------
-    name
-        Lock file inside ``folder``; parts of a job array hold ``.lock`` shared and one of their own.
-    shared
-        Several holders at a time, but none beside an exclusive one.
-    """
-    try:
-        handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
-    _held.add(handle)
-    try:
-        try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
-            raise LockedError(f"{folder}: {holder} is writing here. Wait for it to end, or stop it") from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise FaultError(f"{folder}: cannot be locked: {error.strerror}") from error
-            warnings.warn(
-                f"{folder}: its file system has no locks ({error.strerror}); see that no other run writes there",
-                SlakhHierWarning,
-                stacklevel=3,
-            )
-        with suppress(OSError):  # who holds it is for people: on a full disk the lock is good without it
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-        yield
-    finally:
-        if handle in _held:
-            _held.discard(handle)
-            os.close(handle)
-
-
-_held: set[int] = set()
-"""Locks of this process."""
-
-
-def _let_go() -> None:
-    """Runs in a forked child: a lock that it inherits would be held for as long as it outlives its parent."""
-    while _held:
-        os.close(_held.pop())
-
-
-os.register_at_fork(after_in_child=_let_go)
 
 
 def require_free(folder: Path, needed: int, what: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -16,14 +15,8 @@ import numpy as np
 import pandas as pd
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierError, SlakhHierWarning
-from slakh_hier.files import (
-    LOCK_NAME,
-    folder_lock,
-    make_folder,
-    publish,
-    remove_temporaries,
-    require_free,
-)
+from slakh_hier.files import make_folder, publish, remove_temporaries, require_free
+from slakh_hier.locks import Owner, folder_lock
 from slakh_hier.parallel import Backend, run
 from slakh_hier.plan.layout import SPLITS, ShardPlan, shard_layout
 from slakh_hier.plan.plan import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, Plan, read_document
@@ -138,12 +131,10 @@ def render(
         raise InputError("a part cannot start the folder again; remove it before the parts are started")
     make_folder(job.folder)
     with ExitStack() as stack:
-        stack.enter_context(folder_lock(job.folder, shared=part is not None))
+        owner = stack.enter_context(folder_lock(job.folder, part=part))
         if part is None:
             remove_temporaries(job.folder)
             stack.callback(remove_temporaries, job.folder)  # of workers that are stopped
-        else:
-            stack.enter_context(folder_lock(job.folder, name=f"{LOCK_NAME}-{part[0]}"))
         if overwrite:
             _clear(job.folder)
         done = job.finished_shards(complete=on_broken == "stop")
@@ -153,10 +144,11 @@ def render(
             missing = [shard for shard in missing if job.shards.index(shard) % part[1] == part[0] - 1]
         require_free(job.folder, sum(shard.bytes for shard in missing), "rendering")
         job.save_plan()
-        guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
         tasks = {
             shard.name: (task,)
-            for shard, task in zip(missing, job.tasks(missing, on_broken == "skip", guard), strict=True)
+            for shard, task in zip(
+                missing, job.tasks(missing, on_broken == "skip", owner.of_workers(scheduler)), strict=True
+            )
         }
         amounts = {shard.name: shard.count for shard in missing}
         shared = SharedFolders([plan.catalog.root], job.folder)
@@ -240,9 +232,7 @@ class _Job:
         if there != self.plan.digest:
             self.plan.save(self.folder)
 
-    def tasks(
-        self, shards: Sequence[ShardPlan], skip_broken: bool, parent_pid: int | None
-    ) -> list[ShardTask]:
+    def tasks(self, shards: Sequence[ShardPlan], skip_broken: bool, owner: Owner) -> list[ShardTask]:
         """The work of each shard, small enough to be sent to a worker."""
         clips = self.plan.clips
         offsets = {split: int(rows.index[0]) for split, rows in clips.groupby("split", sort=False)}
@@ -275,7 +265,7 @@ class _Job:
                     root=str(self.plan.catalog.root),
                     folder=str(self.folder.resolve()),
                     skip_broken=skip_broken,
-                    parent_pid=parent_pid,
+                    owner=owner,
                 )
             )
         return tasks

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
-from slakh_hier.files import folder_lock
+from slakh_hier.locks import folder_lock
 from slakh_hier.models.checkpoints import SafeCheckpointIO, newest
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import read_config

@@ -17,7 +17,8 @@ import soundfile
 
 from slakh_hier import load_hierarchy, plan_clips, scan
 from slakh_hier.errors import FaultError, InputError, LockedError, PlanError
-from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.files import file_sha256
+from slakh_hier.locks import folder_lock
 from slakh_hier.plan import activity as module
 from slakh_hier.plan import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile

@@ -16,7 +16,8 @@ import pytest
 
 import slakh_hier as sh
 from slakh_hier.errors import AudioError, FaultError, InputError, LockedError
-from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.files import file_sha256
+from slakh_hier.locks import folder_lock
 from slakh_hier.shards.masks import add_mask
 from slakh_hier.shards.verify import verify
 
