@@ -17,7 +17,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
-from slakh_hier.files import make_folder
+from slakh_hier.files import make_folder, require_free
 from slakh_hier.locks import folder_lock
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
@@ -33,6 +33,8 @@ from slakh_hier.models.weights import About, intact, load_weights, save_weights,
 from slakh_hier.progress import Progress
 from slakh_hier.version import VERSION
 
+CHECKPOINT_BYTES = 4 * 4
+"""For each parameter: itself and Adam's two moments in the checkpoint, itself again in the weights. There may be more of them."""
 SMALL = 5_000_000
 """Parameters that processors train in bearable time."""
 
@@ -57,6 +59,7 @@ def fit(
         main = is_main_process()
         if main:
             stack.enter_context(folder_lock(make_folder(run)))
+            require_free(run, CHECKPOINT_BYTES * separator.parameter_count, "a checkpoint with its weights")
             record = run_folder.data_record(data.sets, data.selections, data.names)
             resume = run_folder.prepare(run, config, record, overwrite=overwrite)
         else:

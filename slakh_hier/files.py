@@ -218,6 +218,10 @@ def require_free(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed * 1.05:
         raise FaultError(
-            f"{folder}: {what} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. Nothing was "
-            "written; make room or choose another folder"
+            f"{folder}: {what} needs {_size(needed)}, but only {_size(free)} are free. Nothing was written; make room or "
+            "choose another folder"
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.2f} MB"

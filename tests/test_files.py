@@ -225,7 +225,7 @@ def test_room_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.Mon
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, 1_000_000))
     require_free(tmp_path, 950_000, "rendering")
-    with pytest.raises(FaultError, match=r"rendering needs 0\.00 GB") as caught:
+    with pytest.raises(FaultError, match=r"rendering needs 0\.96 MB, but only 1\.00 MB are free") as caught:
         require_free(tmp_path, 960_000, "rendering")
     assert caught.value.exit_code == 3
 

@@ -334,6 +334,17 @@ def test_ctrl_c_in_the_merge_leaves_nothing_half_made(small_activity: Path, tmp_
     assert done.stdout in ("activity.h5\n", "\n")
 
 
+def test_the_same_share_is_measured_by_one_process_at_a_time(small_catalog: Catalog, tmp_path: Path) -> None:
+    target = tmp_path / "activity.h5"
+    parts = measure_activity(small_catalog, target, jobs=1, part=(1, 2))
+    with folder_lock(parts, part=(2, 2)):
+        with pytest.raises(LockedError, match="is writing here"):
+            measure_activity(small_catalog, target, jobs=1, part=(2, 2))
+        measure_activity(small_catalog, target, jobs=1, part=(1, 2))
+    measure_activity(small_catalog, target, jobs=1)
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_a_merge_works_in_the_folder_that_a_rerun_cleans(
     small_catalog: Catalog, small_activity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,7 +136,7 @@ def test_no_room_is_said_before_any_work(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(FaultError, match=r"needs .* GB, but only"):
+    with pytest.raises(FaultError, match=r"needs .* MB, but only"):
         sh.render(small_plan, tmp_path / "out", jobs=1, **OPTIONS)
     assert not list((tmp_path / "out").glob("*.h5"))
 

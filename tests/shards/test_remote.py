@@ -186,7 +186,7 @@ def test_a_full_disk_is_said_with_the_place(
     put(made.folder, memory)
     full = shutil.disk_usage(cache.parent)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(FaultError, match=r"fetching memory://bucket/set needs .* GB are free"):
+    with pytest.raises(FaultError, match=r"fetching memory://bucket/set needs .* MB are free"):
         open_shards(memory)
 
 
