@@ -39,9 +39,11 @@ def activity(
     stopped goes on where it was; files that were changed are measured again.
     """
     from slakh_hier.plan import measure_activity
+    from slakh_hier.plan.activity import refuse_measuring
     from slakh_hier.plan.activity_file import ActivityFile
 
     with shown_warnings():
+        refuse_measuring(slakh, path, part)
         stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
         written = measure_activity(
             stems,

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -42,6 +43,9 @@ COMMANDS = {
 EPILOG = """Exit codes: 0 done; 1 done, but items were left out or failed; 2 wrong usage or input, nothing done;
 3 stopped by a fault, finished work kept; 130/143 interrupted."""
 HINT = "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
+
+SAME_SECONDS = 0.5
+"""A second signal within this time is the first one again: timeout(1) sends it to a command and to its group."""
 
 
 @click.group(
@@ -84,12 +88,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _catch_signals() -> list[int]:
     """Let SIGINT and SIGTERM end the command in order; the value is the list of those that came."""
     came: list[int] = []
+    when, mine = 0.0, os.getpid()
 
-    def stop(number: int, frame: object) -> NoReturn:
-        came.append(number)
-        if len(came) > 1:  # ending in order takes too long for the user
-            _say(HINT)
+    def stop(number: int, frame: object) -> None:
+        nonlocal when
+        if os.getpid() != mine:  # a child that was just forked, and has no handlers of its own yet
+            os._exit(128 + number)
+        if came:
+            if time.monotonic() - when < SAME_SECONDS:
+                return
+            _say(HINT)  # ending in order takes too long for the user
             os._exit(128 + came[0])
+        came.append(number)
+        when = time.monotonic()
         raise KeyboardInterrupt
 
     def again(number: int, frame: object) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -94,10 +95,13 @@ def render(
     Scans the data set, measures it (once; it is kept) and draws a plan where none is given. The same command again goes
     on with a folder that was interrupted. The same plan gives the same bytes, whatever the number of jobs.
     """
+    from slakh_hier.locks import refuse_locked
     from slakh_hier.plan import Plan
     from slakh_hier.rendering import render as run_render
 
     with shown_warnings():
+        if not dry_run:
+            refuse_locked(Path(out), part=part)
         if plan_folder is not None:
             _refuse_plan_options(context)
             plan = Plan.load(plan_folder, slakh)

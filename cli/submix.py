@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -90,9 +91,12 @@ def submix(
     Each track gets a folder with mix, its nodes, unassigned (what no node takes) and metadata.yaml; the files of a
     level add up to the mix. The same command again goes on with a folder that was interrupted.
     """
+    from slakh_hier.locks import refuse_locked
     from slakh_hier.submix import write_submixes
 
     with shown_warnings():
+        if not dry_run:
+            refuse_locked(Path(out))
         stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
         report = write_submixes(
             stems,

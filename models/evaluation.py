@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, default_collate
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, publish_json
 from slakh_hier.models.data import ClipDataset, Item
+from slakh_hier.models.loader_processes import leave_signals_to_the_run, loader_faults
 from slakh_hier.models.metrics import leaked_db, si_sdr
 from slakh_hier.models.references import oracle
 from slakh_hier.models.selection import select_clips
@@ -177,12 +178,14 @@ def _score_batches(
     trained: Trained, dataset: ClipDataset, batch_size: int, device: torch.device
 ) -> Iterator[list[Row]]:
     """The way of a GPU: loader processes read, one device works off large batches."""
-    from slakh_hier.models.loaders import (
-        loader_faults,
-    )  # Lightning, which nothing else here needs, takes seconds
-
     trained.separator.to(device)
-    loader = DataLoader(dataset, batch_size, num_workers=LOADERS, pin_memory=device.type == "cuda")
+    loader = DataLoader(
+        dataset,
+        batch_size,
+        num_workers=LOADERS,
+        worker_init_fn=leave_signals_to_the_run,
+        pin_memory=device.type == "cuda",
+    )
     with loader_faults("Run the same command again; if memory is short, with --device cpu -j 2"):
         for batch in loader:
             moved = {

@@ -17,12 +17,14 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
-from slakh_hier.files import folder_lock, make_folder
+from slakh_hier.files import make_folder, require_free
+from slakh_hier.locks import folder_lock
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.loaders import NextEpoch, ShardData, loader_faults, on_gpu
+from slakh_hier.models.loader_processes import interrupts_first, loader_faults
+from slakh_hier.models.loaders import NextEpoch, ShardData, on_gpu
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_log import RunLog
 from slakh_hier.models.separator import build_separator
@@ -31,6 +33,8 @@ from slakh_hier.models.weights import About, intact, load_weights, save_weights,
 from slakh_hier.progress import Progress
 from slakh_hier.version import VERSION
 
+CHECKPOINT_BYTES = 4 * 4
+"""For each parameter: itself and Adam's two moments in the checkpoint, itself again in the weights. There may be more of them."""
 SMALL = 5_000_000
 """Parameters that processors train in bearable time."""
 
@@ -55,6 +59,7 @@ def fit(
         main = is_main_process()
         if main:
             stack.enter_context(folder_lock(make_folder(run)))
+            require_free(run, CHECKPOINT_BYTES * separator.parameter_count, "a checkpoint with its weights")
             record = run_folder.data_record(data.sets, data.selections, data.names)
             resume = run_folder.prepare(run, config, record, overwrite=overwrite)
         else:
@@ -98,7 +103,7 @@ def fit(
         )
         with _quiet_lightning():
             trainer = _trainer(config, run, [NextEpoch(), log, checkpoints])
-            _run(trainer, module, loaders, resume, log)
+            _run(trainer, module, loaders, resume)
     return TrainResult(
         run=run,
         names=data.names,
@@ -160,19 +165,17 @@ def _check_hardware(hardware: HardwareConfig, parameters: int) -> None:
         )
 
 
-def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None, log: RunLog) -> None:
+def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None) -> None:
     """Run Lightning's loop; its ways of stopping become ours."""
     try:
-        with loader_faults(
-            "If memory is short, take fewer: --set data.workers=2. Run the same command again to go on from the last "
-            "checkpoint"
+        with (
+            interrupts_first(),
+            loader_faults(
+                "If memory is short, take fewer: --set data.workers=2. Run the same command again to go on from the last "
+                "checkpoint"
+            ),
         ):
             trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
-    except SystemExit:
-        # Lightning answers Ctrl-C and SIGTERM with exit(1); callers want the interrupt itself.
-        if isinstance(log.interrupt, KeyboardInterrupt):
-            raise log.interrupt from None
-        raise
     except torch.OutOfMemoryError as error:
         raise FaultError(
             "the device ran out of memory. Work a batch off in parts (--set training.accumulate=5), or run with "

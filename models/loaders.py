@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from slakh_hier.errors import FaultError, ShardError, SlakhHierError
 from slakh_hier.models.batches import Batches, InOrder
 from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.data import ClipDataset, Item, Key
+from slakh_hier.models.loader_processes import leave_signals_to_the_run
 from slakh_hier.models.module import Training
 from slakh_hier.models.selection import Selection
 from slakh_hier.shards.read import ShardSet
@@ -80,6 +75,7 @@ class ShardData(pl.LightningDataModule):
             self.sets[split],
             batch_sampler=batches,
             num_workers=workers,
+            worker_init_fn=leave_signals_to_the_run,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
@@ -92,52 +88,6 @@ class ShardData(pl.LightningDataModule):
 def on_gpu(hardware: HardwareConfig) -> bool:
     """Whether a training runs on GPUs: asked for, or ``auto`` on a machine that has one."""
     return hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and torch.cuda.is_available())
-
-
-@contextmanager
-def loader_faults(advice: str) -> Iterator[None]:
-    """Turn what torch makes of a loader process's end, or of an error in it, into our errors.
-
-    Parameters
-    ----------
-    advice
-        What to do when one died, as sentences.
-    """
-    try:
-        yield
-    except (RuntimeError, SlakhHierError) as error:
-        # Lightning may fail once more while it tears down, and hide what happened first.
-        text = next((str(e) for e in _chain(error) if "DataLoader worker" in str(e)), None)
-        if text is None:
-            raise
-        # torch hands over a loader process's error as one text: all of its traceback, our message last.
-        if ours := re.findall(r"^slakh_hier\.[\w.]+: (.+)", text, re.MULTILINE):
-            raise ShardError(ours[-1]) from None
-        if re.search("unable to (resize|open|write|mmap).*torch_", text):
-            raise FaultError(
-                "loader processes found no room in shared memory (/dev/shm) for a batch. Take fewer, or none: --set "
-                "data.workers=0"
-            ) from None
-        if "exited unexpectedly" not in text and "killed by signal" not in text:
-            raise
-        raise _dead_loader(text, advice) from None
-    except (OSError, EOFError) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        if frames and Path(frames[-1].filename).parent.name == "multiprocessing":
-            # It died while it handed over a batch.
-            raise _dead_loader(str(error) or type(error).__name__, advice) from None
-        raise
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those during which it came about."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _dead_loader(text: str, advice: str) -> FaultError:
-    return FaultError(f"a loader process died ({text.strip().splitlines()[0]}). {advice}")
 
 
 class NextEpoch(pl.Callback):

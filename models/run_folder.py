@@ -16,7 +16,6 @@ import torch
 
 from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.files import (
-    LOCK_NAME,
     TEMPORARY_PREFIX,
     file_sha256,
     make_folder,
@@ -24,6 +23,7 @@ from slakh_hier.files import (
     publish_json,
     remove_temporaries,
 )
+from slakh_hier.locks import LOCK_NAME
 from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config

@@ -53,7 +53,6 @@ class RunLog(pl.Callback):
     ):
         self.run, self.checkpoints, self.resumed_at = run, checkpoints, resumed_at
         self.clip_seconds, self.progress, self.report = clip_seconds, progress, report
-        self.interrupt: BaseException | None = None
         self._stage = ExitStack()
         self._advance: Advance = lambda amount: None
         self._running = False
@@ -62,7 +61,11 @@ class RunLog(pl.Callback):
         if trainer.is_global_zero:
             self._steps = Table(self.run / STEPS, self.resumed_at)
             self._epochs = Table(self.run / METRICS, self.resumed_at)
-            self._board = SummaryWriter(str(self.run / TENSORBOARD), purge_step=self.resumed_at + 1)
+            self._board = SummaryWriter(
+                str(self.run / TENSORBOARD),
+                purge_step=self.resumed_at + 1,
+                flush_secs=1,  # closing waits as long, where Ctrl-C came while an entry was handed over
+            )
             self._stage.callback(self._board.close)
             self._stage.callback(self._steps.close)
             self._stage.callback(self._epochs.close)
@@ -141,7 +144,6 @@ class RunLog(pl.Callback):
         )
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        self.interrupt = exception
         self._stage.close()
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:

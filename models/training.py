@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slakh_hier.errors import SlakhHierWarning
+from slakh_hier.locks import refuse_locked
 from slakh_hier.models.config import Config
 from slakh_hier.models.selection import Selection, level_names, select_clips, sole_target
 from slakh_hier.progress import Progress, Silent
@@ -106,6 +107,8 @@ def train(
     FaultError
         The loss is not finite, memory ran out, or a loader process died; the last checkpoint is kept.
     """
+    if is_main_process():
+        refuse_locked(Path(run))
     data = open_data(config, shards, progress=progress)
     from slakh_hier.models.fitting import fit
 

@@ -1,31 +1,32 @@
-"""Files that are complete or not there: atomic publishing, digests, folder locks, free space."""
+"""Files that are complete or not there: atomic publishing, digests, temporary files, free space."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
-import warnings
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
-from slakh_hier.plain_files import open_plain
+from slakh_hier.errors import FaultError, InputError
+from slakh_hier.locks import Owner
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
-LOCK_NAME = ".lock"
 CACHE_VARIABLE = "SLAKH_HIER_CACHE"
-REMOVE_IT = "Remove it if you do not know it, and run the same command again"
+ABANDONED_SECONDS = 24 * 3600.0
+"""After so long without a write, a temporary file in the cache is taken for a killed run's."""
 
 
-def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
+def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
     """Write ``data`` so that ``path`` is either complete, on disk and named, or untouched.
 
     The bytes go to a temporary name in the same folder, are fsynced and renamed; then the folder is fsynced.
@@ -36,23 +37,22 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
         The final name. An existing file is replaced.
     data
         The whole content.
-    parent_pid
-        In a worker process: the process that gave the task. When it is gone, nothing is published and the
-        worker exits, because joblib's workers outlive a killed parent and would go on writing.
+    owner
+        In a worker: the run that gave the task. When that is over, nothing is published. Its lock is read just before the
+        renaming: a run that begins between the two, some microseconds, is not seen.
 
     Raises
     ------
     FaultError
-        The disk is full or the file cannot be written; the temporary file is removed.
+        The disk is full, the file cannot be written, or ``owner`` is over; the temporary file is removed.
     """
     try:
         with temporary_file(path.parent) as (handle, temporary):
             with open(handle, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(handle)
-            if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
-                temporary.unlink()
-                os._exit(1)
+            if owner is not None:
+                owner.check()
             os.replace(temporary, path)
             sync_folder(path.parent)
     except OSError as error:
@@ -63,20 +63,22 @@ def publish(path: Path, data: Bytes, *, parent_pid: int | None = None) -> None:
         ) from error
 
 
-def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None) -> None:
+def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) -> None:
     """Rename a finished folder to ``target``, with all its files on disk; a folder of that name is replaced.
 
     Parameters
     ----------
     folder
         On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`.
-    parent_pid
+    owner
         As for :func:`publish`.
 
     Raises
     ------
     OSError
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
+    FaultError
+        ``owner`` is over; ``folder`` is left to the caller.
     """
     folders = {folder}
     for path in folder.rglob("*"):
@@ -88,9 +90,8 @@ def publish_folder(folder: Path, target: Path, *, parent_pid: int | None = None)
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in folders:
         sync_folder(path)
-    if parent_pid is not None and parent_pid not in (os.getppid(), os.getpid()):
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(1)
+    if owner is not None:
+        owner.check()
     replaced = folder.with_name(f"{folder.name}-replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     try:
@@ -199,77 +200,23 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def remove_temporaries(folder: Path) -> list[Path]:
-    """Remove what a killed run left behind. Call it only while holding the folder's lock."""
-    stale = [p for p in folder.glob(f"{TEMPORARY_PREFIX}*") if p.is_symlink() or not p.is_dir()]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return stale
-
-
-@contextmanager
-def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False) -> Iterator[None]:
-    """Hold the folder's lock; a second writer is refused at once, naming the first.
-
-    The lock is the kernel's (flock), so that it is gone with the process that held it, however it died. On
-    network file systems without flock it is best effort.
+def remove_temporaries(folder: Path, *, older_than: float | None = None) -> list[Path]:
+    """Remove what a killed run left behind. Without an age, call it only while holding the folder's lock.
 
     Parameters
     ----------
-    name
-        Lock file inside ``folder``; parts of a job array hold ``.lock`` shared and one of their own.
-    shared
-        Several holders at a time, but none beside an exclusive one.
-
-    Raises
-    ------
-    LockedError
-        Another process holds it.
-    InputError
-        The folder cannot be written to, or something else has the lock's name (a link is not followed).
+    older_than
+        Seconds since the last write: what is younger may be another run's, where runs share a folder without a lock.
     """
-    try:
-        handle = open_plain(folder / name, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        if os.path.lexists(folder / name):
-            raise InputError(f"{folder / name}: {error.strerror}. {REMOVE_IT}") from error
-        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
-    _held.add(handle)
-    try:
-        try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
-            raise LockedError(f"{folder}: {holder} is writing here. Wait for it to end, or stop it") from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise FaultError(f"{folder}: cannot be locked: {error.strerror}") from error
-            warnings.warn(
-                f"{folder}: its file system has no locks ({error.strerror}); see that no other run writes there",
-                SlakhHierWarning,
-                stacklevel=3,
-            )
-        with suppress(OSError):  # who holds it is for people: on a full disk the lock is good without it
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-        yield
-    finally:
-        if handle in _held:
-            _held.discard(handle)
-            os.close(handle)
-
-
-_held: set[int] = set()
-"""Locks of this process."""
-
-
-def _let_go() -> None:
-    """Runs in a forked child: a lock that it inherits would be held for as long as it outlives its parent."""
-    while _held:
-        os.close(_held.pop())
-
-
-os.register_at_fork(after_in_child=_let_go)
+    last_write = math.inf if older_than is None else time.time() - older_than
+    removed = []
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(FileNotFoundError):  # another run may remove it too
+            about = path.lstat()
+            if not stat.S_ISDIR(about.st_mode) and about.st_mtime < last_write:
+                path.unlink()
+                removed.append(path)
+    return removed
 
 
 def require_free(folder: Path, needed: int, what: str) -> None:
@@ -277,6 +224,10 @@ def require_free(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed * 1.05:
         raise FaultError(
-            f"{folder}: {what} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. Nothing was "
-            "written; make room or choose another folder"
+            f"{folder}: {what} needs {_size(needed)}, but only {_size(free)} are free. Nothing was written; make room or "
+            "choose another folder"
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.2f} MB"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from slakh_hier.errors import FaultError, InputError, MissingExtraError
@@ -150,9 +151,6 @@ def _guarded_child(parent: int, function: Callable[..., T], id: str, arguments: 
     """Runs in a loky worker, which would outlive a killed parent and go on working."""
     if not any(thread.name == _ORPHAN_WATCH for thread in threading.enumerate()):
         threading.Thread(target=_end_with, args=(parent,), name=_ORPHAN_WATCH, daemon=True).start()
-        if threading.current_thread() is threading.main_thread():
-            # The terminal's Ctrl-C is for the parent; that it was blocked at the start does not last.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return _guarded(function, id, arguments)
 
 
@@ -214,9 +212,16 @@ def _run_loky(
         pre_dispatch="2*n_jobs",
         max_nbytes=None,
     )
-    with _ctrl_c_for_us_alone():
+    given: list[str] = []  # joblib takes tasks from the generator as it gives them to the workers
+
+    def calls() -> Iterator[Any]:
         mine = os.getpid()
-        generator = pool(joblib.delayed(_guarded_child)(mine, function, id, tasks[id]) for id in list(tasks))
+        for id in list(tasks):
+            given.append(id)
+            yield joblib.delayed(_guarded_child)(mine, function, id, tasks[id])
+
+    with _ctrl_c_for_us_alone():
+        generator = pool(calls())
     try:
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
@@ -224,9 +229,12 @@ def _run_loky(
         what = f"the workers failed ({error})"
         if isinstance(error, TerminatedWorkerError):
             what = "a worker process died (killed, out of memory, or a crash in a library)"
+        held = [
+            id for id in given if id in tasks
+        ]  # the first ones rather than the last: they began in this order
         raise FaultError(
-            f"{what} while the open tasks were {_names(open_tasks)}. Finished work is kept: run the same command again, "
-            "with fewer --jobs if memory is short"
+            f"{what} with one of these tasks: {_names(held, max(5, jobs))}. Finished work is kept: run the same command "
+            "again, with fewer --jobs if memory is short"
         ) from error
     finally:
         with warnings.catch_warnings():
@@ -313,6 +321,7 @@ def _has_workers(client: Any, cluster: Any) -> bool:
 @contextmanager
 def _ctrl_c_for_us_alone() -> Iterator[None]:
     """Processes started in the block never get the terminal's SIGINT: they would answer it with tracebacks."""
+    resource_tracker.ensure_running()  # Python's own, which every worker needs; its start would let SIGINT through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # new programs inherit it
     try:
         yield
@@ -320,7 +329,7 @@ def _ctrl_c_for_us_alone() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is delivered now
 
 
-def _names(tasks: Mapping[str, Any], most: int = 5) -> str:
+def _names(tasks: Iterable[str], most: int = 5) -> str:
     names = list(tasks)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

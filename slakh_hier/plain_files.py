@@ -11,6 +11,9 @@ import os
 import stat
 from pathlib import Path
 
+REMOVE_IT = "Remove it if you do not know it, and run the same command again"
+"""What to do about something else in the place of a file of ours."""
+
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     """Open a regular file and return the handle; never through a link, never waiting for another process.

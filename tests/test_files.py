@@ -1,29 +1,25 @@
-"""Files that are complete or not there, and one writer a folder."""
+"""Files that are complete or not there."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import namedtuple
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from slakh_hier import files
-from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
+from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import (
     cache_folder,
     file_sha256,
-    folder_lock,
     make_folder,
     publish,
     publish_folder,
@@ -33,33 +29,7 @@ from slakh_hier.files import (
     sha256,
     temporary_folder,
 )
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from slakh_hier.files import folder_lock
-with folder_lock(Path(sys.argv[1]), shared=sys.argv[2] == "shared"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.fixture
-def hold(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """Start a process that holds the folder's lock, "alone" or "shared"."""
-    with ExitStack() as stack:
-
-        def start(how: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [sys.executable, "-c", HOLDER, tmp_path, how], stdout=subprocess.PIPE, text=True
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            assert process.stdout is not None
-            assert process.stdout.readline() == "held\n"
-            return process
-
-        yield start
+from slakh_hier.locks import Owner, folder_lock
 
 
 def test_a_published_file_has_its_bytes_and_ordinary_permissions(tmp_path: Path) -> None:
@@ -153,13 +123,47 @@ def test_a_worker_without_its_parent_publishes_nothing(tmp_path: Path, parent: s
     pid = {"alive": str(os.getpid()), "itself": "os.getpid()", "dead": str(dead.pid)}[parent]
     code = (
         "import os, sys; from pathlib import Path; from slakh_hier.files import publish\n"
-        f"publish(Path(sys.argv[1]) / 'a', b'x', parent_pid={pid})\nprint('went on')"
+        "from slakh_hier.locks import Owner; place = Path(sys.argv[1])\n"
+        f"publish(place / 'a', b'x', owner=Owner(str(place / '.lock'), '', {pid}))\nprint('went on')"
     )
     done = subprocess.run(
         [sys.executable, "-B", "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
     )
     assert ("went on" in done.stdout) == published
+    assert ("the run that asked for this is over" in done.stderr) != published
     assert [p.name for p in tmp_path.iterdir()] == (["a"] if published else [])
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_a_cluster_still_does_for_a_killed_run_is_not_published_into_a_newer_one(
+    tmp_path: Path, folder: bool
+) -> None:
+    """Its client is gone, but the worker lives: only the lock file tells."""
+
+    def write(owner: Owner) -> None:
+        if folder:
+            with temporary_folder(tmp_path, "track") as made:
+                (made / "file").touch()
+                publish_folder(made, tmp_path / "out", owner=owner)
+        else:
+            publish(tmp_path / "out", b"x", owner=owner)
+
+    with folder_lock(tmp_path) as first:
+        first = first.of_workers("tcp://elsewhere:8786")
+        write(first)
+    write(first)  # nobody else came: the work is good
+    shutil.rmtree(tmp_path / "out") if folder else (tmp_path / "out").unlink()
+    with folder_lock(tmp_path) as second:
+        with pytest.raises(FaultError, match="is over"):
+            write(first)
+        write(second)
+    with folder_lock(tmp_path, part=(1, 2)) as share, folder_lock(tmp_path, part=(2, 2)):
+        with pytest.raises(FaultError, match="is over"):
+            write(second)
+        write(share)
+    with folder_lock(tmp_path), pytest.raises(FaultError, match="is over"):
+        write(share)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".lock"}
 
 
 def test_many_threads_publish_with_the_permissions_of_the_umask(tmp_path: Path) -> None:
@@ -206,95 +210,13 @@ def test_only_temporary_files_are_removed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"train-00000.h5", ".lock", "a.tmp-", ".tmp-folder"}
 
 
-def test_a_second_writer_is_refused_and_told_who_is_first(
-    tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]
-) -> None:
-    first = hold("alone")
-    for shared in (False, True):
-        with (
-            pytest.raises(LockedError, match=f"process {first.pid} on ") as caught,
-            folder_lock(tmp_path, shared=shared),
-        ):
-            pass
-        assert caught.value.exit_code == 2
-
-
-def test_a_killed_holder_leaves_no_lock(tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]) -> None:
-    first = hold("alone")
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    with folder_lock(tmp_path):
-        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
-
-
-FORKS = """
-import os, sys, time
-from pathlib import Path
-from slakh_hier.files import folder_lock
-with folder_lock(Path(sys.argv[1])):
-    if os.fork() == 0:
-        time.sleep(20)  # as a loader process, which learns of its parent's death after seconds
-        os._exit(0)
-    print("forked", flush=True)
-    time.sleep(20)
-"""
-
-
-def test_a_forked_child_does_not_go_on_holding_the_lock(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", FORKS, tmp_path], stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "forked\n"
-        try:
-            with pytest.raises(LockedError), folder_lock(tmp_path):
-                pass
-            process.kill()
-            process.wait(10)
-            os.killpg(process.pid, 0)  # the child is still there
-            with folder_lock(tmp_path):
-                pass
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def test_shared_holders_stand_beside_each_other_but_not_beside_a_single_one(
-    tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]
-) -> None:
-    with folder_lock(tmp_path):  # its name must not be taken for that of a later holder
-        pass
-    first = hold("shared")
-    with folder_lock(tmp_path, shared=True), folder_lock(tmp_path, name=".lock-1"):
-        pass
-    first.kill()
-    first.wait()
-    second = hold("shared")
-    with pytest.raises(LockedError, match=f"process {second.pid} on "), folder_lock(tmp_path):
-        pass
-
-
-def test_a_lock_is_given_back_after_an_exception(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), folder_lock(tmp_path):
-        raise ZeroDivisionError
-    with folder_lock(tmp_path):
-        pass
-
-
-def test_a_file_system_without_locks_is_used_with_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*arguments: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.warns(SlakhHierWarning, match="No locks available"), folder_lock(tmp_path):
-        held = True
-    assert held
-
-
-def test_a_folder_that_cannot_be_written_to_is_named() -> None:
-    with pytest.raises(InputError, match="/proc/self: cannot be written to"), folder_lock(Path("/proc/self")):
-        pass
+def test_where_runs_share_a_folder_only_old_temporaries_are_removed(tmp_path: Path) -> None:
+    for name, age in ((".tmp-old", 101), (".tmp-new", 5)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    (tmp_path / ".tmp-nowhere").symlink_to("nothing")
+    assert [path.name for path in remove_temporaries(tmp_path, older_than=100)] == [".tmp-old"]
+    assert {path.name for path in tmp_path.iterdir()} == {".tmp-new", ".tmp-nowhere"}
 
 
 def test_a_file_cannot_be_made_a_folder(tmp_path: Path) -> None:
@@ -309,7 +231,7 @@ def test_room_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.Mon
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, 1_000_000))
     require_free(tmp_path, 950_000, "rendering")
-    with pytest.raises(FaultError, match=r"rendering needs 0\.00 GB") as caught:
+    with pytest.raises(FaultError, match=r"rendering needs 0\.96 MB, but only 1\.00 MB are free") as caught:
         require_free(tmp_path, 960_000, "rendering")
     assert caught.value.exit_code == 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,17 @@ def die(number: int, folder: str) -> int:
     Path(folder, str(number)).touch()
     if number > 4:
         time.sleep(0.1)
+    return number
+
+
+def die_as_the_last_of_six(number: int, folder: str) -> int:
+    """Task 5 kills its process when all six have begun; the others are busy until then."""
+    Path(folder, str(number)).touch()
+    while len(os.listdir(folder)) < 6:
+        time.sleep(0.02)
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(30)
     return number
 
 
@@ -113,9 +125,36 @@ def test_a_dead_worker_ends_the_run_naming_what_was_open(tmp_path: Path) -> None
     assert "shard 4" in str(caught.value)
     assert not any(f" {id}," in str(caught.value) for id in done)
     assert len(done) < 40
+    shown, more = re.search("tasks: (.*?)(?: and ([0-9]+) more)?[.] Fin", str(caught.value)).groups("0")  # type: ignore[union-attr]
+    assert len(shown.split(", ")) + int(more) < 15  # not the many that no worker was given
     assert caught.value.exit_code == 3
     # The next run gets its own results and no other's.
     check_squares(list(run(square, {f"task {n}": (n,) for n in range(8)}, jobs=2)), 8)
+
+
+@pytest.mark.timeout(60)
+def test_what_each_of_many_workers_held_is_named(tmp_path: Path) -> None:
+    tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(40)}
+    with pytest.raises(FaultError, match="shard 5"):
+        list(run(die_as_the_last_of_six, tasks, jobs=6))
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_never_reaches_a_worker_not_even_while_it_starts() -> None:
+    """Else it would answer with a traceback. In a new process, whose first run also starts what workers share."""
+    code = """
+import signal
+from slakh_hier.parallel import run
+
+def blocked(n):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+print({result.value for result in run(blocked, {str(n): (n,) for n in range(4)}, jobs=2)})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout == "{True}\n"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

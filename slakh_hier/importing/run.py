@@ -13,7 +13,6 @@ from slakh_hier import parallel
 from slakh_hier.errors import InputError, SongError
 from slakh_hier.files import (
     TEMPORARY_PREFIX,
-    folder_lock,
     make_folder,
     publish_json,
     remove_temporaries,
@@ -31,6 +30,7 @@ from slakh_hier.importing.track import (
     make_track,
     read_record,
 )
+from slakh_hier.locks import Owner, folder_lock, refuse_locked
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh.layout import METADATA
 from slakh_hier.slakh.splits import some
@@ -137,6 +137,7 @@ def import_data_set(
     settings = _settings(audio, sample_rate, audio_format)
     stem_map = load_map(map_file)
     source, folder = _folders(stems, out)
+    refuse_locked(folder)
     songs, empty = find_songs(source, stem_map.songs)
     plan = plan_tracks(songs, split_songs(songs, split, seed), stem_map, settings)
     plan.failures += empty
@@ -153,14 +154,15 @@ def import_data_set(
         ],
     }
     make_folder(folder)
-    with folder_lock(folder):
+    with folder_lock(folder) as owner:
         done = _claim(folder, {job.place: job for job in plan.jobs}, overwrite)
         publish_json(folder / RECORD, record)
-        return _make_all(folder, plan, done, _split_notes(songs, split), jobs, progress or Silent())
+        return _make_all(folder, owner, plan, done, _split_notes(songs, split), jobs, progress or Silent())
 
 
 def _make_all(
     folder: Path,
+    owner: Owner,
     plan: TrackPlan,
     done: dict[str, TrackRecord],
     notes: Sequence[str],
@@ -170,7 +172,7 @@ def _make_all(
     kept = len(done)
     by_place = {job.place: job for job in plan.jobs}
     tasks: dict[str, tuple[Any, ...]] = {
-        place: (job, str(folder), os.getpid()) for place, job in by_place.items() if place not in done
+        place: (job, str(folder), owner) for place, job in by_place.items() if place not in done
     }
     failures = list(plan.failures)
     # Links take no time: starting processes for them would.

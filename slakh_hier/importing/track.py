@@ -17,6 +17,7 @@ from slakh_hier.errors import AudioError, FaultError, InputError, SongError, Tex
 from slakh_hier.files import publish_folder, require_free, temporary_folder
 from slakh_hier.importing.convert import convert
 from slakh_hier.importing.signals import length_at
+from slakh_hier.locks import Owner
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
 from slakh_hier.slakh.layout import METADATA
 from slakh_hier.slakh.tracks import SUFFIXES
@@ -87,13 +88,13 @@ class TrackRecord:
     remarks: tuple[str, ...] = ()
 
 
-def make_track(job: TrackJob, out: str, parent_pid: int) -> TrackRecord:
+def make_track(job: TrackJob, out: str, owner: Owner) -> TrackRecord:
     """Make one track below ``out``, in a temporary folder that is renamed when all is there.
 
     Parameters
     ----------
-    parent_pid
-        The process that gave the task: when it is gone, the track is not published.
+    owner
+        The run that gave the task: when it is over, the track is not published.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def make_track(job: TrackJob, out: str, parent_pid: int) -> TrackRecord:
             make = _converted if job.settings.audio == "convert" else _taken
             record, gain = make(job, headers, folder)
             (folder / METADATA).write_text(_metadata(job, record, gain), encoding="utf-8")
-            publish_folder(folder, target, parent_pid=parent_pid)
+            publish_folder(folder, target, owner=owner)
     except AudioError as error:
         raise SongError(f"{error.stem}: {error.reason}") from error
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -16,15 +15,8 @@ from numpy.typing import NDArray
 
 from slakh_hier.audio import StemFile, StemRef
 from slakh_hier.errors import AudioError, FaultError, LockedError
-from slakh_hier.files import (
-    LOCK_NAME,
-    cache_folder,
-    folder_lock,
-    make_folder,
-    publish,
-    remove_temporaries,
-    require_free,
-)
+from slakh_hier.files import cache_folder, make_folder, publish, remove_temporaries, require_free
+from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
 from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
@@ -72,14 +64,14 @@ def measure_activity(
     """
     target = Path(path) if path is not None else default_path(catalog.root)
     wanted = _wanted(catalog)
-    parts = target.parent / f"{target.name}.parts"
+    parts = _parts_of(target)
     if part is None and _measured(target, wanted).keys() == wanted.keys():
         if parts.is_dir():  # a run was killed after the merge
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
         return target
     make_folder(parts)
-    with folder_lock(parts, shared=part is not None):
+    with folder_lock(parts, part=part) as owner:
         if part is None:
             remove_temporaries(parts)
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
@@ -87,13 +79,19 @@ def measure_activity(
         share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
         chunks = _chunks([track for track in share if track not in done])
         try:
-            _measure(catalog, wanted, chunks, parts, jobs, backend, scheduler, progress or Silent())
+            _measure(catalog, wanted, chunks, parts, owner, jobs, backend, scheduler, progress or Silent())
         finally:
             if part is None:
                 remove_temporaries(parts)  # of workers that were stopped
         if part is None:
             _merge(target, parts, wanted)
     return target if part is None else parts
+
+
+def refuse_measuring(root: str | Path, path: str | Path | None, part: tuple[int, int] | None) -> None:
+    """Refuse what :func:`measure_activity` would refuse because another run measures, before a scan of ``root``."""
+    target = Path(path) if path is not None else default_path(Path(root).expanduser().resolve())
+    refuse_locked(_parts_of(target), part=part)
 
 
 def default_path(root: Path) -> Path:
@@ -162,6 +160,7 @@ def _measure(
     wanted: dict[str, str],
     chunks: list[list[str]],
     parts: Path,
+    owner: Owner,
     jobs: int | None,
     backend: Backend,
     scheduler: str | None,
@@ -173,11 +172,10 @@ def _measure(
     seconds = frame["frames"] / frame["sample_rate"]
     by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
     amounts = {id: sum(seconds.iloc[places[track]].max() for track in chunk) for id, chunk in by_id.items()}
-    guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
 
     def arguments(id: str) -> tuple[Any, ...]:
         work = [(track, wanted[track], _stem_refs(frame.iloc[places[track]])) for track in by_id[id]]
-        return work, str(catalog.root), str(parts.resolve()), guard
+        return work, str(catalog.root), str(parts.resolve()), owner.of_workers(scheduler)
 
     tasks = Tasks(by_id, arguments)
     shared = SharedFolders([catalog.root], parts)
@@ -199,16 +197,14 @@ def _chunks(missing: list[str]) -> list[list[str]]:
     return [missing[i : i + size] for i in range(0, len(missing), size)]
 
 
-def _measure_part(
-    work: list[tuple[str, str, list[StemRef]]], root: str, folder: str, parent: int | None
-) -> str:
+def _measure_part(work: list[tuple[str, str, list[StemRef]]], root: str, folder: str, owner: Owner) -> str:
     """One task: measure some tracks and publish them as one small activity file."""
     buffer, file = new_image()
     with file:
         for track, key, rows in work:
             encode_track(file, track, measure_track(rows, Path(root)), key)
     name = hashlib.sha256("".join(key for _, key, _ in work).encode()).hexdigest()[:16]
-    publish(Path(folder) / f"part-{name}.h5", buffer.getbuffer(), parent_pid=parent)
+    publish(Path(folder) / f"part-{name}.h5", buffer.getbuffer(), owner=owner)
     return name
 
 
@@ -235,6 +231,10 @@ def _measured(path: Path, wanted: dict[str, str]) -> dict[str, Path]:
         return {track: path for track in file if wanted.get(track) == file.key(track)}
 
 
+def _parts_of(target: Path) -> Path:
+    return target.parent / f"{target.name}.parts"
+
+
 def _part_files(parts: Path) -> list[Path]:
     return sorted(parts.glob("part-*.h5"))
 
@@ -254,7 +254,7 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
         )
     opened: tuple[Path, ActivityFile] | None = None
     try:
-        with streamed(target) as add:
+        with streamed(target, parts) as add:  # there a rerun removes what a kill leaves
             for track in wanted:
                 if opened is None or opened[0] != places[track]:
                     if opened is not None:
@@ -268,8 +268,10 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
 
 
 def _remove_parts(parts: Path) -> None:
+    remove_temporaries(parts)
     for path in _part_files(parts):
         path.unlink()
-    (parts / LOCK_NAME).unlink(missing_ok=True)
+    for path in parts.glob(f"{LOCK_NAME}*"):
+        path.unlink()
     with suppress(OSError):  # somebody put something else there
         parts.rmdir()

@@ -254,13 +254,13 @@ def new_image() -> tuple[io.BytesIO, h5py.File]:
 
 
 @contextmanager
-def streamed(path: Path) -> Iterator[Callable[[ActivityFile, str], None]]:
-    """An activity file of any size, complete under its name when the block ends well.
+def streamed(path: Path, scratch: Path) -> Iterator[Callable[[ActivityFile, str], None]]:
+    """An activity file of any size, complete under its name when the block ends well; until then it is in ``scratch``.
 
     The value is a function that copies one track of another file into it. A full disk raises
     :class:`~slakh_hier.errors.FaultError`, and nothing is left.
     """
-    with hdf5_stream(path) as (file, check):
+    with hdf5_stream(path, scratch) as (file, check):
 
         def add(source: ActivityFile, track: str) -> None:
             source.copy(track, file)

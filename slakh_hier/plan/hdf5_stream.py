@@ -21,11 +21,11 @@ from slakh_hier.files import sync_folder, temporary_file
 
 
 @contextmanager
-def hdf5_stream(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
-    """An HDF5 file under a temporary name that is renamed to ``path`` when the block ends well.
+def hdf5_stream(path: Path, scratch: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """An HDF5 file under a temporary name in ``scratch`` that is renamed to ``path`` when the block ends well.
 
     The value is the file and a function that raises when a write of it was refused: call it now and then, since
-    from then on memory is filled.
+    from then on memory is filled. ``scratch`` is a folder of the same file system.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def hdf5_stream(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
         A write was refused; the temporary file is removed.
     """
     try:
-        with temporary_file(path.parent) as (handle, temporary):
+        with temporary_file(scratch) as (handle, temporary):
             sink = _Sink(handle)
             file = h5py.File(sink, "w", libver="v110")
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -14,13 +13,8 @@ from typing import Any
 import numpy as np
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierError, SlakhHierWarning
-from slakh_hier.files import (
-    LOCK_NAME,
-    folder_lock,
-    make_folder,
-    remove_temporaries,
-    require_free,
-)
+from slakh_hier.files import make_folder, remove_temporaries, require_free
+from slakh_hier.locks import Owner, folder_lock
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.plan.folder import PLAN_NAME, read_document
 from slakh_hier.plan.layout import ShardPlan, shard_layout
@@ -138,12 +132,10 @@ def render(
         raise InputError("a part cannot start the folder again; remove it before the parts are started")
     make_folder(job.folder)
     with ExitStack() as stack:
-        stack.enter_context(folder_lock(job.folder, shared=part is not None))
+        owner = stack.enter_context(folder_lock(job.folder, part=part))
         if part is None:
             remove_temporaries(job.folder)
             stack.callback(remove_temporaries, job.folder)  # of workers that are stopped
-        else:
-            stack.enter_context(folder_lock(job.folder, name=f"{LOCK_NAME}-{part[0]}"))
         if overwrite:
             clear(job.folder)
         done = job.finished_shards(complete=on_broken == "stop")
@@ -153,8 +145,7 @@ def render(
             missing = [shard for shard in missing if job.shards.index(shard) % part[1] == part[0] - 1]
         require_free(job.folder, sum(shard.bytes for shard in missing), "rendering")
         job.save_plan()
-        guard = None if scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
-        tasks = job.tasks(missing, on_broken == "skip", guard)
+        tasks = job.tasks(missing, on_broken == "skip", owner.of_workers(scheduler))
         amounts = {shard.name: shard.count for shard in missing}
         shared = SharedFolders([plan.catalog.root], job.folder)
         with (
@@ -237,7 +228,7 @@ class _Job:
         if there != self.plan.digest:
             self.plan.save(self.folder)
 
-    def tasks(self, shards: Sequence[ShardPlan], skip_broken: bool, parent_pid: int | None) -> Tasks:
+    def tasks(self, shards: Sequence[ShardPlan], skip_broken: bool, owner: Owner) -> Tasks:
         """The work of each shard by its name, small enough to be sent to a worker."""
         clips = self.plan.clips
         offsets = {split: int(rows.index[0]) for split, rows in clips.groupby("split", sort=False)}
@@ -271,7 +262,7 @@ class _Job:
                 root=str(self.plan.catalog.root),
                 folder=str(self.folder.resolve()),
                 skip_broken=skip_broken,
-                parent_pid=parent_pid,
+                owner=owner,
             )
             return (task,)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from slakh_hier.audio import StemRef
 from slakh_hier.errors import AudioError
 from slakh_hier.files import publish, sha256
+from slakh_hier.locks import Owner
 from slakh_hier.plan.layout import column_membership
 from slakh_hier.plan.reductions import Reduction, availability
 from slakh_hier.rendering.signals import NodeSignals, TrackReader, rms_of
@@ -49,8 +50,8 @@ class ShardTask:
         By reduction, bool (clips,): clips of this shard without ground truth.
     skip_broken
         Leave out clips with a stem that cannot be decoded, instead of stopping.
-    parent_pid
-        The process without which nothing is to be published; see :func:`slakh_hier.files.publish`.
+    owner
+        The run without which nothing is to be published; see :func:`slakh_hier.files.publish`.
     """
 
     header: ShardHeader
@@ -61,7 +62,7 @@ class ShardTask:
     root: str
     folder: str
     skip_broken: bool
-    parent_pid: int | None
+    owner: Owner
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def render_shard(task: ShardTask) -> ShardDone:
         sha256=sha256(image),
         first_clip=header.first_clip,
     )
-    publish(Path(task.folder) / task.file, image, parent_pid=task.parent_pid)
+    publish(Path(task.folder) / task.file, image, owner=task.owner)
     return ShardDone(record, failures)
 
 

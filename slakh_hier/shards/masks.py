@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError, ShardError
-from slakh_hier.files import REMOVE_IT, folder_lock, make_folder, publish, remove_temporaries, sha256
+from slakh_hier.files import make_folder, publish, remove_temporaries, sha256
+from slakh_hier.locks import folder_lock
+from slakh_hier.plain_files import REMOVE_IT
 from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards.index import Index, MaskRecord, read_index, write_index
 from slakh_hier.shards.read import nearest

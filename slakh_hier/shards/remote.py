@@ -19,10 +19,12 @@ from typing import Any
 
 from slakh_hier.errors import FaultError, InputError, MissingExtraError, ShardError, SlakhHierError
 from slakh_hier.files import (
+    ABANDONED_SECONDS,
     TEMPORARY_PREFIX,
     cache_folder,
     make_folder,
     publish,
+    remove_temporaries,
     require_free,
     sync_folder,
     temporary_file,
@@ -80,6 +82,8 @@ def local_set(
     ]
     missing = [entry for entry in wanted if not _is_there(here / entry[0], entry[1])]
     objects = make_folder(sets / "objects")
+    for place in {objects, here, *((here / file).parent for file, _, _ in wanted)}:
+        remove_temporaries(place, older_than=ABANDONED_SECONDS)
     absent = sum(size for _, size, digest in missing if not _is_there(objects / digest, size))
     require_free(objects, absent, f"fetching {url}")
     with (progress or Silent()).stage("fetching shards", absent / 1e6, "MB") as advance:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from slakh_hier.errors import InputError
-from slakh_hier.files import REMOVE_IT, publish
-from slakh_hier.plain_files import read_plain
+from slakh_hier.files import publish
+from slakh_hier.plain_files import REMOVE_IT, read_plain
 from slakh_hier.slakh.catalog import Catalog
 
 OnBroken = Literal["stop", "skip"]

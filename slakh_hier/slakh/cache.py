@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier.errors import FaultError, SlakhHierWarning
-from slakh_hier.files import CACHE_VARIABLE, cache_folder, publish, sha256
+from slakh_hier.files import (
+    ABANDONED_SECONDS,
+    CACHE_VARIABLE,
+    cache_folder,
+    publish,
+    remove_temporaries,
+    sha256,
+)
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
@@ -47,6 +54,7 @@ def save_facts(root: Path, facts: Mapping[str, TrackFacts]) -> None:
     path, body = scan_cache(root), json.dumps(content, separators=(",", ":")).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_temporaries(path.parent, older_than=ABANDONED_SECONDS)
         publish(path, sha256(body).encode() + b"\n" + body)
     except (OSError, FaultError) as error:
         warnings.warn(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier.errors import InputError
-from slakh_hier.files import LOCK_NAME, publish, publish_json
+from slakh_hier.files import publish, publish_json
+from slakh_hier.locks import LOCK_NAME
 from slakh_hier.slakh.broken import FAILURES_NAME
 from slakh_hier.submix.finished import NOTE
 from slakh_hier.version import VERSION

@@ -10,13 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from slakh_hier.errors import AudioError, FaultError, InputError
-from slakh_hier.files import (
-    folder_lock,
-    make_folder,
-    remove_temporaries,
-    remove_temporary_folders,
-    require_free,
-)
+from slakh_hier.files import make_folder, remove_temporaries, remove_temporary_folders, require_free
+from slakh_hier.locks import folder_lock
 from slakh_hier.parallel import Backend, run
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
@@ -160,18 +155,8 @@ def write_submixes(
         check_folder(out, parameters)
     if dry_run:
         return _foreseen(out, tasks, empty, format, sample_rate, overwrite)
-    settings = Settings(
-        root=str(catalog.root),
-        out=str(make_folder(out).resolve()),
-        format=format,
-        sample_rate=sample_rate,
-        on_clip=on_clip,
-        digest=digest_of(parameters),
-        parent_pid=None
-        if scheduler
-        else os.getpid(),  # workers of a scheduler elsewhere are no children of ours
-    )
-    with folder_lock(out):
+    make_folder(out)
+    with folder_lock(out) as owner:
         _remove_leftovers(out)
         if overwrite:
             clear(out)
@@ -180,6 +165,15 @@ def write_submixes(
         missing = [task for task in tasks.values() if not (out / task.target / NOTE).exists()]
         require_free(out, sum(_bytes(task, format, sample_rate) for task in missing), "this")
         claim(out, parameters, None if level == STEMS else catalog.hierarchy.text)
+        settings = Settings(
+            root=str(catalog.root),
+            out=str(out.resolve()),
+            format=format,
+            sample_rate=sample_rate,
+            on_clip=on_clip,
+            digest=digest_of(parameters),
+            owner=owner.of_workers(scheduler),
+        )
         try:
             records, failures = _make_all(
                 tasks, settings, on_broken == "skip", jobs, backend, scheduler, progress

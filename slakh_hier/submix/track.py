@@ -13,6 +13,7 @@ from typing import Any, Literal
 from slakh_hier.audio import StemRef
 from slakh_hier.errors import ClippingError, FaultError, InputError
 from slakh_hier.files import publish_folder, temporary_folder
+from slakh_hier.locks import Owner
 from slakh_hier.submix.encode import AudioFormat, Encoding
 from slakh_hier.submix.finished import digest_of, finished_record, write_note
 from slakh_hier.submix.layout import Files
@@ -36,7 +37,7 @@ class Settings:
     sample_rate: int | None
     on_clip: OnClip
     digest: str
-    parent_pid: int | None
+    owner: Owner
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def make_track(task: TrackTask, settings: Settings) -> TrackRecord:
                 (folder / name).parent.mkdir(exist_ok=True)
                 (folder / name).write_bytes(data)
             record = _fill(folder, task, settings, metadata, digest, list(midi))
-            publish_folder(folder, out / task.target, parent_pid=settings.parent_pid)
+            publish_folder(folder, out / task.target, owner=settings.owner)
     except OSError as error:
         free = shutil.disk_usage(out).free if out.is_dir() else 0
         raise FaultError(

@@ -13,12 +13,12 @@ from slakh_hier import parallel, safe_yaml
 from slakh_hier.errors import InputError, SlakhHierError, SongError
 from slakh_hier.files import (
     file_sha256,
-    folder_lock,
     make_folder,
     publish_json,
     remove_temporaries,
     remove_temporary_folders,
 )
+from slakh_hier.locks import Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
@@ -119,6 +119,7 @@ def make_data_set(
         The disk is full or a worker died; finished tracks are kept.
     """
     progress = progress or Silent()
+    refuse_locked(Path(out))
     shares = check_shares(splits)
     _check(midi, compose, seconds, synthesiser, max_seconds)
     for library in _LIBRARIES:
@@ -134,12 +135,12 @@ def make_data_set(
     split_of = assign_splits((source.md5 for source in sources), shares, seed)
     sources = [replace(source, split=split_of[source.md5]) for source in sources]
     folder = make_folder(Path(out))
-    with folder_lock(folder):
+    with folder_lock(folder) as owner:
         _claim(folder, _record(settings, font, shares, seconds if compose else None, sources))
         _remove_leftovers(folder)
         run = _Run(jobs, backend, scheduler, progress)
         try:
-            return _make_all(folder, sources, settings, failures, run)
+            return _make_all(folder, owner.of_workers(scheduler), sources, settings, failures, run)
         finally:
             _remove_leftovers(folder)  # of workers that were stopped
 
@@ -154,15 +155,19 @@ class _Run(NamedTuple):
 
 
 def _make_all(
-    folder: Path, sources: Sequence[Source], settings: Settings, failures: list[tuple[str, str]], run: _Run
+    folder: Path,
+    owner: Owner,
+    sources: Sequence[Source],
+    settings: Settings,
+    failures: list[tuple[str, str]],
+    run: _Run,
 ) -> SynthReport:
     done = {s.track: record for s in sources if (record := _kept(folder / s.split / s.track)) is not None}
     kept = len(done)
     by_track = {source.track: source for source in sources}
     missing = [source for source in sources if source.track not in done]
-    guard = None if run.scheduler else os.getpid()  # workers of a scheduler elsewhere are no children of ours
     tasks: dict[str, tuple[Any, ...]] = {
-        source.track: (source, settings, str(folder.resolve()), guard) for source in missing
+        source.track: (source, settings, str(folder.resolve()), owner) for source in missing
     }
     songs = {Path(source.path).parent for source in missing if source.path is not None}
     shared = SharedFolders([Path(settings.soundfont), *sorted(songs)], folder)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import FaultError, SongError
 from slakh_hier.files import publish_folder, temporary_folder
+from slakh_hier.locks import Owner
 from slakh_hier.synth.flac import write_flac
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import draw_patch
@@ -92,13 +93,13 @@ class TrackRecord:
     without_audio: int
 
 
-def make_track(source: Source, settings: Settings, out: str, parent_pid: int | None) -> TrackRecord:
+def make_track(source: Source, settings: Settings, out: str, owner: Owner) -> TrackRecord:
     """Make one track below ``out``, in a temporary folder that is renamed when all is there.
 
     Parameters
     ----------
-    parent_pid
-        The process that gave the task: when it is gone, the track is not published. None: it is not the parent.
+    owner
+        The run that gave the task: when it is over, the track is not published.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def make_track(source: Source, settings: Settings, out: str, parent_pid: int | N
                 (folder / name).mkdir()
             record = _fill(folder, source, song, settings, identity)
             (folder / "all_src.mid").write_bytes(data)
-            publish_folder(folder, target, parent_pid=parent_pid)
+            publish_folder(folder, target, owner=owner)
     except OSError as error:
         free = shutil.disk_usage(out).free / 1e6
         raise FaultError(

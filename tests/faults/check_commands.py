@@ -2,10 +2,11 @@
 
     python tests/faults/check_commands.py lock|full|signals [--keep DIR]
 
-lock: a second run into the folder is refused at once, naming the first; the file of a dead one's lock does not block.
-      No file that the command reads is changed, added or removed.
+lock: a second run into the folder is refused before any preparation, naming the first, which is held meanwhile and then
+      ends well; the file of a dead one's lock does not block. No file that the command reads is changed, added or removed.
 full: on a full disk it stops with exit code 3 and says so; what is there is whole, and the same command completes it.
-signals: Ctrl-C and SIGTERM end it with 130 and 143 and the hint; nothing is left behind; the same command completes it.
+signals: Ctrl-C and SIGTERM to all of its processes end it with 130 and 143 and the hint; nothing is left behind; the
+      same command completes it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from commands import (
     Case,
     cases,
     digests,
+    make,
     make_inputs,
     run,
     start,
@@ -64,23 +67,61 @@ def main() -> None:
 
 
 def lock(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
-    from slakh_hier.files import folder_lock
-
-    out, said = folder / "out", folder / "said"
-    case.prepare(out)
+    whole, said, other = folder / "whole", folder / "said", folder / "said-second"
+    case.prepare(whole)
     read = state_of(data)
-    place = out / "activity.h5.parts" if case.arguments(out)[0] == "activity" else out
-    place.mkdir(exist_ok=True)
-    with folder_lock(place):
-        before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-        code = run(case, out, said)
-        expect(code == 2 and f"process {os.getpid()} on" in said.read_text(), code, said)
-        expect({path: path.stat().st_mtime_ns for path in out.rglob("*")} == before, "changed", said)
-    (place / ".lock").write_text("process 4194305 on nowhere\n")
-    last = run(case, out, said)
-    expect(last in (0, 1), last, said)
+    code = run(case, whole, said)
+    expected = case.outputs(whole)
+    for _attempt in range(10):
+        out = folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        case.prepare(out)
+        place = out / "activity.h5.parts" if case.arguments(out)[0] == "activity" else out
+        place.mkdir(exist_ok=True)
+        (place / ".lock").write_text("process 4194305 on nowhere\n")  # a dead one's, which is not in the way
+        first = start(case, out, said)
+        if stop_while_it_writes(first, place):
+            break
+        wait(first)
+    else:
+        raise Broken("the first run ends before it can be stopped")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    began = time.monotonic()
+    refused = run(Case(lambda out: hopeless(case.arguments(out), data), make, digests), out, other)
+    seconds = time.monotonic() - began
+    expect(refused == 2 and f"process {first} on" in other.read_text(), refused, other)
+    expect({path: path.stat().st_mtime_ns for path in out.rglob("*")} == before, "changed", other)
+    os.kill(first, signal.SIGCONT)
+    ended = wait(first)
+    expect(ended == code and case.outputs(out) == expected, ended, said)
     expect(state_of(data) == read, "inputs were changed", said)
-    yield {"refused": code, "behind a dead one's lock": last, "files": len(read)}
+    yield {"refused": refused, "seconds": round(seconds, 2), "the first": ended, "files": len(read)}
+
+
+def stop_while_it_writes(pid: int, place: Path) -> bool:
+    """Hold the process while it has the folder's lock; False when it ended before."""
+    from slakh_hier.errors import LockedError
+    from slakh_hier.locks import refuse_locked
+
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if (place / ".lock").exists() and f"process {pid} " in (place / ".lock").read_text():
+            os.kill(pid, signal.SIGSTOP)
+            os.waitpid(pid, os.WUNTRACED)
+            try:
+                refuse_locked(place)
+            except LockedError:
+                return True
+            os.kill(pid, signal.SIGCONT)
+            return False
+    return False
+
+
+def hopeless(arguments: list[str], data: Path) -> list[str]:
+    """The same command, which would find no input or take hours: it is refused before it looks at either."""
+    nowhere = [
+        word.replace(str(data), "/nowhere") if not word.endswith(".yaml") else word for word in arguments
+    ]
+    return [word if before != "--compose" else "9999" for before, word in pairwise(["", *nowhere])]
 
 
 def full(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
@@ -119,23 +160,24 @@ def signals(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
     code = run(case, whole, said)
     seconds = time.monotonic() - began
     expected = case.outputs(whole)
+    out = folder / "out"
+    case.prepare(out)
+    with_workers = cases(data, 2)[folder.name]
     for number in (signal.SIGINT, signal.SIGTERM):
-        out = folder / f"out-{number}"
-        case.prepare(out)
-        pid = start(case, out, said)
-        time.sleep(0.5 * seconds)
+        pid = start(with_workers, out, said)
+        time.sleep(0.6 * seconds)
         began = time.monotonic()
-        os.kill(pid, number)
+        os.killpg(pid, number)
         ended = wait(pid)
         took = time.monotonic() - began
         if ended != code or HINT in said.read_text():  # else it was done before the signal came
             text = said.read_text()
             expect(ended == 128 + number and HINT in text and "Traceback" not in text, ended, said)
         wait_for_no_temporaries("signal", out, journals=False)
-        last = run(case, out, said)
-        expect(last == code and case.outputs(out) == expected, last, said)
-        wait_for_no_temporaries("signal", out)
         yield {"signal": number, "code": ended, "seconds": round(took, 2)}
+    last = run(case, out, said)
+    expect(last == code and case.outputs(out) == expected, last, said)
+    wait_for_no_temporaries("signal", out)
 
 
 def state_of(data: Path) -> dict[str, tuple[str, int]]:

@@ -61,6 +61,7 @@ class Case:
 def make_inputs(work: Path) -> Path:
     """A small data set, a plan that takes a second or two, a rendered set to train on."""
     from slakh_hier import load_hierarchy, plan_clips, render, scan
+    from slakh_hier.plan import measure_activity
     from slakh_hier.testing import make_slakh
 
     data = work / "data"
@@ -71,6 +72,7 @@ def make_inputs(work: Path) -> Path:
             catalog, catalog.hierarchy, clips={"train": 10, "validation": 6, "test": 4}, clip_seconds=2, step=0.5, jobs=1
         )  # fmt: skip
         plan.save(data / "plan")
+        measure_activity(catalog, data / "measured" / "activity.h5", part=(1, 1), jobs=1)
         guitars = plan_clips(
             catalog, catalog.hierarchy, target="clean_guitars", clips={"train": 6, "validation": 3}, clip_seconds=1,
             step=0.5, jobs=1,
@@ -81,7 +83,7 @@ def make_inputs(work: Path) -> Path:
 
 
 def cases(data: Path, jobs: int = 2) -> dict[str, Case]:
-    """Every command, with a job of a few seconds."""
+    """Every command, with a job of a few seconds; and the merge that ends ``activity``, alone."""
     if importlib.util.find_spec("pytorch_lightning"):
         importlib.import_module("pytorch_lightning")  # before the forks
     slakh, rate, parallel = str(data / "slakh"), ["--split-scheme", "folders"], ["-j", str(jobs)]
@@ -89,10 +91,13 @@ def cases(data: Path, jobs: int = 2) -> dict[str, Case]:
     sss = ["train", "sss", str(data / "shards"), "--config", str(data / "train.yaml")]
     if jobs == 1:
         sss += ["--set", "data.workers=0"]
+
+    def activity(out: Path) -> list[str]:
+        return ["activity", slakh, "-o", str(out / "activity.h5"), *rate, *parallel]
+
     return {
-        "activity": Case(
-            lambda out: ["activity", slakh, "-o", str(out / "activity.h5"), *rate, *parallel], make, digests
-        ),
+        "activity": Case(activity, make, digests),
+        "merge": Case(activity, lambda out: shutil.copytree(data / "measured", out), digests),
         "render": Case(lambda out: ["render", slakh, "-o", str(out), *render, *parallel], make, digests),
         "mask": Case(
             lambda out: ["mask", str(out), "--add", "leaf:90"],
@@ -172,6 +177,11 @@ def wait(pid: int, patience: float = 240) -> int:
     raise Broken("the command hangs")
 
 
+def cache() -> Path:
+    """The cache folder of the commands."""
+    return Path(os.environ["SLAKH_HIER_CACHE"])
+
+
 def make(out: Path) -> None:
     out.mkdir(parents=True)
 
@@ -202,13 +212,16 @@ def training(run: Path) -> dict[str, str]:
 
 
 def wait_for_no_temporaries(name: str, out: Path, *, journals: bool = True, patience: float = 5) -> None:
-    """A worker of a killed command may live for a moment; then nothing may be left.
+    """A worker of a killed command may live for a moment; then nothing may be left, in the cache neither.
 
     Without ``journals``, what an unfinished run keeps to go on from may be there.
     """
     end = time.monotonic() + patience
     patterns = TEMPORARY if journals else TEMPORARY[:1]
-    while left := [path for pattern in patterns for path in out.rglob(pattern)]:
+    while left := [
+        *(path for pattern in patterns for path in out.rglob(pattern)),
+        *cache().rglob(TEMPORARY[0]),
+    ]:
         if time.monotonic() > end:
             raise Broken(f"{name}: left behind: {', '.join(map(str, left))}")
         time.sleep(0.1)

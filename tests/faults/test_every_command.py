@@ -29,7 +29,11 @@ def check(name: str) -> list[dict[str, Any]]:
 
 
 def test_a_second_run_is_refused_and_a_dead_ones_lock_is_not_in_the_way() -> None:
-    assert {line["refused"] for line in check("lock")} == {2}
+    found = check("lock")
+    assert {line["refused"] for line in found} == {2}
+    assert (
+        max(line["seconds"] for line in found) < 5
+    )  # 0.05 s on a quiet machine; composing 9999 songs takes an hour
 
 
 def test_a_full_disk_stops_every_command_and_the_same_command_completes_its_work() -> None:
@@ -40,7 +44,9 @@ def test_ctrl_c_and_sigterm_end_every_command_at_once() -> None:
     found = check("signals")
     stopped = [line for line in found if line["code"] in (130, 143)]
     assert len(stopped) > len(found) / 2  # the others had ended before the signal came
-    assert all(line["seconds"] < 10 for line in stopped)  # 0.3 s on a quiet machine
+    seconds = sorted(line["seconds"] for line in stopped)  # 0.3 s on a quiet machine
+    assert seconds[len(seconds) // 2] < 2
+    assert seconds[-1] < 10
 
 
 def test_inputs_are_only_read() -> None:

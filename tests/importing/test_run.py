@@ -17,9 +17,10 @@ import yaml
 
 import slakh_hier as sh
 from slakh_hier.errors import FaultError, InputError, LockedError
-from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.files import file_sha256
 from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.importing import import_data_set
+from slakh_hier.locks import folder_lock
 from slakh_hier.shards.verify import verify
 from slakh_hier.submix.encode import AudioWriter
 

@@ -6,11 +6,13 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import pytest
 import torch
 
 from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
-from slakh_hier.files import folder_lock
+from slakh_hier.locks import folder_lock
 from slakh_hier.models.checkpoints import SafeCheckpointIO, newest
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import read_config
@@ -375,6 +377,17 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match="2 GPUs asked for, but PyTorch finds 1"):
         train(config, guitar_shards, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_said_before_any_work(
+    guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(FaultError, match=r"a checkpoint with its weights needs 0\.\d+ MB, but only 0\.00 MB"):
+        train(tiny_config("sss"), guitar_shards, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    monkeypatch.undo()
+    assert train(tiny_config("sss"), guitar_shards, tmp_path / "run").steps == 6
 
 
 def test_a_large_network_without_a_gpu_is_warned_of(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,7 +17,8 @@ import soundfile
 
 from slakh_hier import load_hierarchy, plan_clips, scan
 from slakh_hier.errors import FaultError, InputError, LockedError, PlanError
-from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.files import file_sha256
+from slakh_hier.locks import folder_lock
 from slakh_hier.plan import activity as module
 from slakh_hier.plan import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
@@ -264,7 +266,7 @@ from slakh_hier.plan.activity_file import ActivityFile, streamed
 def merge(limit, target):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
-        with ActivityFile(Path(sys.argv[1])) as source, streamed(target) as add:
+        with ActivityFile(Path(sys.argv[1])) as source, streamed(target, target.parent) as add:
             for track in source:
                 add(source, track)
     except FaultError as error:
@@ -310,7 +312,7 @@ for attempt in range(30):
     try:
         thread.start()
         for _ in range(1000):
-            with ActivityFile(source_path) as source, streamed(target) as add:
+            with ActivityFile(source_path) as source, streamed(target, target.parent) as add:
                 for track in source:
                     add(source, track)
         print("never stopped")
@@ -330,6 +332,36 @@ def test_ctrl_c_in_the_merge_leaves_nothing_half_made(small_activity: Path, tmp_
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout in ("activity.h5\n", "\n")
+
+
+def test_the_same_share_is_measured_by_one_process_at_a_time(small_catalog: Catalog, tmp_path: Path) -> None:
+    target = tmp_path / "activity.h5"
+    parts = measure_activity(small_catalog, target, jobs=1, part=(1, 2))
+    with folder_lock(parts, part=(2, 2)):
+        with pytest.raises(LockedError, match="is writing here"):
+            measure_activity(small_catalog, target, jobs=1, part=(2, 2))
+        measure_activity(small_catalog, target, jobs=1, part=(1, 2))
+    measure_activity(small_catalog, target, jobs=1)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_merge_works_in_the_folder_that_a_rerun_cleans(
+    small_catalog: Catalog, small_activity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill leaves what is half-made there, and the same call removes it."""
+    target = tmp_path / "activity.h5"
+    copy, seen = ActivityFile.copy, []
+
+    def killed(self: ActivityFile, *arguments: Any) -> None:
+        seen.extend(path.parent for path in tmp_path.rglob(".tmp-*"))
+        copy(self, *arguments)
+        (tmp_path / "activity.h5.parts" / ".tmp-as-a-kill-leaves-it").touch()
+
+    monkeypatch.setattr(ActivityFile, "copy", killed)
+    measure_activity(small_catalog, target, jobs=1)
+    assert set(seen) == {tmp_path / "activity.h5.parts"}
+    assert list(tmp_path.iterdir()) == [target]
+    assert file_sha256(target) == file_sha256(small_activity)
 
 
 def test_parts_of_a_run_that_was_killed_after_the_merge_are_removed(

@@ -17,7 +17,8 @@ import pytest
 
 import slakh_hier as sh
 from slakh_hier.errors import AudioError, FaultError, InputError, LockedError
-from slakh_hier.files import file_sha256, folder_lock
+from slakh_hier.files import file_sha256
+from slakh_hier.locks import folder_lock
 from slakh_hier.parallel import Result, run
 from slakh_hier.shards.masks import add_mask
 from slakh_hier.shards.verify import verify
@@ -169,7 +170,7 @@ def test_no_room_is_said_before_any_work(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(FaultError, match=r"needs .* GB, but only"):
+    with pytest.raises(FaultError, match=r"needs .* MB, but only"):
         sh.render(small_plan, tmp_path / "out", jobs=1, **OPTIONS)
     assert not list((tmp_path / "out").glob("*.h5"))
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -249,8 +250,22 @@ def test_a_full_disk_is_said_with_the_place(
     put(made.folder, memory)
     full = shutil.disk_usage(cache.parent)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(FaultError, match=r"fetching memory://bucket/set needs .* GB are free"):
+    with pytest.raises(FaultError, match=r"fetching memory://bucket/set needs .* MB are free"):
         open_shards(memory)
+
+
+def test_what_a_kill_left_in_the_cache_a_day_ago_is_removed(make_set: Any, memory: str, cache: Path) -> None:
+    folder = make_set().folder
+    add_mask(folder, Reduction("leaf", 25))
+    put(folder, memory)
+    open_shards(memory)
+    places = {path.parent for path in cache.rglob("*") if path.is_file()}
+    for place in places:
+        for name, hours in ((".tmp-killed", 25), (".tmp-at-work", 1)):
+            (place / name).touch()
+            os.utime(place / name, (time.time() - 3600 * hours,) * 2)
+    open_shards(memory)
+    assert sorted(path.name for path in cache.rglob(".tmp-*")) == [".tmp-at-work"] * len(places)
 
 
 def test_no_import_before_it_is_needed(make_set: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -161,3 +162,13 @@ def test_faults_of_the_moment_are_not_kept(root, tree, monkeypatch):
     assert set(catalog.frame["status"]) == {"broken"}
     monkeypatch.setattr(tracks, "read_header", original)
     assert set(scan(root, tree).frame["status"]) == {"audio"}
+
+
+def test_what_a_kill_left_in_the_cache_a_day_ago_is_removed(root, tree):
+    folder = scan_cache(root).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, hours in ((".tmp-killed", 25), (".tmp-at-work", 1)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - 3600 * hours,) * 2)
+    scan(root, tree)
+    assert [path.name for path in folder.glob(".tmp-*")] == [".tmp-at-work"]

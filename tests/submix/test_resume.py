@@ -12,8 +12,8 @@ import time
 import pytest
 
 from slakh_hier.errors import InputError, LockedError
-from slakh_hier.files import folder_lock
 from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.locks import folder_lock
 from slakh_hier.slakh import scan
 from slakh_hier.submix import write_submixes
 

@@ -18,8 +18,8 @@ import yaml
 from click.testing import CliRunner
 
 from slakh_hier.errors import FaultError, InputError, LockedError, MissingExtraError
-from slakh_hier.files import folder_lock
 from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.locks import folder_lock
 from slakh_hier.slakh import scan
 from slakh_hier.synth import make_data_set, scratch
 from slakh_hier.synth import track as track_module
