@@ -1,12 +1,14 @@
 """What every command that writes promises alike, checked for each: one JSON line a command.
 
-    python tests/faults/check_commands.py lock|full|signals [--keep DIR]
+    python tests/faults/check_commands.py lock|full|signals|array [--keep DIR]
 
 lock: a second run into the folder is refused before any preparation, naming the first, which is held meanwhile and then
       ends well; the file of a dead one's lock does not block. No file that the command reads is changed, added or removed.
 full: on a full disk it stops with exit code 3 and says so; what is there is whole, and the same command completes it.
 signals: Ctrl-C and SIGTERM to all of its processes end it with 130 and 143 and the hint; nothing is left behind; the
       same command completes it.
+array: two shares of a job array (--part) run at the same time and one is killed; it runs again, and a last command puts
+      the shares together: the bytes of a single run. Only commands with shares.
 """
 
 from __future__ import annotations
@@ -45,15 +47,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("check", choices=["lock", "full", "signals"])
+    parser.add_argument("check", choices=["lock", "full", "signals", "array"])
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it there")
     options = parser.parse_args()
     work = options.keep or Path(tempfile.mkdtemp(prefix="slakh-hier-checks-"))
     os.environ["SLAKH_HIER_CACHE"] = str(work / "cache")
-    check = {"lock": lock, "full": full, "signals": signals}[options.check]
+    check = {"lock": lock, "full": full, "signals": signals, "array": array}[options.check]
     try:
         data = make_inputs(work)
-        for name in COMMANDS:
+        for name in COMMANDS if check is not array else ("activity", "render"):
             folder = work / options.check / name
             folder.mkdir(parents=True)
             for found in check(cases(data, 1)[name], folder, data):
@@ -178,6 +180,36 @@ def signals(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
     last = run(case, out, said)
     expect(last == code and case.outputs(out) == expected, last, said)
     wait_for_no_temporaries("signal", out)
+
+
+def array(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
+    said, whole, out = folder / "said", folder / "whole", folder / "out"
+    case.prepare(whole)
+    code = run(case, whole, said)
+    case.prepare(out)
+    place = out / "activity.h5.parts" if folder.name == "activity" else out
+    shares = [
+        Case(lambda out, part=part: [*case.arguments(out), "--part", f"{part}/2"], make, digests)
+        for part in (1, 2)
+    ]
+    saids = [folder / "said-1", folder / "said-2"]
+    first, second = (start(*share) for share in zip(shares, (out, out), saids, strict=True))
+    while not os.waitid(os.P_PID, first, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if (place / ".lock-1").exists() and f"process {first} " in (place / ".lock-1").read_text():
+            os.kill(first, signal.SIGKILL)
+            break
+    killed = wait(first)
+    beside = wait(second)
+    expect((killed, beside) == (-signal.SIGKILL, 0), (killed, beside), saids[1])
+    expect(
+        not {"activity.h5", "index.json"} & {path.name for path in out.iterdir()}, "looks finished", saids[1]
+    )
+    again = run(shares[0], out, saids[0])
+    expect(again == 0, again, saids[0])
+    last = run(case, out, said)
+    expect(last == code and case.outputs(out) == case.outputs(whole), last, said)
+    wait_for_no_temporaries("job array", out)
+    yield {"killed": killed, "beside it": beside, "again": again, "last": last}
 
 
 def state_of(data: Path) -> dict[str, tuple[str, int]]:

@@ -24,7 +24,8 @@ def check(name: str) -> list[dict[str, Any]]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert list(dict.fromkeys(line["command"] for line in found)) == COMMANDS
+    expected = COMMANDS if name != "array" else ["activity", "render"]
+    assert list(dict.fromkeys(line["command"] for line in found)) == expected
     return found
 
 
@@ -51,3 +52,7 @@ def test_ctrl_c_and_sigterm_end_every_command_at_once() -> None:
 
 def test_inputs_are_only_read() -> None:
     assert all(line["files"] > 50 for line in check("lock"))
+
+
+def test_shares_of_a_job_array_at_the_same_time_of_which_one_is_killed() -> None:
+    assert all(line["killed"] == -9 for line in check("array"))
