@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import slakh_hier as sh
 from slakh_hier import shared_folders
+from slakh_hier.cli.main import cli
 from slakh_hier.errors import InputError
 from slakh_hier.files import file_sha256
 from slakh_hier.parallel import run
@@ -99,6 +101,29 @@ def test_a_worker_killed_on_the_way_changes_no_byte(
     assert progress.told > 0
     assert digests(tmp_path / "out") == digests(tmp_path / "alone")
     assert not list((tmp_path / "out").rglob(".tmp-*"))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("command", ["activity", "render", "submix", "synth"])
+def test_commands_take_a_scheduler(
+    command: str, small_plan: sh.Plan, small_slakh: Path, cluster: Any, tmp_path: Path
+) -> None:
+    if command == "synth":
+        pytest.importorskip("symusic")
+    small_plan.save(tmp_path / "plan")
+    folders = [tmp_path / "alone", tmp_path / "out"]
+    for out, how in zip(
+        folders, (["-j", "1"], ["--backend", "dask", "--scheduler", cluster.scheduler_address]), strict=True
+    ):
+        arguments = {
+            "activity": [small_slakh, "-o", out / "activity.h5", "--split-scheme", "folders"],
+            "render": [small_slakh, "-o", out, "--plan", tmp_path / "plan", "--sample-rate", 44100],
+            "submix": [small_slakh, "-o", out, "--hierarchy", "band", "--split-scheme", "folders"],
+            "synth": ["--compose", 2, "--seconds", 8, "-o", out],
+        }
+        done = CliRunner().invoke(cli, [command, *map(str, arguments[command]), *how])
+        assert done.exit_code == 0, done.output
+    assert digests(folders[0]) == digests(folders[1]) != {}
 
 
 def test_workers_that_see_other_folders_are_refused_before_any_work(
