@@ -307,8 +307,8 @@ def press(delay):
         caught.wait(0.2)
 
 sys.unraisablehook = lambda lost: None
-for attempt in range(30):
-    thread = threading.Thread(target=press, args=(0.001 * attempt,))
+for attempt in range(10):
+    thread = threading.Thread(target=press, args=(0.003 * attempt,))
     try:
         thread.start()
         for _ in range(1000):
