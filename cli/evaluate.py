@@ -36,6 +36,13 @@ from slakh_hier.cli.common import (
     help="auto: a GPU if any.",
 )
 @click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="GPUs that work side by side.",
+)
+@click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     default=25,
@@ -50,6 +57,7 @@ def evaluate(
     out: str | None,
     jobs: int,
     device: str,
+    devices: int,
     batch_size: int,
     output_format: str,
 ) -> None:
@@ -71,6 +79,7 @@ def evaluate(
             out=None if out is None else Path(out),
             jobs=jobs,
             device=device,  # type: ignore[arg-type]  # click.Choice
+            devices=devices,
             batch_size=batch_size,
             progress=TerminalProgress(),
         )

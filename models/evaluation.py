@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +26,7 @@ from slakh_hier.models.loader_processes import leave_signals_to_the_run, loader_
 from slakh_hier.models.metrics import leaked_db, si_sdr
 from slakh_hier.models.references import oracle
 from slakh_hier.models.selection import select_clips
+from slakh_hier.models.separator import Separator
 from slakh_hier.models.summary import summarise
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
@@ -62,6 +65,7 @@ def evaluate(
     out: Path | None = None,
     jobs: int | None = None,
     device: Device = "auto",
+    devices: int = 1,
     batch_size: int = 25,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -86,23 +90,23 @@ def evaluate(
         Threads; None or 0: one per processor. The results do not depend on it. Not used with a GPU.
     device
         ``auto``: a GPU where there is one.
+    devices
+        GPUs that work side by side; the results do not depend on it. Not more than one without GPUs, where ``jobs`` counts.
     batch_size
         Clips at a time on a GPU.
 
     Raises
     ------
     InputError
-        The run holds no separator, or the shards do not fit it.
+        The run holds no separator, the shards do not fit it, or there are not as many GPUs.
     """
+    gpus = _gpus(device, devices)
     trained = load_weights(Path(run))
     dataset = _dataset(trained, shards, split, progress)
     total, rows = len(dataset), []
-    use_gpu = torch.cuda.is_available() if device == "auto" else device == "cuda"
-    if use_gpu and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
     with (progress or Silent()).stage(f"evaluating {split}", total, "clips") as advance:
-        if use_gpu:
-            for some in _score_batches(trained, dataset, batch_size, torch.device("cuda")):
+        if gpus:
+            for some in _score_batches(trained, dataset, batch_size, gpus):
                 rows.extend(some)
                 advance(len(some) / len(trained.about.levels))
         else:
@@ -140,6 +144,22 @@ def read_summary(path: Path) -> dict[str, Any]:
     return summary
 
 
+def _gpus(device: Device, devices: int) -> list[torch.device]:
+    """The GPUs to use; none means the processors."""
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cuda" and not there:
+        raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
+    if device == "cpu" or not there:
+        if devices != 1:
+            raise InputError(
+                f"{devices} devices are {devices} GPUs, but this evaluation uses none; on processors, -j says how many"
+            )
+        return []
+    if not 1 <= devices <= there:
+        raise InputError(f"{devices} devices were asked for; there are 1 to {there}")
+    return [torch.device("cuda", number) for number in range(devices)]
+
+
 def _dataset(
     trained: Trained, folder: str | os.PathLike[str], split: str, progress: Progress | None
 ) -> ClipDataset:
@@ -170,42 +190,57 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
     end = min(begin + TASK_CLIPS, len(dataset))
     for first in range(begin, end, CPU_BATCH):
         items = [dataset[place] for place in range(first, min(first + CPU_BATCH, end))]
-        rows += _score(trained, dataset, default_collate(items))
+        batch = default_collate(items)
+        rows += _rows(trained, dataset, batch, _measure(trained.separator, batch))
     return rows
 
 
 def _score_batches(
-    trained: Trained, dataset: ClipDataset, batch_size: int, device: torch.device
+    trained: Trained, dataset: ClipDataset, batch_size: int, devices: Sequence[torch.device]
 ) -> Iterator[list[Row]]:
-    """The way of a GPU: loader processes read, one device works off large batches."""
-    trained.separator.to(device)
+    """The way of GPUs: loader processes read large batches, which the devices work off side by side."""
+    separators = [copy.deepcopy(trained.separator).to(device) for device in devices]
     loader = DataLoader(
         dataset,
         batch_size,
-        num_workers=LOADERS,
+        num_workers=LOADERS * len(devices),
         worker_init_fn=leave_signals_to_the_run,
-        pin_memory=device.type == "cuda",
+        pin_memory=devices[0].type == "cuda",
     )
     with loader_faults("Run the same command again; if memory is short, with --device cpu -j 2"):
-        for batch in loader:
-            moved = {
-                k: v.to(device, non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()
-            }
-            yield _score(trained, dataset, moved)
+        batches = iter(loader)
+        while some := list(islice(batches, len(devices))):
+            # A GPU's work is only queued here, so that all have some before the first is waited for.
+            measured = [
+                _measure(separator, _moved(batch, device))
+                for batch, separator, device in zip(some, separators, devices, strict=False)
+            ]
+            for batch, values in zip(some, measured, strict=True):
+                yield _rows(trained, dataset, batch, values)
+
+
+def _moved(batch: Item, device: torch.device) -> Item:
+    return {k: v.to(device, non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()}
 
 
 @torch.inference_mode()
-def _score(trained: Trained, dataset: ClipDataset, batch: Item) -> list[Row]:
-    """Rows of a batch: everything is measured for every level, and kept where it means something."""
-    separator, shards = trained.separator, dataset.shards
+def _measure(separator: Separator, batch: Item) -> dict[str, torch.Tensor]:
+    """By what is measured, values (clips, levels) in dB of every level, whether they mean something or not."""
     mixture, sources = batch["mix"], batch["sources"]
     estimates = separator(mixture, batch.get("query"))
-    measured = {
+    return {
         "mix": si_sdr(mixture.unsqueeze(1), sources),
         "si_sdr": si_sdr(estimates, sources),
         "oracle": si_sdr(oracle(separator.stft, mixture, sources), sources),
         "leak_db": leaked_db(estimates, mixture.unsqueeze(1)),
     }
+
+
+def _rows(
+    trained: Trained, dataset: ClipDataset, batch: Item, measured: dict[str, torch.Tensor]
+) -> list[Row]:
+    """A row a clip and level, with the values that mean something."""
+    shards = dataset.shards
     values = {name: tensor.tolist() for name, tensor in measured.items()}
     rows = []
     for place, clip in enumerate(batch["clip"].tolist()):

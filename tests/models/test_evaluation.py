@@ -88,14 +88,33 @@ def test_jobs_change_nothing(guitar_run: Path, guitar_shards: Path, tmp_path: Pa
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
-def test_large_batches_from_loader_processes_give_the_same(guitar_run: Path, guitar_shards: Path) -> None:
-    """The way of a GPU, on a processor."""
+@pytest.mark.parametrize("devices", [1, 2])
+def test_large_batches_from_loader_processes_give_the_same(
+    devices: int, guitar_run: Path, guitar_shards: Path
+) -> None:
+    """The way of GPUs, on processors."""
     expected = evaluate(guitar_run, guitar_shards, split="train", jobs=1).scores
     trained = load_weights(guitar_run)
     data = evaluation._dataset(trained, guitar_shards, "train", Silent())
-    parts = evaluation._score_batches(trained, data, 5, torch.device("cpu"))
+    parts = evaluation._score_batches(trained, data, 5, [torch.device("cpu")] * devices)
     found = pd.DataFrame([row for part in parts for row in part]).sort_values(["clip", "level"])
     pd.testing.assert_frame_equal(found.reset_index(drop=True), expected, rtol=1e-4)
+
+
+def test_gpus_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert evaluation._gpus("auto", 1) == [torch.device("cuda:0")]
+    assert evaluation._gpus("cuda", 3) == [torch.device(f"cuda:{number}") for number in range(3)]
+    assert evaluation._gpus("cpu", 1) == []
+    with pytest.raises(InputError, match="5 devices were asked for; there are 1 to 4"):
+        evaluation._gpus("auto", 5)
+    with pytest.raises(InputError, match="-j says how many"):
+        evaluation._gpus("cpu", 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert evaluation._gpus("auto", 1) == []
+    with pytest.raises(InputError, match="no GPU"):
+        evaluation._gpus("cuda", 1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -166,6 +185,3 @@ def test_what_does_not_fit_is_named(guitar_run: Path, guitar_shards: Path, tmp_p
         evaluate(tmp_path / "sample_rate", guitar_shards)
     with pytest.warns(SlakhHierWarning, match="another tree"):
         evaluate(tmp_path / "hierarchy_digest", guitar_shards, jobs=1)
-    if not torch.cuda.is_available():
-        with pytest.raises(InputError, match="no GPU"):
-            evaluate(guitar_run, guitar_shards, device="cuda")
