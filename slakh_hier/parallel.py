@@ -229,9 +229,8 @@ def _run_loky(
         what = f"the workers failed ({error})"
         if isinstance(error, TerminatedWorkerError):
             what = "a worker process died (killed, out of memory, or a crash in a library)"
-        held = [
-            id for id in given if id in tasks
-        ]  # the first ones rather than the last: they began in this order
+        # The first ones rather than the last: they began in this order.
+        held = [id for id in given if id in open_tasks]
         raise FaultError(
             f"{what} with one of these tasks: {_names(held, max(5, jobs))}. Finished work is kept: run the same command "
             "again, with fewer --jobs if memory is short"

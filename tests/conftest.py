@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from slakh_hier.slakh import Catalog
 
 MINI = Path(__file__).parents[1].parent / "shared" / "slakh_mini"
+LONG = ("test_docs.py", "test_kill_loop.py", "test_every_command.py")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands under test would ignore it too
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: at the end, one of several processes would work them off alone."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")
