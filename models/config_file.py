@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from slakh_hier.errors import ConfigError, InputError, Problem
 from slakh_hier.models.config import Config, Task
-from slakh_hier.safe_yaml import MAX_BYTES, Places, load, load_marked
+from slakh_hier.safe_yaml import Places, load, load_marked, read_bytes
+from slakh_hier.wording import shortened
 
 KeyPath = tuple[str | int, ...]
 FREE = ("preset", "training.epochs", "training.checkpoint_every", "data.workers", "hardware.")
@@ -134,10 +135,7 @@ class _Layer:
     @classmethod
     def of_file(cls, path: Path) -> _Layer:
         try:
-            with open(path, "rb") as file:
-                data = file.read(
-                    MAX_BYTES + 1
-                )  # one more than allowed: the reader then says that it is too large
+            data = read_bytes(path)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         return cls._of_bytes(data, str(path))
@@ -185,7 +183,7 @@ def _problem(detail: ErrorDetails, layers: Sequence[_Layer]) -> Problem:
     elif detail["type"] == "value_error":
         message = (f"{name}: " if name else "") + str(detail["ctx"]["error"])
     else:
-        message = f"{name}: {detail['msg']}, not {_shown(repr(detail['input']))}"
+        message = f"{name}: {detail['msg']}, not {shortened(repr(detail['input']), 100)}"
     # Of a rule over several values the last layer that touches the section is the likely culprit.
     culprit = next((layer for layer in reversed(layers) if layer.holds(path)), layers[-1])
     return culprit.problem(path, message, at_key=detail["type"] == "extra_forbidden")
@@ -193,7 +191,7 @@ def _problem(detail: ErrorDetails, layers: Sequence[_Layer]) -> Problem:
 
 def _unknown_key(path: KeyPath) -> str:
     """Names the key and the nearest right one: in its own section, else anywhere, else all of the section."""
-    name, wrong = _shown(".".join(map(str, path))), str(path[-1])[:100]
+    name, wrong = shortened(".".join(map(str, path)), 100), str(path[-1])[:100]
     lead = "".join(f"{part}." for part in path[:-1])
     own = list(_section(path[:-1]).model_fields)
     near = [lead + key for key in difflib.get_close_matches(wrong, own, 1, 0.6)]
@@ -203,10 +201,6 @@ def _unknown_key(path: KeyPath) -> str:
         near = [key for key in every if key.rpartition(".")[2] in ends]
     hint = f"did you mean {' or '.join(near)}?" if near else f"its section has {', '.join(own)}"
     return f"unknown key {name}: {hint}"
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _section(path: KeyPath) -> type[BaseModel]:

@@ -173,7 +173,7 @@ def _portable(error: Exception) -> Exception:
 
 
 def _run_here(function: Callable[..., T], tasks: Mapping[str, tuple[Any, ...]]) -> Iterator[Result[T]]:
-    for id in list(tasks):
+    for id in tasks:
         yield _guarded(function, id, tasks[id])
 
 
@@ -216,7 +216,7 @@ def _run_loky(
 
     def calls() -> Iterator[Any]:
         mine = os.getpid()
-        for id in list(tasks):
+        for id in tasks:
             given.append(id)
             yield joblib.delayed(_guarded_child)(mine, function, id, tasks[id])
 
@@ -274,7 +274,7 @@ def _run_dask(
     try:
         if scheduler is not None and shared is not None:
             check_workers(client, scheduler, shared)
-        futures = {client.submit(_guarded, function, id, tasks[id], pure=False): id for id in list(tasks)}
+        futures = {client.submit(_guarded, function, id, tasks[id], pure=False): id for id in tasks}
         # With results: one that is lost with its worker before it was fetched is then computed again, unnoticed.
         ready = as_completed_in_dask(list(futures), with_results=True, raise_errors=False)
         last = asked = time.monotonic()  # when there were workers; when they were asked for

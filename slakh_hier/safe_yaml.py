@@ -7,6 +7,7 @@ a value directly. Plain scalars get the types that ``yaml.safe_load`` gives them
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from yaml.events import (
 )
 
 from slakh_hier.errors import Problem, SlakhHierWarning, TextError
+from slakh_hier.wording import shortened
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -90,6 +92,12 @@ class Places(Mapping[Path, Place]):
                 return Place(1, 1, 1, 1, None, None)
             path = path[:-1]
         return self.found[path]
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A file's bytes, or one more than :func:`load` takes, which then says that it is too large."""
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def load(data: bytes, file: str, *, max_bytes: int = MAX_BYTES, error: type[TextError] = TextError) -> Any:
@@ -373,4 +381,4 @@ def _line_and_column(before: str) -> tuple[int, int]:
 
 
 def _shown(raw: str) -> str:
-    return repr(raw if len(raw) <= 60 else raw[:57] + "...")
+    return repr(shortened(raw, 60))

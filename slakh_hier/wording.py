@@ -1,4 +1,4 @@
-"""Figures as people read them: one wording for terminals, Markdown and pages."""
+"""Figures and values as people read them: one wording for messages, terminals, Markdown and pages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 UNKNOWN: Final = "–"
+PAIRED: Final = (
+    "Two models are compared clip by clip on the same songs and seeds. The interval draws songs and seeds; p flips the "
+    "sign of whole songs, with each clip's mean over the seeds: it speaks of other songs, not of other seeds, so that p "
+    "can be small where the interval holds 0. No p is corrected for the number of tests."
+)
+"""What paired differences of an experiment mean."""
 
 
 def decibels(value: float | None, digits: int = 1, *, sign: bool = False) -> str:
@@ -31,3 +37,13 @@ def with_interval(
 def p_value(p: float | None) -> str:
     """``0.012``; what is smaller than the last digit as a bound."""
     return UNKNOWN if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def difference(mean: float | None, ends: Sequence[float] | None, p: float | None) -> str:
+    """``+0.31 [+0.10, +0.52] p 0.012``: a paired difference (dB)."""
+    return f"{with_interval(mean, ends, 2, sign=True)} p {p_value(p)}"
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters of a value that somebody else wrote, with dots for the rest."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

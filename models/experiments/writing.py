@@ -11,7 +11,7 @@ from typing import Any
 from slakh_hier.files import publish, publish_json
 from slakh_hier.models.experiments.grid import ALL
 from slakh_hier.models.experiments.scores import FIGURES
-from slakh_hier.wording import decibels, interval, p_value, with_interval
+from slakh_hier.wording import PAIRED, decibels, interval, p_value, with_interval
 
 STEM, PAIRS = "results", "comparisons"
 
@@ -90,7 +90,7 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 def markdown(found: dict[str, Any]) -> str:
     """The tables in the paper's shape, the comparisons and the claims."""
-    lines = [f"# {found['title']}", "", _SCALE, "", _PAIRED, ""]
+    lines = [f"# {found['title']}", "", _SCALE, "", PAIRED, ""]
     for table in found["tables"]:
         lines += [f"## {table['title']}", "", *_table(table), "", *_comparisons(found, table)]
     lines += ["## Claims", "", "| claim | verdict | figures |", "|---|---|---|"]
@@ -104,11 +104,6 @@ _SCALE = (
     "SI-SDR in dB: of the untouched mixture (Mix), of the estimate, the mean improvement (Δ) with its 95 % interval "
     "over songs and seeds, and its median over clips. *Paper*: the published figures, on Slakh2100 and at the paper's "
     "size."
-)
-_PAIRED = (
-    "Two models are compared clip by clip on the same songs and seeds. The interval draws songs and seeds; p flips the sign of whole songs, "
-    "with each clip's mean over the seeds: it speaks of other songs, not of other seeds, so that p can be small where "
-    "the interval holds 0. No p is corrected for the number of tests."
 )
 
 

@@ -11,7 +11,7 @@ from slakh_hier.hierarchy.model import Hierarchy, nearest
 from slakh_hier.hierarchy.recipes import as_tree, is_recipe
 from slakh_hier.hierarchy.report import Report, check_shape, check_traps
 from slakh_hier.hierarchy.schema import HierarchyText, RecipeText
-from slakh_hier.safe_yaml import MAX_BYTES, read_marked
+from slakh_hier.safe_yaml import read_bytes, read_marked
 
 _PACKAGE = "slakh_hier.hierarchies"
 _SUFFIX = ".yaml"
@@ -38,8 +38,7 @@ def load_hierarchy(name_or_path: str | Path) -> Hierarchy:
         return _parse(files(_PACKAGE).joinpath(file).read_bytes(), file)
     path = Path(name_or_path)
     try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_bytes(path)
     except FileNotFoundError:
         near = nearest(str(name_or_path), shipped())
         raise InputError(

@@ -12,6 +12,7 @@ from slakh_hier.errors import HierarchyError, Problem
 from slakh_hier.hierarchy.model import nearest
 from slakh_hier.hierarchy.schema import HierarchyText, OverrideText, RuleText
 from slakh_hier.safe_yaml import Path, Place, Places, resolve_plain
+from slakh_hier.wording import shortened
 
 MAX_SUGGESTIONS = 100
 """Looking for the nearest name costs milliseconds: a file of thousands of wrong names must not take minutes."""
@@ -187,7 +188,7 @@ def shown(value: Any, raw: str | None) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
-        return repr(value) if len(value) <= 60 else repr(value[:57] + "...")
+        return repr(shortened(value, 60))
     text = str(value) if raw is None else raw
     if isinstance(value, bool):
         return f"{text}, which YAML reads as {str(value).lower()}" if text != str(value).lower() else text

@@ -22,6 +22,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from slakh_hier.hierarchy.labels import DRUM_PROGRAM, patch_key
+from slakh_hier.wording import shortened
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 24
@@ -246,4 +247,4 @@ def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "an empty entry", True: "true", False: "false"}[value]
     text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(text, 60)

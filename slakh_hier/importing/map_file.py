@@ -11,8 +11,8 @@ from slakh_hier.hierarchy import DRUM_PROGRAM, word_key
 from slakh_hier.hierarchy.report import Report, check_traps, shown
 from slakh_hier.hierarchy.schema import check_patch
 from slakh_hier.importing.stem_map import Instrument, Pattern, StemMap, file_key
-from slakh_hier.safe_yaml import MAX_BYTES, read_marked
 from slakh_hier.safe_yaml import Path as Place
+from slakh_hier.safe_yaml import read_bytes, read_marked
 
 SCHEMA_VERSION = 1
 _TOP = ("schema", "instruments", "ignore", "mix", "songs")
@@ -31,8 +31,7 @@ def load_map(path: str | os.PathLike[str]) -> StemMap:
         It has problems: all of them, each with line and column.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_bytes(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(

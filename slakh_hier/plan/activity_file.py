@@ -127,9 +127,7 @@ class ActivityFile:
     def broken(self, track: str) -> dict[str, str]:
         """Reason by stem that could not be decoded."""
         with self._damage(track):
-            group = self._checked(track)
-            stems, reasons = group["stems"][:], group["broken"][:]
-            return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
+            return _reasons(self._checked(track)[0])
 
     def all_broken(self) -> dict[tuple[str, str], str]:
         """Reason by (track, stem) of every stem that could not be decoded."""
@@ -138,7 +136,7 @@ class ActivityFile:
     def read(self, track: str) -> TrackActivity:
         """One track's figures."""
         with self._damage(track):
-            group, about = self._checked(track), self._attributes(track)
+            group, about = self._checked(track)
             stems = tuple(name.decode() for name in group["stems"][:])
             packed = group["gram"][:]
             rows, columns = np.triu_indices(len(stems))
@@ -147,7 +145,7 @@ class ActivityFile:
             gram[:, columns, rows] = packed
             return TrackActivity(
                 stems=stems,
-                broken=self.broken(track),
+                broken=_reasons(group),
                 sample_rate=about["sample_rate"],
                 frames=about["frames"],
                 sums=group["sums"][:],
@@ -170,8 +168,8 @@ class ActivityFile:
             raise NotPlainError(f"/{track} must have exactly the attributes {', '.join(_TRACK)}")
         return found
 
-    def _checked(self, track: str) -> h5py.Group:
-        """A track's group, all of which agrees with the number of its stems and its length."""
+    def _checked(self, track: str) -> tuple[h5py.Group, dict[str, Any]]:
+        """A track's group and attributes, all of which agree with the number of its stems and its length."""
         about = self._attributes(track)
         check_group(self._file.id, track, _MEMBERS)
         rate, frames = about["sample_rate"], about["frames"]
@@ -189,7 +187,7 @@ class ActivityFile:
             ("gram", (hops, stems * (stems + 1) // 2)),
         ):
             _check_dataset(self._file, f"{track}/{member}", shape)
-        return self._file[track]
+        return self._file[track], about
 
     @contextmanager
     def _damage(self, track: str = "") -> Iterator[None]:
@@ -213,6 +211,12 @@ class ActivityFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _reasons(group: h5py.Group) -> dict[str, str]:
+    """Why, by stem that could not be decoded."""
+    stems, reasons = group["stems"][:], group["broken"][:]
+    return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
 
 
 def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:

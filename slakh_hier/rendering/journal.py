@@ -24,8 +24,7 @@ from slakh_hier.plain_files import open_plain, read_plain
 from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME
 from slakh_hier.plan.layout import SPLITS
 from slakh_hier.rendering.task import Failure, ShardDone
-from slakh_hier.shards.index import INDEX_NAME, ShardRecord
-from slakh_hier.shards.masks import MASK_FOLDER
+from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, ShardRecord
 from slakh_hier.slakh.broken import FAILURES_NAME
 
 JOURNAL_PREFIX = ".journal"

@@ -21,15 +21,10 @@ from slakh_hier.reporting.experiment_runs import Runs, clip_sections, pooled, ru
 from slakh_hier.reporting.node_scores import rows_of, scored_nodes
 from slakh_hier.reporting.score_figures import Mark, draw_curves_of_rows, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
-from slakh_hier.wording import p_value, with_interval
+from slakh_hier.wording import PAIRED, difference, with_interval
 
 ALL: Final = "all"
 PUBLISHED: Final = "published"
-PAIRED: Final = (
-    "Differences are taken clip by clip, on the same songs and seeds. Their interval draws songs and seeds; p flips the sign of whole songs and speaks of other "
-    "songs only, not of trainings with other seeds, so that it can be small where the interval holds 0. No p is "
-    "corrected for the number of tests."
-)
 
 
 def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | None = None) -> Report:
@@ -175,7 +170,7 @@ def _comparisons(table: ResultTable, levels: list[str]) -> list[dict[str, Any]]:
 
 
 def _gap(gap: Difference | None) -> str | None:
-    return None if gap is None else f"{with_interval(gap.mean, gap.ci95, 2, sign=True)} p {p_value(gap.p)}"
+    return None if gap is None else difference(gap.mean, gap.ci95, gap.p)
 
 
 def _groups(table: ResultTable, levels: list[str]) -> dict[str, list[Mark]]:

@@ -15,7 +15,8 @@ from slakh_hier.errors import MissingExtraError, SlakhHierError
 from slakh_hier.reporting.document import Block, Facts, Links, Section, Table
 from slakh_hier.reporting.experiment_results import Cell, Results, Row
 from slakh_hier.reporting.node_scores import improvements
-from slakh_hier.reporting.run_data import read_curves, read_json, read_table
+from slakh_hier.reporting.run_clips import run_player
+from slakh_hier.reporting.run_data import RunData, read_curves, read_json, read_run, read_table
 from slakh_hier.shards.index import read_index
 
 SPLIT: Final = "test"
@@ -76,9 +77,6 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
     The main row is the one model for the most levels with all ground truth (of several the last: the one under test).
     """
     try:
-        from slakh_hier.reporting.run_clips import run_player
-        from slakh_hier.reporting.run_data import RunData, read_run
-
         main: dict[str, tuple[int, str, RunData]] = {}
         for row in (row for table in results.tables for row in table.rows):
             folders = [run for run in runs.of(row) if (run / SCORES).exists()]
@@ -100,10 +98,7 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
         yield Section("Clips to see and hear", text=[f"Not shown: {str(error).splitlines()[0]}"])
 
 
-def _is_of(shards: Path, run: object) -> bool:
-    from slakh_hier.reporting.run_data import RunData
-
-    assert isinstance(run, RunData)
+def _is_of(shards: Path, run: RunData) -> bool:
     return run.summary is not None and read_index(shards).plan_digest == run.summary["plan_digest"]
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from slakh_hier import wording
 from slakh_hier.reporting.document import Table
 from slakh_hier.reporting.run_data import RunData
-from slakh_hier.wording import p_value, with_interval
+from slakh_hier.wording import with_interval
 
 
 def score_table(one: RunData, other: RunData) -> Table:
@@ -60,7 +61,7 @@ def _differences(one: RunData, other: RunData) -> dict[str, str]:
     found = {}
     for place, level in enumerate([*map(str, wide[0].columns), "all"]):
         gap = difference(values[1], values[0], songs, -1 if level == "all" else place)
-        found[level] = f"{with_interval(gap.mean, gap.ci95, 2, sign=True)} p {p_value(gap.p)}"
+        found[level] = wording.difference(gap.mean, gap.ci95, gap.p)
     return found
 
 

@@ -19,6 +19,7 @@ from slakh_hier.shards.format import FORMAT_VERSION, Dtype, check_columns, sampl
 INDEX_NAME: Final = "index.json"
 INDEX_FORMAT: Final = "slakh-hier-shards"
 MAX_INDEX_BYTES: Final = 64 << 20
+MASK_FOLDER: Final = "masks"
 
 Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
@@ -26,6 +27,11 @@ Size = Annotated[int, Field(ge=0, lt=2**40)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.h5$")]
 MaskFile = Annotated[str, Field(pattern=r"^masks/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}\.h5$")]
+
+
+def mask_file(name: str) -> str:
+    """Where a mask that was added to a set lies, below the set's folder."""
+    return f"{MASK_FOLDER}/{name}.h5"
 
 
 class _Strict(BaseModel):
@@ -93,8 +99,8 @@ class MaskRecord(_Strict):
             raise ValueError("only a rendered mask can be hidden")
         if self.name != self.reduction.name:
             raise ValueError(f"a mask of {self.type}, {self.percent:g} % is called {self.reduction.name}")
-        if self.file not in (None, f"masks/{self.name}.h5"):
-            raise ValueError(f"the file of mask {self.name} is masks/{self.name}.h5, not {self.file}")
+        if self.file not in (None, mask_file(self.name)):
+            raise ValueError(f"the file of mask {self.name} is {mask_file(self.name)}, not {self.file}")
         return self
 
 

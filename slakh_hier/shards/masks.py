@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,10 @@ from slakh_hier.files import make_folder, publish, remove_temporaries, sha256
 from slakh_hier.locks import folder_lock
 from slakh_hier.plain_files import REMOVE_IT
 from slakh_hier.plan.reductions import Reduction, availability, withheld
-from slakh_hier.shards.index import Index, MaskRecord, read_index, write_index
+from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, mask_file, read_index, write_index
 from slakh_hier.shards.read import nearest
 from slakh_hier.shards.tables import clip_table
 from slakh_hier.shards.write import mask_image
-
-MASK_FOLDER: Final = "masks"
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def rebuild_masks(folder: Path, index: Index) -> Index:
 def _write_mask(folder: Path, index: Index, reduction: Reduction, hit: NDArray[np.bool_]) -> MaskRecord:
     levels = np.array([node.level for node in index.nodes], np.int8)
     image = mask_image(reduction, availability(reduction, hit, levels), index.plan_digest)
-    file = f"{MASK_FOLDER}/{reduction.name}.h5"
+    file = mask_file(reduction.name)
     _refuse_link(folder / MASK_FOLDER)
     make_folder(folder / MASK_FOLDER)
     remove_temporaries(folder / MASK_FOLDER)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from slakh_hier import safe_yaml
 from slakh_hier.errors import MetadataError, Problem, TextError
+from slakh_hier.wording import shortened
 
 STEM_ID = re.compile(r"S[0-9]{2,3}")
 _SONG = re.compile(r"[0-9a-f]{32}")
@@ -137,5 +138,4 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(repr(value), 80)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slakh_hier.errors import MetadataError
-from slakh_hier.safe_yaml import MAX_BYTES
+from slakh_hier.safe_yaml import read_bytes
 from slakh_hier.slakh.deep import check_audio
 from slakh_hier.slakh.headers import HeaderError, read_header
 from slakh_hier.slakh.layout import LEADS_OUT, METADATA, STEMS, inside
@@ -119,8 +119,7 @@ def _metadata(
     stamp = Stamp(info.st_size, info.st_mtime_ns)
     if known is not None and known.metadata is not None and known.metadata_stamp == stamp:
         return stamp, known.metadata, ""
-    with open(path, "rb") as file:
-        data = file.read(MAX_BYTES + 1)  # one more than allowed: the reader then says that it is too large
+    data = read_bytes(path)
     try:
         return stamp, read_metadata(data, name), ""
     except MetadataError as error:

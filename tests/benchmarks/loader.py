@@ -97,13 +97,12 @@ class RawReads:
 
     def __init__(self, stored: ClipDataset):
         shards = stored.shards
+        records = [record for record in shards.index.shards if record.split in shards.splits]
         files = [
             h5py.File(shards.folder / record.file, "r", locking=False, rdcc_nbytes=0)["audio"]
-            for record in shards.index.shards
-            if record.split in shards.splits
+            for record in records
         ]
-        counts = [record.clips for record in shards.index.shards if record.split in shards.splits]
-        place = np.repeat(np.arange(len(files)), counts)
+        place = np.repeat(np.arange(len(files)), [record.clips for record in records])
         self.reads = [
             (files[place[clip]], int(row))
             for clip, columns in zip(stored.selection.clips, stored.selection.columns, strict=True)
