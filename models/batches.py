@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.data import Key
@@ -16,7 +15,7 @@ ORDER = 0x0B57
 """Keeps the order of clips apart from other draws of the same seed."""
 
 
-class Batches(Sampler[list[Key]]):
+class Batches:
     """Shuffled batches of an epoch, cut for accumulation and devices.
 
     The epoch's clips are a chain of random permutations. A step takes the next ``batch_size`` of them, cuts them
@@ -90,7 +89,7 @@ class Batches(Sampler[list[Key]]):
         return order, epoch * rounds + np.arange(len(order)) // self.clips
 
 
-class InOrder(Sampler[list[Key]]):
+class InOrder:
     """All clips once, in order, for validation; each of ``world`` devices takes every world-th clip."""
 
     def __init__(self, clips: int, batch_size: int, *, rank: int = 0, world: int = 1):

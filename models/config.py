@@ -6,7 +6,7 @@ Seetharaman et al., MLSP 2020 (clipping percentile).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -37,16 +37,18 @@ class DataConfig(_Section):
         built again from the parts. 0: off.
     crop_seconds
         Augmentation: a random excerpt of this length (s) of each training clip. None: the whole clip.
-    workers
-        Loader processes a device; None: with a GPU one per processor, up to 8, and without one none. The examples
-        do not depend on it.
     """
 
     mask: str | None = None
     queries: Literal["fixed", "fresh"] = "fixed"
     gain_db: Annotated[float, Field(ge=0, le=40)] = 0.0
     crop_seconds: Annotated[float, Field(gt=0)] | None = None
-    workers: Count | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_workers(cls, values: Any) -> Any:
+        """Configurations of old runs say how many loader processes there were; a thread reads now."""
+        return {k: v for k, v in values.items() if k != "workers"} if isinstance(values, dict) else values
 
 
 class StftConfig(_Section):

@@ -18,7 +18,7 @@ from slakh_hier.safe_yaml import Places, load, load_marked, read_bytes
 from slakh_hier.wording import shortened
 
 KeyPath = tuple[str | int, ...]
-FREE = ("preset", "training.epochs", "training.checkpoint_every", "data.workers", "hardware.")
+FREE = ("preset", "training.epochs", "training.checkpoint_every", "hardware.")
 """Keys (or their beginnings) that may differ when a run goes on: they do not change what is computed."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch.utils.data import Dataset
 
 from slakh_hier.models.queries import query_pools
 from slakh_hier.models.selection import Selection
+from slakh_hier.models.stored import Batch, signals_of
+from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.read import ShardSet
 
 Item = dict[str, Any]
@@ -20,7 +23,7 @@ QUERY, GAIN, CROP = range(3)
 
 
 class Key(NamedTuple):
-    """Asks a :class:`ClipDataset` for an example of an epoch: the sampler's way to tell loader processes.
+    """Asks a :class:`ClipDataset` for an example of an epoch.
 
     Where an epoch goes round the clips several times, each round counts as an epoch of its own here.
     """
@@ -29,8 +32,16 @@ class Key(NamedTuple):
     place: int
 
 
+class Read(NamedTuple):
+    """A row of a clip's shard, from sample ``begin`` on."""
+
+    clip: int
+    row: int
+    begin: int
+
+
 class ClipDataset(Dataset[Item]):
-    """Examples of a selection: map-style, picklable, the same in any loader process.
+    """Examples of a selection: map-style, picklable, the same in any thread or process.
 
     ``dataset[i]`` is an example of epoch 0, ``dataset[Key(epoch, i)]`` one of any epoch. What is drawn for it is
     a function of (seed, epoch, clip) alone.
@@ -86,96 +97,92 @@ class ClipDataset(Dataset[Item]):
             strict=True,
         )
         self.ids = [f"{track}@{start:g}s/{shards.nodes[column].name}" for track, start, column in names]
+        # The row of each signal, the mixture first. What is withheld is not even read.
+        wanted = np.column_stack([np.zeros(len(selection), np.int64), selection.columns])
+        self._rows = shards.row[selection.clips[:, None], wanted]
+        self._rows[:, 1:][~selection.available] = SILENT
         self._pools = query_pools(shards, selection, mask) if fresh_queries else None
 
     def __len__(self) -> int:
         return len(self.selection)
 
     def __getitem__(self, key: int | Key) -> Item:
-        epoch, index = key if isinstance(key, tuple) else (0, key)
-        clip = int(self.selection.clips[index])
-        available = self.selection.available[index]
-        mix, sources = self._signals(clip, self.selection.columns[index], available)
-        if self.gain_db:
-            gains = 10 ** (
-                self._draw(GAIN, epoch, clip).uniform(-self.gain_db, self.gain_db, len(sources) + 1) / 20
-            )
-            mix = change_gains(mix, sources, available, gains.astype(np.float32))
-        if self.samples < self.shards.samples:
-            begin = int(self._draw(CROP, epoch, clip).integers(self.shards.samples - self.samples + 1))
-            mix, sources = mix[begin : begin + self.samples], sources[:, begin : begin + self.samples]
-        item: Item = {
-            "mix": torch.from_numpy(mix),
-            "sources": torch.from_numpy(np.ascontiguousarray(sources)),
-            "available": torch.from_numpy(available.copy()),
-            "clip": clip,
-            "id": self.ids[index],
-        }
-        if self.selection.query_column is not None:
-            item["query"] = self._query(epoch, clip, int(self.selection.query_column[index]))
+        batch = signals_of(self.stored([Key(*key) if isinstance(key, tuple) else Key(0, key)]))
+        signals = batch["signals"][0]
+        item = {"mix": signals[0], "sources": signals[1:], "available": batch["available"][0]}
+        item |= {"clip": int(batch["clip"][0]), "id": batch["id"][0]}
+        if "query" in batch:
+            item["query"] = batch["query"][0]
         return item
 
-    def _signals(
-        self, clip: int, columns: NDArray[np.int64], available: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mixture and sources, each stored row read once (nodes with one sounding child share a row)."""
-        rows = self.shards.row[clip]
-        mix = self.shards.audio_row(clip, int(rows[0]))
-        read = {int(rows[0]): mix}
-        sources = np.zeros((len(columns), self.shards.samples), np.float32)
-        for level, column in enumerate(columns):
-            row = int(rows[column])
-            if row >= 0 and available[level]:
-                if row not in read:
-                    read[row] = self.shards.audio_row(clip, row)
-                sources[level] = read[row]
-        return mix, sources
+    def stored(self, keys: Sequence[Key], *, pinned: bool = False) -> Batch:
+        """Several examples as the shards hold them, of which :func:`~slakh_hier.models.stored.signals_of` makes a batch.
 
-    def _query(self, epoch: int, clip: int, column: int) -> Tensor:
+        Parameters
+        ----------
+        pinned
+            Read into page-locked memory, out of which a GPU copies by itself.
+        """
+        places = [key.place for key in keys]
+        clips = self.selection.clips[places].tolist()
+        reads: list[Read] = []
+        place = []
+        for key, clip, rows in zip(keys, clips, self._rows[places].tolist(), strict=True):
+            begin = self._begin(key.epoch, clip)
+            known = dict.fromkeys((ABSENT, SILENT), -1)
+            for row in rows:  # nodes with one sounding child share a row
+                if row not in known:
+                    known[row] = len(reads)
+                    reads.append(Read(clip, row, begin))
+            place.append([known[row] for row in rows])
+        signals = self._empty(len(reads) + 1, self.samples, pinned)
+        signals[-1] = 0
+        stored: Batch = {
+            "rows": signals,
+            "factors": self._fill(signals, reads),
+            "place": torch.tensor(place),
+            "available": torch.from_numpy(self.selection.available[places]),
+            "clip": torch.tensor(clips),
+            "id": [self.ids[index] for index in places],
+        }
+        if self.gain_db:
+            drawn = [self._gains(key.epoch, clip) for key, clip in zip(keys, clips, strict=True)]
+            stored["gains"] = torch.from_numpy(np.stack(drawn))
+        if self.selection.query_column is not None:
+            columns = self.selection.query_column[places].tolist()
+            queries = [
+                self._query(key.epoch, clip, column)
+                for key, clip, column in zip(keys, clips, columns, strict=True)
+            ]
+            stored["query_rows"] = self._empty(len(keys), self.shards.samples, pinned)
+            stored["query_factors"] = self._fill(stored["query_rows"], queries)
+        return stored
+
+    def _empty(self, rows: int, samples: int, pinned: bool) -> Tensor:
+        dtype = torch.int16 if self.shards.dtype == np.int16 else torch.float32
+        return torch.empty((rows, samples), dtype=dtype, pin_memory=pinned)
+
+    def _fill(self, rows: Tensor, reads: Sequence[Read]) -> Tensor:
+        """Read into the rows; returns the factor of each of them, 0 for those that no read is for."""
+        factors = np.zeros(len(rows), np.float32)
+        for number, (row, (clip, source, begin)) in enumerate(zip(rows.numpy(), reads, strict=False)):
+            factors[number] = self.shards.read_stored(clip, source, row, begin)
+        return torch.from_numpy(factors)
+
+    def _query(self, epoch: int, clip: int, column: int) -> Read:
         if self._pools is not None:
             drawn = self._pools[column].draw(clip, self._draw(QUERY, epoch, clip))
             if drawn is not None:
-                return torch.from_numpy(self.shards.audio(drawn, column))
-        stored = self.shards.query(clip)
-        assert stored is not None  # select_clips keeps clips with a query
-        return torch.from_numpy(stored)
+                return Read(drawn, int(self.shards.row[drawn, column]), 0)
+        return Read(clip, int(self.shards.query_row[clip]), 0)  # select_clips keeps clips with a query
+
+    def _gains(self, epoch: int, clip: int) -> NDArray[np.float32]:
+        drawn = self._draw(GAIN, epoch, clip).uniform(-self.gain_db, self.gain_db, self._rows.shape[1])
+        return np.asarray(10 ** (drawn / 20), np.float32)
+
+    def _begin(self, epoch: int, clip: int) -> int:
+        spare = self.shards.samples - self.samples
+        return int(self._draw(CROP, epoch, clip).integers(spare + 1)) if spare else 0
 
     def _draw(self, what: int, epoch: int, clip: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, epoch, clip, what))
-
-
-def change_gains(
-    mix: NDArray[np.float32],
-    sources: NDArray[np.float32],
-    available: NDArray[np.bool_],
-    gains: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Scale the parts of a mixture and build sources and mixture again, so that the levels stay nested.
-
-    The parts are the leaf, what each available level adds to the one below it, and the rest of the mixture.
-    Withheld levels give no part: their audio is not known in training.
-
-    Parameters
-    ----------
-    mix
-        float32, (samples,).
-    sources
-        float32, (levels, samples), leaf first; changed in place.
-    available
-        bool, (levels,).
-    gains
-        float32, (levels + 1,), linear; the last one belongs to the rest.
-
-    Returns
-    -------
-    array
-        The new mixture.
-    """
-    below_old = np.zeros_like(mix)
-    below_new = np.zeros_like(mix)
-    for level in np.flatnonzero(available):
-        old = sources[level].copy()
-        sources[level] = below_new + gains[level] * (old - below_old)
-        below_old, below_new = old, sources[level]
-    changed: NDArray[np.float32] = below_new + gains[-1] * (mix - below_old)
-    return changed

@@ -17,16 +17,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader, default_collate
 
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, publish_json
-from slakh_hier.models.data import ClipDataset, Item
-from slakh_hier.models.loader_processes import leave_signals_to_the_run, loader_faults
+from slakh_hier.models.batches import InOrder
+from slakh_hier.models.data import ClipDataset, Key
 from slakh_hier.models.metrics import leaked_db, si_sdr
+from slakh_hier.models.reader import Reader
 from slakh_hier.models.references import oracle
 from slakh_hier.models.selection import select_clips
 from slakh_hier.models.separator import Separator
+from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import summarise
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
@@ -40,7 +41,6 @@ TASK_CLIPS, CPU_BATCH = 8, 4
 """Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""
 SAME_DB = 60.0
 """A mixture with a higher SI-SDR (dB) is the node and nothing else: what differs is rounding to 16 bits."""
-LOADERS = 4
 FOLDER = "evaluation"
 
 
@@ -189,8 +189,7 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
     rows: list[Row] = []
     end = min(begin + TASK_CLIPS, len(dataset))
     for first in range(begin, end, CPU_BATCH):
-        items = [dataset[place] for place in range(first, min(first + CPU_BATCH, end))]
-        batch = default_collate(items)
+        batch = dataset.stored([Key(0, place) for place in range(first, min(first + CPU_BATCH, end))])
         rows += _rows(trained, dataset, batch, _measure(trained.separator, batch))
     return rows
 
@@ -198,35 +197,28 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
 def _score_batches(
     trained: Trained, dataset: ClipDataset, batch_size: int, devices: Sequence[torch.device]
 ) -> Iterator[list[Row]]:
-    """The way of GPUs: loader processes read large batches, which the devices work off side by side."""
+    """The way of GPUs: large batches are read ahead, and the devices work them off side by side."""
     separators = [copy.deepcopy(trained.separator).to(device) for device in devices]
-    loader = DataLoader(
-        dataset,
-        batch_size,
-        num_workers=LOADERS * len(devices),
-        worker_init_fn=leave_signals_to_the_run,
-        pin_memory=devices[0].type == "cuda",
-    )
-    with loader_faults("Run the same command again; if memory is short, with --device cpu -j 2"):
-        batches = iter(loader)
-        while some := list(islice(batches, len(devices))):
-            # A GPU's work is only queued here, so that all have some before the first is waited for.
-            measured = [
-                _measure(separator, _moved(batch, device))
-                for batch, separator, device in zip(some, separators, devices, strict=False)
-            ]
-            for batch, values in zip(some, measured, strict=True):
-                yield _rows(trained, dataset, batch, values)
+    batches = iter(Reader(dataset, InOrder(len(dataset), batch_size), pinned=devices[0].type == "cuda"))
+    while some := list(islice(batches, len(devices))):
+        # A GPU's work is only queued here, so that all have some before the first is waited for.
+        measured = [
+            _measure(separator, _moved(batch, device))
+            for batch, separator, device in zip(some, separators, devices, strict=False)
+        ]
+        for batch, values in zip(some, measured, strict=True):
+            yield _rows(trained, dataset, batch, values)
 
 
-def _moved(batch: Item, device: torch.device) -> Item:
+def _moved(batch: Batch, device: torch.device) -> Batch:
     return {k: v.to(device, non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()}
 
 
 @torch.inference_mode()
-def _measure(separator: Separator, batch: Item) -> dict[str, torch.Tensor]:
+def _measure(separator: Separator, stored: Batch) -> dict[str, torch.Tensor]:
     """By what is measured, values (clips, levels) in dB of every level, whether they mean something or not."""
-    mixture, sources = batch["mix"], batch["sources"]
+    batch = signals_of(stored)
+    mixture, sources = batch["signals"][:, 0], batch["signals"][:, 1:]
     estimates = separator(mixture, batch.get("query"))
     return {
         "mix": si_sdr(mixture.unsqueeze(1), sources),
@@ -237,7 +229,7 @@ def _measure(separator: Separator, batch: Item) -> dict[str, torch.Tensor]:
 
 
 def _rows(
-    trained: Trained, dataset: ClipDataset, batch: Item, measured: dict[str, torch.Tensor]
+    trained: Trained, dataset: ClipDataset, batch: Batch, measured: dict[str, torch.Tensor]
 ) -> list[Row]:
     """A row a clip and level, with the values that mean something."""
     shards = dataset.shards

@@ -23,7 +23,6 @@ from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import Checkpoints, SafeCheckpointIO, checkpoint_path, newest, step_of
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.loader_processes import interrupts_first, loader_faults
 from slakh_hier.models.loaders import NextEpoch, ShardData, on_gpu
 from slakh_hier.models.module import Training
 from slakh_hier.models.run_log import RunLog
@@ -168,13 +167,7 @@ def _check_hardware(hardware: HardwareConfig, parameters: int) -> None:
 def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | None) -> None:
     """Run Lightning's loop; its ways of stopping become ours."""
     try:
-        with (
-            interrupts_first(),
-            loader_faults(
-                "If memory is short, take fewer: --set data.workers=2. Run the same command again to go on from the last "
-                "checkpoint"
-            ),
-        ):
+        with interrupts_first():
             trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
     except torch.OutOfMemoryError as error:
         raise FaultError(
@@ -193,6 +186,20 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             f"{error.filename or trainer.default_root_dir}: cannot be written: {error.strerror or error}. The last "
             "checkpoint is kept; make room and run the same command again to go on from it"
         ) from error
+
+
+@contextmanager
+def interrupts_first() -> Iterator[None]:
+    """Whatever an interrupt ends in, such as Lightning's exit(1) or an error of its clearing up, is that interrupt again."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _restore_weights(run: Path, resume: Path, config: Config, about: About) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Sampler
 
 from slakh_hier.models.batches import Batches, InOrder
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.data import ClipDataset, Item, Key
-from slakh_hier.models.loader_processes import leave_signals_to_the_run
+from slakh_hier.models.data import ClipDataset
 from slakh_hier.models.module import Training
+from slakh_hier.models.reader import KeyBatches, Reader
 from slakh_hier.models.selection import Selection
+from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.shards.read import ShardSet
 
 
@@ -40,7 +38,7 @@ class ShardData(pl.LightningDataModule):
         self.clip_seconds = self.sets["train"].samples / sets["train"].sample_rate
         self.batches: Batches | None = None
 
-    def train_dataloader(self) -> DataLoader[Item]:
+    def train_dataloader(self) -> Reader:
         trainer, t = self._trainer(), self.config.training
         self.batches = Batches(
             len(self.sets["train"]),
@@ -53,9 +51,9 @@ class ShardData(pl.LightningDataModule):
         )
         assert isinstance(trainer.lightning_module, Training)
         self.batches.epoch, self.batches.start = trainer.lightning_module.position
-        return self._loader("train", self.batches)
+        return self._reader("train", self.batches)
 
-    def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
+    def val_dataloader(self) -> Reader | list[Reader]:
         if "validation" not in self.sets:
             return []
         trainer = self._trainer()
@@ -63,22 +61,13 @@ class ShardData(pl.LightningDataModule):
         batches = InOrder(
             len(self.sets["validation"]), size, rank=trainer.global_rank, world=trainer.world_size
         )
-        return self._loader("validation", batches)
+        return self._reader("validation", batches)
 
-    def _loader(self, split: str, batches: Sampler[list[Key]]) -> DataLoader[Item]:
-        workers = self.config.data.workers
-        if workers is None:
-            # Without a GPU the processors are busy with the network, beside which a clip is read in no time.
-            per_device = len(os.sched_getaffinity(0)) // self.config.hardware.devices
-            workers = min(8, per_device) if on_gpu(self.config.hardware) else 0
-        return DataLoader(
-            self.sets[split],
-            batch_sampler=batches,
-            num_workers=workers,
-            worker_init_fn=leave_signals_to_the_run,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        return signals_of(batch)
+
+    def _reader(self, split: str, batches: KeyBatches) -> Reader:
+        return Reader(self.sets[split], batches, pinned=on_gpu(self.config.hardware))
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None

@@ -196,8 +196,7 @@ class Training(pl.LightningModule):
 
     def _losses(self, batch: dict[str, Any], *, reduce: bool = True) -> tuple[Tensor, Tensor]:
         """This device's loss sum (with gradient), and :class:`Sums` values, of all devices if ``reduce``."""
-        signals = torch.cat((batch["mix"].unsqueeze(1), batch["sources"]), 1)
-        spectra = self.separator.stft(signals)  # (batch, 1 + levels, bins, frames)
+        spectra = self.separator.stft(batch["signals"])  # (batch, 1 + levels, bins, frames)
         mixture, sources = spectra[:, 0], spectra[:, 1:]
         anchor = self.separator.encode(batch["query"]) if self.separator.takes_query else None
         terms = self.terms(self.separator.masks(mixture, anchor), mixture, sources)

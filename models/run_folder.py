@@ -80,9 +80,10 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
     make_folder(run / CHECKPOINTS)
     for folder in (run, run / CHECKPOINTS):
         remove_temporaries(folder)
+    # First, since by it the folder is known as a run, whatever a kill leaves out.
+    publish(run / CONFIG, config_yaml(config).encode())
     publish_json(run / DATA, data)
     publish_json(run / ENVIRONMENT, environment())
-    publish(run / CONFIG, config_yaml(config).encode())
     return newest(run)
 
 

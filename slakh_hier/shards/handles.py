@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
+from h5py import h5s
 from numpy.typing import NDArray
 
 from slakh_hier.shards.opening import (
@@ -41,8 +42,13 @@ class Handles:
         self._checked: dict[int, tuple[int, ...]] = {}
         self._pool = _Pool()
 
-    def read(self, shard: int, row: int) -> NDArray[Any]:
-        """One row as it is stored: int16 or float32, shape (samples,).
+    def read(self, shard: int, row: int, out: NDArray[Any], begin: int = 0) -> None:
+        """Read a row as it is stored, from sample ``begin`` on, into ``out``.
+
+        Parameters
+        ----------
+        out
+            C-contiguous, one dimension, of the stored type; its length is what is read.
 
         Raises
         ------
@@ -60,13 +66,15 @@ class Handles:
                 entry = self._open(pool, shard)
             else:
                 pool.open.move_to_end(shard)
+            _, audio, space = entry
             try:
-                values: NDArray[Any] = entry[1][row]
+                # What audio.read_direct does, in a fifth of its time.
+                space.select_hyperslab((row, begin), (1, len(out)))
+                audio.id.read(h5s.create_simple((len(out),)), space, out)
             except Exception as error:  # HDF5's errors have no class of their own
                 raise RefusedError(
                     self._promises[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
                 ) from error
-        return values
 
     def remember(self, shard: int) -> None:
         """Say that a shard's structure was checked just now."""
@@ -78,14 +86,14 @@ class Handles:
         if pool.pid == os.getpid():
             with pool.lock:
                 while pool.open:
-                    pool.open.popitem()[1][0].close()
+                    pool.open.popitem()[1].file.close()
 
     @property
     def open_files(self) -> int:
         """Files that are open now in this process."""
         return len(self._pool.open) if self._pool.pid == os.getpid() else 0
 
-    def _open(self, pool: _Pool, shard: int) -> tuple[h5py.File, h5py.Dataset]:
+    def _open(self, pool: _Pool, shard: int) -> _Open:
         promise = self._promises[shard]
         signature = _signature(check_file(promise))
         if self._checked.get(shard) == signature:
@@ -95,9 +103,10 @@ class Handles:
             file = open_checked(promise)
             self._checked[shard] = signature
         while len(pool.open) >= self._max_open:
-            pool.open.popitem(last=False)[1][0].close()
+            pool.open.popitem(last=False)[1].file.close()
         with damage(promise.path):
-            pool.open[shard] = (file, file["audio"])
+            audio = file["audio"]
+            pool.open[shard] = _Open(file, audio, audio.id.get_space())
         return pool.open[shard]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,11 +117,17 @@ class Handles:
         self._pool = _Pool()
 
 
+class _Open(NamedTuple):
+    file: h5py.File
+    audio: h5py.Dataset
+    space: h5s.SpaceID
+
+
 class _Pool:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
-        self.open: OrderedDict[int, tuple[h5py.File, h5py.Dataset]] = OrderedDict()
+        self.open: OrderedDict[int, _Open] = OrderedDict()
 
 
 def _signature(about: os.stat_result) -> tuple[int, ...]:

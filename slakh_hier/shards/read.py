@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -88,6 +88,8 @@ class ShardSet:
     samples : int
         Length of every signal.
     clip_seconds : float, s
+    dtype : numpy.dtype
+        Of the stored samples: int16 or float32.
     nodes : tuple of Column
         The rendered nodes (name, level, parent), mix first: the columns of the tables.
     clips : DataFrame
@@ -109,6 +111,7 @@ class ShardSet:
             index.clip_seconds,
         )
         self.nodes: tuple[Column, ...] = index.columns
+        self.dtype = np.dtype(index.dtype)
         self._column = {column.name: place for place, column in enumerate(self.nodes)}
         shards = [shard for shard in index.shards if split in (None, shard.split)]
         self._handles = Handles([shard_promise(folder, index, shard) for shard in shards], max_open)
@@ -123,7 +126,11 @@ class ShardSet:
         self.query_row: NDArray[np.int32] = np.concatenate(
             [np.zeros(0, np.int32), *(table.query_row for table in tables)]
         )
-        self._scale = [table.scale for table in tables]
+        # Stored values times these are samples of full scale 1.0.
+        self._factor = [
+            table.scale / np.float32(INT16_SCALE) if self.dtype == np.int16 else np.ones_like(table.scale)
+            for table in tables
+        ]
         self._shard = np.repeat(np.arange(len(shards)), [shard.clips for shard in shards])
         self._masks: dict[str, NDArray[np.bool_]] = {
             mask.name: np.concatenate([nothing.astype(bool), *(table.masks[mask.name] for table in tables)])
@@ -195,12 +202,32 @@ class ShardSet:
         """The signal in a row of the clip's shard; zeros for a negative row (absent, silent)."""
         if row < 0:
             return np.zeros(self.samples, np.float32)
-        shard = int(self._shard[clip])
-        stored = self._handles.read(shard, row)
+        stored = np.empty(self.samples, self.dtype)
+        factor = self.read_stored(clip, row, stored)
         if stored.dtype == np.float32:
             return stored
-        scaled: NDArray[np.float32] = np.multiply(stored, self._scale[shard][row] / np.float32(INT16_SCALE))
+        scaled: NDArray[np.float32] = np.multiply(stored, factor)
         return scaled
+
+    def read_stored(self, clip: int, row: int, out: NDArray[Any], begin: int = 0) -> np.float32:
+        """Read a row of the clip's shard as it is stored, from sample ``begin`` on, into ``out``.
+
+        Parameters
+        ----------
+        row
+            0 or more.
+        out
+            C-contiguous, of :attr:`dtype`, one dimension.
+
+        Returns
+        -------
+        float32
+            What to multiply the values with for full scale 1.0.
+        """
+        shard = int(self._shard[clip])
+        self._handles.read(shard, row, out, begin)
+        factor: np.float32 = self._factor[shard][row]
+        return factor
 
     def query(self, clip: int) -> NDArray[np.float32] | None:
         """A clip's query signal, or None where it has none: float32, shape (samples,)."""

@@ -89,8 +89,6 @@ def cases(data: Path, jobs: int = 2) -> dict[str, Case]:
     slakh, rate, parallel = str(data / "slakh"), ["--split-scheme", "folders"], ["-j", str(jobs)]
     render = ["--plan", str(data / "plan"), "--sample-rate", "44100", "--shard-mb", "2.5"]
     sss = ["train", "sss", str(data / "shards"), "--config", str(data / "train.yaml")]
-    if jobs == 1:
-        sss += ["--set", "data.workers=0"]
 
     def activity(out: Path) -> list[str]:
         return ["activity", slakh, "-o", str(out / "activity.h5"), *rate, *parallel]

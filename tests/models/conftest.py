@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,7 @@ def write_shards(
     queries: bool = True,
     masks: Sequence[str] = (),
     songs: int = 3,
+    dtype: Literal["int16", "float32"] = "float32",
     change: Callable[[str, int, str, NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Path:
     """Write a finished set; ``splits`` gives (target, state of each leaf) for each clip; a leaf left out sounds.
@@ -78,7 +79,7 @@ def write_shards(
                 "query_start": [0.0 if queries else np.nan] * len(clips),
             }
         )
-        header = ShardHeader(RATE, SECONDS, SAMPLES, "float32", split, 0, COLUMNS, "a" * 64)
+        header = ShardHeader(RATE, SECONDS, SAMPLES, dtype, split, 0, COLUMNS, "a" * 64)
         builder = ShardBuilder(header, table)
         for i, (target, states) in enumerate(clips):
             signals = {}
@@ -112,7 +113,7 @@ def write_shards(
             sample_rate=RATE,
             clip_seconds=SECONDS,
             samples=SAMPLES,
-            dtype="float32",
+            dtype=dtype,
             parameters={"salience_db": -30.0},
             nodes=[NodeRecord(name=c.name, level=c.level, parent=c.parent) for c in COLUMNS],
             splits=list(splits),
@@ -191,7 +192,6 @@ TINY: dict[str, Any] = {
     "network": {"layers": 1, "units": 8, "dropout": 0.2, "query_layers": 1, "embedding": 4},
     "optimizer": {"lr": 0.01},
     "training": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 3},
-    "data": {"workers": 0},
     "hardware": {"accelerator": "cpu", "threads": 1},
 }
 
@@ -204,6 +204,29 @@ def tiny_config(tmp_path: Path) -> Callable[..., Config]:
     file = tmp_path / "tiny-config.yaml"
     file.write_text(yaml.safe_dump(TINY))
     return lambda task, *settings: load_config(task, file, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def guitar_run(guitar_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained("sss", guitar_shards, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def query_run(any_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained("qbe", any_shards, tmp_path_factory)
+
+
+def _trained(task: str, shards: Path, factory: pytest.TempPathFactory) -> Path:
+    from slakh_hier.models.training import train
+
+    settings = [
+        "stft={window: 128, hop: 64}", "network={layers: 1, units: 8, query_layers: 1, embedding: 4}",
+        "training={epochs: 1, batch_size: 4}", "hardware={accelerator: cpu, threads: 1}",
+    ]  # fmt: skip
+    torch.set_num_threads(1)
+    run = factory.mktemp("runs") / task
+    train(load_config(task, settings=settings), shards, run)  # type: ignore[arg-type]
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,6 @@ SETTINGS = (
     "stft={window: 128, hop: 64}",
     "network={units: 8}",
     "training={epochs: 1, steps_per_epoch: 2, batch_size: 4}",
-    "data.workers=0",
     "hardware.accelerator=cpu",
 )
 Command = Callable[..., tuple[int, str, str]]

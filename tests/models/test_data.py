@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +19,11 @@ from torch.utils.data import DataLoader
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.batches import Batches, InOrder
-from slakh_hier.models.data import ClipDataset, Key, change_gains
+from slakh_hier.models.data import ClipDataset, Key
 from slakh_hier.models.queries import QueryPool
-from slakh_hier.models.selection import level_names, select_clips
+from slakh_hier.models.reader import Reader
+from slakh_hier.models.selection import Selection, level_names, select_clips
+from slakh_hier.models.stored import Batch, change_gains, signals_of
 from slakh_hier.shards.read import open_shards
 
 
@@ -112,17 +118,20 @@ def test_empty_splits_are_errors(shard_writer: Callable[..., Path], tmp_path: Pa
         dataset(folder, "qbe")
 
 
+VARIED = {"seed": 5, "fresh_queries": True, "gain_db": 6.0, "crop_seconds": 0.3}
+
+
 @pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_loader_processes_change_nothing(any_shards: Path, context: str) -> None:
+def test_processes_of_a_dataloader_change_nothing(any_shards: Path, context: str) -> None:
     """The same items for any number of workers, in each epoch others."""
-    data = dataset(any_shards, "qbe", seed=5, fresh_queries=True, gain_db=6.0, crop_seconds=0.3)
+    data = dataset(any_shards, "qbe", **VARIED)
     assert len(pickle.dumps(data)) > 0
 
     def epochs(workers: int) -> list[dict[str, object]]:
         batches = Batches(len(data), 4, seed=5)
         loader = DataLoader(
             data,
-            batch_sampler=batches,
+            batch_sampler=batches,  # type: ignore[arg-type]
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context=context if workers else None,
@@ -141,6 +150,92 @@ def test_loader_processes_change_nothing(any_shards: Path, context: str) -> None
             assert torch.equal(one[key], other[key]), key  # type: ignore[arg-type]
     assert alone[0]["mix"].shape == (4, 1200)  # type: ignore[attr-defined]
     assert not torch.equal(data[Key(0, 1)]["mix"], data[Key(1, 1)]["mix"])
+
+
+@pytest.mark.parametrize("task", ["sss", "qbe"])
+@pytest.mark.parametrize("mask", [None, "leaf-50"])
+def test_a_batch_is_its_examples(any_shards: Path, task: str, mask: str | None) -> None:
+    """What the reader's thread reads and the device unpacks, against the examples one by one."""
+    node = {"node": "clean"} if task == "sss" else {}
+    data = dataset(any_shards, task, mask=mask, **node, **VARIED | {"fresh_queries": task == "qbe"})
+    batches = Batches(len(data), 4, seed=5)
+    batches.epoch = 3
+    expected = [[data[key] for key in keys] for keys in batches]
+    reader = Reader(data, batches)
+    found = [signals_of(batch) for batch in reader]
+    assert len(found) == len(expected) == len(reader)
+    for batch, items in zip(found, expected, strict=True):
+        assert batch["signals"].dtype == torch.float32
+        assert batch["id"] == [item["id"] for item in items]
+        for key in ("available", *(("query",) if task == "qbe" else ())):
+            assert torch.equal(batch[key], torch.stack([item[key] for item in items])), key
+        assert torch.equal(batch["signals"][:, 0], torch.stack([item["mix"] for item in items]))
+        assert torch.equal(batch["signals"][:, 1:], torch.stack([item["sources"] for item in items]))
+
+
+def test_a_row_that_nodes_share_is_read_once(guitar_shards: Path) -> None:
+    data = dataset(guitar_shards)
+    rows = data.shards.row[0, [0, *data.selection.columns[0]]]
+    stored = data.stored([Key(0, 0)])
+    assert len(stored["rows"]) == len({row for row in rows.tolist() if row >= 0}) + 1
+    assert not stored["rows"][-1].any()
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_rows_are_sent_as_they_are_stored(
+    dtype: str, shard_writer: Callable[..., Path], tmp_path: Path
+) -> None:
+    parts = {"train": [("clean", {"dirty": "off"}), ("clean", {"clean": "off"}), ("clean", {})]}
+    folder = shard_writer(tmp_path / "s", parts, queries=False, dtype=dtype)
+    shards = open_shards(folder, "train")
+    every = np.arange(3)
+    paths = np.array([[shards.node(name) for name in ("clean", "guitars")]] * 3)
+    data = ClipDataset(shards, Selection((1, 2), every, paths, np.ones((3, 2), bool)))
+    stored = data.stored([Key(0, place) for place in range(3)])
+    assert stored["rows"].dtype == getattr(torch, dtype)
+    batch = signals_of(stored)
+    for clip in range(3):
+        for signal, name in enumerate(("mix", "clean", "guitars")):
+            np.testing.assert_array_equal(batch["signals"][clip, signal], shards[clip][name])
+    assert not batch["signals"][1, 1].any()
+
+
+class Slow(ClipDataset):
+    """Counts what was read, and when."""
+
+    def stored(self, keys: Sequence[Key], *, pinned: bool = False) -> Batch:
+        log.append(("read", keys[0].place, threading.current_thread().name))
+        if keys[0].place == 6:
+            raise InputError("broken")
+        return super().stored(keys, pinned=pinned)
+
+
+log: list[tuple[str, int, str]] = []
+
+
+def test_the_reader_is_two_batches_ahead_and_hands_over_errors(guitar_shards: Path) -> None:
+    shards = open_shards(guitar_shards, "train")
+    data = Slow(shards, select_clips(shards, "sss"))
+    log.clear()
+    batches = iter(Reader(data, InOrder(len(data), 1)))
+    next(batches)
+    while len(log) < 3:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    assert [place for _, place, _ in log] == [0, 1, 2]
+    assert {name for *_, name in log} == {"reader_0"}
+    assert [batch["clip"].item() for batch in islice(batches, 5)] == [1, 2, 3, 4, 5]
+    with pytest.raises(InputError, match="broken"):
+        next(batches)
+    assert not any(thread.name.startswith("reader") for thread in threading.enumerate())
+
+
+def test_a_reader_that_is_left_ends_its_thread(guitar_shards: Path) -> None:
+    data = dataset(guitar_shards)
+    for _ in Reader(data, InOrder(len(data), 1)):
+        break
+    gc.collect()
+    assert not any(thread.name.startswith("reader") for thread in threading.enumerate())
 
 
 def test_fresh_queries_are_of_another_song_and_the_same_node(any_shards: Path) -> None:
@@ -178,25 +273,29 @@ def test_the_query_pool_draws_every_clip_of_other_songs(songs: list[int], data: 
 
 def test_gains_keep_the_levels_nested() -> None:
     rng = np.random.default_rng(0)
-    parts = rng.standard_normal((4, 50)).astype(np.float32)
-    sources, mix = np.cumsum(parts[:3], 0), parts.sum(0)
-    gains = np.array([2, 0.5, 3, 0.25], np.float32)
-    changed = sources.copy()
-    new_mix = change_gains(mix, changed, np.ones(3, bool), gains)
-    scaled = parts * gains[:, None]
-    np.testing.assert_allclose(changed, np.cumsum(scaled[:3], 0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(new_mix, scaled.sum(0), rtol=1e-4, atol=1e-5)
+    parts = torch.from_numpy(rng.standard_normal((2, 4, 50)).astype(np.float32))
+    signals = torch.cat((parts.sum(1, keepdim=True), parts[:, :3].cumsum(1)), 1)
+    gains = torch.tensor([[2, 0.5, 3, 0.25], [1, 1, 1, 0.5]])
+    change_gains(signals, torch.ones(2, 3, dtype=torch.bool), gains)
+    scaled = parts * gains[..., None]
+    torch.testing.assert_close(signals[:, 1:], scaled[:, :3].cumsum(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(signals[:, 0], scaled.sum(1), rtol=1e-4, atol=1e-5)
 
 
 def test_gains_do_not_use_withheld_audio() -> None:
+    """The leaf is withheld in the first clip only: there the second level is one part."""
     rng = np.random.default_rng(0)
-    mix = rng.standard_normal(50).astype(np.float32)
-    sources = np.stack([np.zeros(50), rng.standard_normal(50)]).astype(np.float32)
-    expected = 0.5 * sources[1] + 0.25 * (mix - sources[1])
-    changed = sources.copy()
-    new_mix = change_gains(mix, changed, np.array([False, True]), np.array([7, 0.5, 0.25], np.float32))
-    np.testing.assert_allclose(new_mix, expected, atol=1e-6)
-    assert not changed[0].any()
+    signals = torch.from_numpy(rng.standard_normal((2, 3, 50)).astype(np.float32))
+    signals[0, 1] = 0
+    before = signals.clone()
+    available = torch.tensor([[False, True], [True, True]])
+    change_gains(signals, available, torch.tensor([[7, 0.5, 0.25], [2, 0.5, 0.25]]))
+    mix, leaf, upper = before.unbind(1)
+    expected = torch.stack((0.5 * upper[0], 2 * leaf[1] + 0.5 * (upper[1] - leaf[1])))
+    torch.testing.assert_close(signals[:, 2], expected)
+    torch.testing.assert_close(signals[:, 0], expected + 0.25 * (mix - upper))
+    torch.testing.assert_close(signals[:, 1], torch.stack((leaf[0], 2 * leaf[1])))
+    assert not signals[0, 1].any()
 
 
 def test_a_crop_is_an_excerpt_of_everything_but_the_query(any_shards: Path) -> None:

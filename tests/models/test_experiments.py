@@ -429,7 +429,7 @@ def test_processes_do_what_one_process_does_and_go_on_after_a_failure(
         taken.mkdir(parents=True)
         (taken / "mine.txt").write_text("not a run")
     here = run_experiment("levels", both, tmp_path / "here", **asked)
-    settings = ["data.workers=1"]  # their processes are forked, while a thread waits for the parent's end
+    settings = ["hardware.threads=1"]
     apart = run_experiment("levels", both, tmp_path / "apart", jobs=2, settings=settings, **asked)
     for found in (here, apart):
         assert list(found.failed) == ["sss-2, seed 588"]

@@ -33,7 +33,6 @@ def test_training_clips_improve_at_every_level(
         "network={units: 32, features: 16, layers: 1}",
         f"network.kind={kind}",
         "training={epochs: 1, steps_per_epoch: 150, batch_size: 6}",
-        "data.workers=0",
         "hardware.accelerator=cpu",
         *(["node=dirty"] if task == "sss" else []),
         *(["loss.kind=complex"] if kind == "bandsplit" else []),

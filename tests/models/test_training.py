@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import shutil
 import signal
@@ -22,10 +21,12 @@ import torch
 
 from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
 from slakh_hier.locks import folder_lock
+from slakh_hier.models import run_folder
 from slakh_hier.models.checkpoints import SafeCheckpointIO, newest
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import read_config
 from slakh_hier.models.data import ClipDataset
+from slakh_hier.models.module import Training
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
 
@@ -134,18 +135,18 @@ def forked(function: Callable[[], object], environment: Mapping[str, str]) -> in
 
 
 def killed_training(config: Config, shards: Path, run: Path, after: int) -> None:
-    """Train in a child that kills itself (SIGKILL) when it reads its ``after``-th training example."""
-    read, count = ClipDataset.__getitem__, 0
+    """Train in a child that kills itself (SIGKILL) at its ``after``-th batch."""
+    step, count = Training.training_step, 0
 
-    def getitem(self: ClipDataset, key: Any) -> Any:
+    def counted(self: Training, batch: Any, batch_idx: int) -> torch.Tensor:
         nonlocal count
-        count += self.shards.splits == ("train",)
+        count += 1
         if count == after:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(self, key)
+        return step(self, batch, batch_idx)
 
     def killed() -> None:
-        ClipDataset.__getitem__ = getitem  # type: ignore[method-assign]
+        Training.training_step = counted  # type: ignore[method-assign]
         train(config, shards, run)
 
     _, status = os.waitpid(forked(killed, {}), 0)
@@ -154,7 +155,7 @@ def killed_training(config: Config, shards: Path, run: Path, after: int) -> None
 
 
 @pytest.mark.parametrize("task", ["sss", "qbe"])
-@pytest.mark.parametrize(("every", "after", "resumed"), [(None, 27, 4), (3, 31, 6), (1, 5, 1), (1, 47, 11)])
+@pytest.mark.parametrize(("every", "after", "resumed"), [(None, 14, 4), (3, 16, 6), (1, 3, 1), (1, 24, 11)])
 def test_a_killed_run_goes_on_to_the_bit(
     task: str,
     every: int | None,
@@ -202,15 +203,6 @@ def assert_equal(one: Any, other: Any) -> None:
         assert torch.equal(one, other)
     else:
         assert one == other
-
-
-def test_loader_processes_do_not_change_a_training(
-    guitar_shards: Path, tiny_config: Make, tmp_path: Path
-) -> None:
-    for workers in (0, 2):
-        config = tiny_config("sss", *VARIED, "training.epochs=2", f"data.workers={workers}")
-        train(config, guitar_shards, tmp_path / str(workers))
-    pd.testing.assert_frame_equal(losses(tmp_path / "0"), losses(tmp_path / "2"))
 
 
 @pytest.mark.parametrize("denominator", ["all", "available"])
@@ -325,11 +317,28 @@ def test_another_configuration_is_refused_more_epochs_are_not(
     again = train(tiny_config("sss"), guitar_shards, run)
     assert (again.resumed_at, again.steps) == (6, 6)
     assert (run / "weights.safetensors").read_bytes() == before
-    more = train(tiny_config("sss", "training.epochs=3", "data.workers=1"), guitar_shards, run)
+    more = train(tiny_config("sss", "training.epochs=3", "hardware.threads=2"), guitar_shards, run)
     assert (more.resumed_at, more.steps) == (6, 9)
     assert pd.read_csv(run / "metrics.csv")["epoch"].tolist() == [1, 2, 3]
     fresh = train(tiny_config("sss", "optimizer.lr=0.5"), guitar_shards, run, overwrite=True)
     assert (fresh.resumed_at, fresh.steps) == (None, 6)
+
+
+@pytest.mark.parametrize("file", ["data.json", "environment.json"])
+def test_a_run_killed_before_its_first_step_goes_on(
+    file: str, guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, content: Any) -> None:
+        if path.name == file:
+            raise KeyboardInterrupt
+        write(path, content)
+
+    write = run_folder.publish_json
+    monkeypatch.setattr(run_folder, "publish_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config("sss"), guitar_shards, tmp_path / "run")
+    monkeypatch.undo()
+    assert train(tiny_config("sss"), guitar_shards, tmp_path / "run").steps == 6
 
 
 def test_folders_of_others_are_left_alone(guitar_shards: Path, tiny_config: Make, tmp_path: Path) -> None:
@@ -428,10 +437,10 @@ def test_a_compiled_network_trains_the_same(
 def test_ctrl_c_comes_out_as_itself(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: ClipDataset, key: Any) -> Any:
+    def interrupted(self: Training, batch: Any, batch_idx: int) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ClipDataset, "__getitem__", interrupted)
+    monkeypatch.setattr(Training, "training_step", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_config("sss"), guitar_shards, tmp_path / "run")
@@ -485,20 +494,7 @@ def test_a_processor_without_bfloat16_is_told_what_to_do(
         train(tiny_config("sss"), guitar_shards, tmp_path / "fp32")
 
 
-def test_a_dead_loader_process_is_a_fault(
-    guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(self: ClipDataset, key: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    monkeypatch.setattr(ClipDataset, "__getitem__", die)
-    others = set(multiprocessing.active_children())  # joblib keeps its workers for the next test
-    with pytest.raises(FaultError, match="loader process died"):
-        train(tiny_config("sss", "data.workers=1"), guitar_shards, tmp_path / "run")
-    assert set(multiprocessing.active_children()) <= others
-
-
-def test_a_damaged_shard_found_by_a_loader_process_is_named(
+def test_a_damaged_shard_found_on_the_way_is_named(
     shard_writer: Callable[..., Path], tiny_config: Make, tmp_path: Path
 ) -> None:
     from slakh_hier.errors import ShardError
@@ -510,6 +506,6 @@ def test_a_damaged_shard_found_by_a_loader_process_is_named(
         data[place] ^= 1
     path.write_bytes(data)
     with pytest.raises(ShardError) as caught:
-        train(tiny_config("sss", "data.workers=1"), folder, tmp_path / "run")
+        train(tiny_config("sss"), folder, tmp_path / "run")
     assert "train-00000.h5" in str(caught.value)
     assert "Traceback" not in str(caught.value)

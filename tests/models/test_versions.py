@@ -21,7 +21,7 @@ from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
 
 DATA = Path(__file__).parent / "data" / "format_1"
-SIZES = ("stft.window=16", "stft.hop=8", "network.units=2", "network.features=2", "data.workers=0")
+SIZES = ("stft.window=16", "stft.hop=8", "network.units=2", "network.features=2")
 TASKS = {
     "sss": ("sss", *SIZES),
     "qbe": ("qbe", *SIZES, "network.kind=bandsplit", "loss.kind=complex", "network.query_units=2"),

@@ -1,0 +1,86 @@
+"""Batches as the shards hold them, and what they mean: the signals are made where the network is.
+
+A row that several nodes share is read and sent once, as 16-bit integers: less than half of what the signals have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = dict[str, Any]
+
+
+def signals_of(stored: Batch) -> Batch:
+    """Make a batch of what :meth:`~slakh_hier.models.data.ClipDataset.stored` read, on the device that holds it.
+
+    Parameters
+    ----------
+    stored
+        ============ ================ ====================== ==============================================
+        key          type             shape                  meaning
+        ============ ================ ====================== ==============================================
+        rows         int16 or float32 (rows + 1, samples)    each row once, as it is stored; the last is silence
+        factors      float32          (rows + 1,)            what to multiply a row with
+        place        int64            (clips, 1 + levels)    which row: the mixture's, then leaf first; -1: silence
+        available    bool             (clips, levels)
+        gains        float32          (clips, levels + 1)    see :func:`change_gains`; only with augmentation
+        query_rows   as rows          (clips, query samples) QBE only
+        query_factors float32         (clips,)               QBE only
+        clip         int64            (clips,)
+        id           list of str
+        ============ ================ ====================== ==============================================
+
+    Returns
+    -------
+    dict
+        ``signals``, float32, (clips, 1 + levels, samples): the mixture, then the sources, leaf first, zeros where
+        withheld, silent or absent; ``query``, float32, (clips, query samples); and ``available``, ``clip``, ``id``.
+    """
+    batch = {name: stored[name] for name in ("available", "clip", "id")}
+    batch["signals"] = _pick(stored["rows"], stored["factors"], stored["place"])
+    if "gains" in stored:
+        change_gains(batch["signals"], stored["available"], stored["gains"])
+    if "query_rows" in stored:
+        batch["query"] = stored["query_rows"] * stored["query_factors"][:, None]
+    return batch
+
+
+def _pick(rows: Tensor, factors: Tensor, place: Tensor) -> Tensor:
+    """``rows[place] * factors[place]``, float32."""
+    if rows.device.type != "cpu":
+        return rows[place] * factors[place].unsqueeze(-1)
+    # On a processor NumPy does it row by row, with nothing in between, in half of PyTorch's time.
+    picked = np.empty((*place.shape, rows.shape[1]), np.float32)
+    stored, by = rows.numpy(), factors.numpy()
+    for signal, row in zip(picked.reshape(-1, rows.shape[1]), place.flatten().tolist(), strict=True):
+        np.multiply(stored[row], by[row], out=signal)
+    return torch.from_numpy(picked)
+
+
+def change_gains(signals: Tensor, available: Tensor, gains: Tensor) -> None:
+    """Scale the parts of mixtures, in place, and build sources and mixtures again, so that the levels stay nested.
+
+    The parts are the leaf, what each available level adds to the one below it, and the rest of the mixture.
+    Withheld levels give no part: their audio is not known in training.
+
+    Parameters
+    ----------
+    signals
+        float32, (clips, 1 + levels, samples), the mixture, then the sources, leaf first.
+    available
+        bool, (clips, levels).
+    gains
+        float32, (clips, levels + 1), linear; the last one belongs to the rest.
+    """
+    below_old = below_new = torch.zeros_like(signals[:, 0])
+    for level in range(available.shape[1]):
+        there = available[:, level, None]
+        old = signals[:, 1 + level].clone()
+        new = below_new + gains[:, level, None] * (old - below_old)
+        below_old, below_new = torch.where(there, old, below_old), torch.where(there, new, below_new)
+        signals[:, 1 + level] = torch.where(there, new, old)
+    signals[:, 0] = below_new + gains[:, -1, None] * (signals[:, 0] - below_old)
