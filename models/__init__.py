@@ -14,21 +14,26 @@ from typing import TYPE_CHECKING, Any
 from slakh_hier.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from slakh_hier.models.batches import Batches as Batches
     from slakh_hier.models.config import Config as Config
     from slakh_hier.models.config_file import load_config as load_config
     from slakh_hier.models.data import ClipDataset as ClipDataset
     from slakh_hier.models.evaluation import evaluate as evaluate
+    from slakh_hier.models.reader import Reader as Reader
     from slakh_hier.models.selection import select_clips as select_clips
     from slakh_hier.models.separation import separate as separate
     from slakh_hier.models.separation_files import separate_files as separate_files
     from slakh_hier.models.separator import Separator as Separator
     from slakh_hier.models.separator import build_separator as build_separator
+    from slakh_hier.models.stored import signals_of as signals_of
     from slakh_hier.models.training import train as train
     from slakh_hier.models.weights import load_weights as load_weights
 
 _WHERE = {
+    "Batches": "batches",
     "ClipDataset": "data",
     "Config": "config",
+    "Reader": "reader",
     "Separator": "separator",
     "build_separator": "separator",
     "evaluate": "evaluation",
@@ -37,6 +42,7 @@ _WHERE = {
     "select_clips": "selection",
     "separate": "separation",
     "separate_files": "separation_files",
+    "signals_of": "stored",
     "train": "training",
 }
 __all__ = sorted(_WHERE)  # noqa: PLE0605

@@ -25,8 +25,11 @@ from harness import cpu_seconds, in_turns, music, report
 from torch.utils.data import DataLoader, Dataset
 
 from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.models.batches import InOrder
 from slakh_hier.models.data import ClipDataset
+from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
+from slakh_hier.models.stored import signals_of
 from slakh_hier.plan import Plan, plan_clips
 from slakh_hier.plan.layout import column_membership
 from slakh_hier.rendering import render
@@ -66,7 +69,7 @@ def main() -> None:
                 jobs=1,
             )
             render(made["plan"], work / "out", jobs=1)
-            epoch(stored())
+            read(stored())
 
         def stored() -> ClipDataset:
             shards = open_shards(work / "out", "train")
@@ -81,7 +84,7 @@ def main() -> None:
         shards, files = stored(), OnTheFly(made["plan"], work / "files", options.suffix)
         assert len(shards) == len(files)
         further = in_turns(
-            {"ours": lambda: epoch(shards), "usual": lambda: epoch(files)}, options.rounds, cpu_seconds
+            {"ours": lambda: read(shards), "usual": lambda: epoch(files)}, options.rounds, cpu_seconds
         )
     rows = {f"first epoch, {what}": value for what, value in first.items()}
     rows |= {f"further epoch, {what}": value for what, value in further.items()}
@@ -92,6 +95,11 @@ def main() -> None:
         further_epochs=further["usual"] / further["ours"],
         clips=len(shards),
     )
+
+
+def read(dataset: ClipDataset) -> None:
+    for stored in Reader(dataset, InOrder(len(dataset), BATCH)):
+        assert signals_of(stored)["signals"].dtype == torch.float32
 
 
 def epoch(dataset: Dataset[Any]) -> None:

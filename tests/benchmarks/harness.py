@@ -92,10 +92,12 @@ def commit() -> str:
 
 
 def machine() -> str:
-    """Processor, how many of them, and Python: enough to tell results apart."""
+    """GPU if PyTorch uses one, processor, how many of them, and Python: enough to tell results apart."""
     found = platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         found = names[0].replace(",", " ") if names else found
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+        found = f"{sys.modules['torch'].cuda.get_device_name()} + {found}"
     return f"{found} x{os.cpu_count()} python{platform.python_version()}"

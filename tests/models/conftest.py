@@ -230,5 +230,12 @@ def _trained(task: str, shards: Path, factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _on_processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What every test but those of GPUs computes does not depend on whether the machine has one."""
+    if request.path.name != "test_gpu.py":
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -33,7 +33,7 @@ class LowPass(nn.Module):
         raise InputError("takes no query")
 
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        masks = torch.zeros(mixture.shape[0], 2, *mixture.shape[1:])
+        masks = torch.zeros(mixture.shape[0], 2, *mixture.shape[1:], device=mixture.device)
         masks[:, 0, :10], masks[:, 1, :40] = 1, 0.75
         return masks
 
