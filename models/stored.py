@@ -45,7 +45,8 @@ def signals_of(stored: Batch) -> Batch:
     if "gains" in stored:
         change_gains(batch["signals"], stored["available"], stored["gains"])
     if "query_rows" in stored:
-        batch["query"] = stored["query_rows"] * stored["query_factors"][:, None]
+        rows = stored["query_rows"]
+        batch["query"] = _pick(rows, stored["query_factors"], torch.arange(len(rows), device=rows.device))
     return batch
 
 
