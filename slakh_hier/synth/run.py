@@ -23,6 +23,7 @@ from slakh_hier.parallel import Backend
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh.headers import HeaderError, read_header
+from slakh_hier.slakh.track_note import damage
 from slakh_hier.synth.extras import default_soundfont, require
 from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
@@ -300,11 +301,9 @@ def _kept(track: Path) -> TrackRecord | None:
         rendered = [name for name, stem in stems.items() if stem["audio_rendered"]]
         silent = sum("integrated_loudness" not in stems[name] for name in rendered)
         mix = read_header(track / "mix.flac")
-        lengths = {read_header(track / "stems" / f"{name}.flac").frames for name in rendered}
     except (OSError, SlakhHierError, HeaderError, KeyError, TypeError, AttributeError):
         return None
-    songs = [track / "all_src.mid", *(track / "MIDI" / f"{name}.mid" for name in rendered)]
-    if lengths != {mix.frames} or not all(song.is_file() for song in songs):
+    if damage(track) is not None:
         return None
     return TrackRecord(
         track.name, mix.frames / mix.sample_rate, len(rendered), silent, len(stems) - len(rendered)

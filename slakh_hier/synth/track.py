@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from slakh_hier.errors import FaultError, SongError
 from slakh_hier.files import publish_folder, temporary_folder
 from slakh_hier.locks import Owner
+from slakh_hier.slakh.track_note import write_note
 from slakh_hier.synth.flac import write_flac
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import draw_patch
@@ -122,6 +123,7 @@ def make_track(source: Source, settings: Settings, out: str, owner: Owner) -> Tr
                 (folder / name).mkdir()
             record = _fill(folder, source, song, settings, identity)
             (folder / "all_src.mid").write_bytes(data)
+            write_note(folder)
             publish_folder(folder, target, owner=owner)
     except OSError as error:
         free = shutil.disk_usage(out).free / 1e6

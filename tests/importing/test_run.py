@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -194,6 +195,77 @@ def test_what_is_missing_is_made_again_and_leftovers_go(songs: Path) -> None:
     assert (report.made, report.kept) == (1, 5)
     assert contents(out) == whole
     assert not list(out.glob(".tmp-*"))
+
+
+def cut(path: Path, left: float) -> None:
+    data = path.read_bytes()
+    path.unlink()  # it may be a hard link to the song's
+    path.write_bytes(data[: round(len(data) * left)])
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def flip_length(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[25] ^= 1  # of a FLAC: in its number of samples
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("audio", ["convert", "copy", "link"])
+@pytest.mark.parametrize(
+    ("file", "harm", "told"),
+    [
+        ("stems/S01", lambda path: cut(path, 0.7), "has another size|is cut short"),
+        ("stems/S01", lambda path: cut(path, 0), "is empty"),
+        ("stems/S01", Path.unlink, "is gone"),
+        ("stems/S01", pipe, "is not a regular file"),
+        ("mix", lambda path: cut(path, 0.999), "has another size|is cut short"),
+        ("mix", Path.unlink, "is gone"),
+        (".files.json", Path.unlink, "the list of its files, is gone"),
+    ],
+    ids=["stem cut", "stem empty", "stem gone", "stem a pipe", "mix cut", "mix gone", "list gone"],
+)
+def test_a_track_whose_audio_was_damaged_later_is_made_again(
+    songs: Path, audio: str, file: str, harm: Callable[[Path], None], told: str
+) -> None:
+    run(songs, audio=audio)
+    out = songs.parent / "slakh"
+    whole = contents(out)
+    track = tracks(out)["Artist 3 - Song"]
+    others = [
+        path for path in out.rglob("*.*") if path.is_relative_to(out / "train") and track not in path.parents
+    ]
+    times = {path: path.stat().st_mtime_ns for path in others if path.is_file()}
+    (damaged,) = [path for path in track.rglob("*") if str(path.relative_to(track)).startswith(file)]
+    harm(damaged)
+    report = run(songs, audio=audio)
+    assert (report.made, report.kept) == (1, 5)
+    place = track.relative_to(out).as_posix()
+    (note,) = [note for note in report.notes if "made again" in note]
+    assert re.match(rf"{place} \(Artist 3 - Song\) was made again: .*({told})", note)
+    assert contents(out) == whole
+    assert times
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert not any("made again" in note for note in run(songs, audio=audio).notes)
+
+
+def test_a_header_that_changed_in_place_is_seen(songs: Path) -> None:
+    run(songs)
+    whole = contents(songs.parent / "slakh")
+    flip_length(tracks(songs.parent / "slakh")["Artist 2 - Song"] / "stems" / "S00.flac")
+    assert run(songs).made == 1
+    assert contents(songs.parent / "slakh") == whole
+
+
+def test_metadata_that_were_mended_by_hand_stay(songs: Path) -> None:
+    run(songs)
+    path = tracks(songs.parent / "slakh")["Artist 2 - Song"] / "metadata.yaml"
+    path.write_text(path.read_text() + "# mended\n")
+    assert run(songs).made == 0
+    assert path.read_text().endswith("# mended\n")
 
 
 DYING = """

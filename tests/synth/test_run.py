@@ -188,6 +188,7 @@ def cut_in_half(path):
     [
         *((name, Path.unlink) for name in ("mix.flac", "metadata.yaml", "all_src.mid", "stems/S00.flac", "MIDI/S00.mid")),
         ("metadata.yaml", cut_in_half),
+        *((name, cut_in_half) for name in ("mix.flac", "stems/S00.flac", "MIDI/S00.mid", "all_src.mid")),
         ("mix.flac", lambda path: path.write_bytes(b"")),
         ("stems/S00.flac", lambda path: soundfile.write(path, np.zeros(100), RATE)),
     ],
