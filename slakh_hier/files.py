@@ -262,6 +262,21 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def make_own_folder(path: Path) -> Path:
+    """:func:`make_folder` below a folder that may come from a stranger: an error where it is a symbolic link."""
+    return make_folder(refuse_link(path))
+
+
+def refuse_link(path: Path) -> Path:
+    """An error that names ``path`` where it is a symbolic link, else ``path``: something is to be written there."""
+    if path.is_symlink():
+        raise InputError(
+            f"{path}: is a symbolic link; nothing is written through one below the folder you name. Remove it, or put what "
+            "it leads to in its place"
+        )
+    return path
+
+
 def remove_temporaries(folder: Path, *, older_than: float | None = None) -> list[Path]:
     """Remove what a killed run left behind. Without an age, call it only while holding the folder's lock.
 
