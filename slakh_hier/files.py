@@ -76,7 +76,8 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
     Parameters
     ----------
     folder
-        On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`.
+        On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`. What lies between
+        the folder that holds it and ``target`` is not followed through links.
     owner
         As for :func:`publish`.
 
@@ -86,7 +87,12 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
     FaultError
         ``owner`` is over; ``folder`` is left to the caller.
+    InputError
+        ``target``, or a folder on the way to it, is a symbolic link; ``folder`` is left to the caller.
     """
+    if folder.parent in target.parents:
+        for place in (target, *target.parents[: target.parents.index(folder.parent)]):
+            refuse_link(place)
     folders = {folder}
     for path in folder.rglob("*"):
         if path.is_dir():

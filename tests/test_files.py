@@ -252,6 +252,24 @@ def test_a_published_file_is_not_locked(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-B", "-c", code, tmp_path / "a"], timeout=60, check=True)
 
 
+@pytest.mark.parametrize("linked", ["train", "train/Track00001"])
+def test_a_folder_is_not_published_through_links(tmp_path: Path, linked: str) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.mkdir()
+    (out / linked).parent.mkdir(parents=True)
+    (out / linked).symlink_to(mine)
+    (tmp_path / "linked").symlink_to(out)  # the folder that people name may be a link
+    for named in (out, tmp_path / "linked"):
+        with temporary_folder(named, "Track00001") as folder:
+            (folder / "mix").touch()
+            with pytest.raises(InputError, match=f"{linked}: is a symbolic link"):
+                publish_folder(folder, named / "train" / "Track00001")
+        with temporary_folder(named, "Track00002") as folder:
+            publish_folder(folder, named / "test" / "Track00002")
+    assert not list(mine.iterdir())
+    assert not list(out.glob(".tmp-*"))
+
+
 def test_many_threads_publish_with_the_permissions_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -15,6 +15,7 @@ from slakh_hier.files import (
     TEMPORARY_PREFIX,
     make_folder,
     publish_json,
+    refuse_link,
     remove_temporaries,
     remove_temporary_folders,
 )
@@ -263,6 +264,9 @@ def _claim(folder: Path, jobs: Mapping[str, TrackJob], overwrite: bool) -> dict[
             "map or options have changed since. Give the same to go on; --overwrite makes these tracks again and removes "
             "those whose songs are gone"
         )
+    for track, _ in changed:
+        refuse_link(track.parent)
+        refuse_link(track)
     for track, _ in changed:
         removed = folder / f"{TEMPORARY_PREFIX}{track.name}"
         os.rename(track, removed)  # at once: a track that is half removed must not look like one

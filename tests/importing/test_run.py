@@ -319,6 +319,21 @@ def test_changes_need_overwrite(songs: Path, make_song: MakeSong) -> None:
     assert set(tracks(out)) == {f"Artist {i} - Song" for i in (0, 1, 2, 3, 4, 6)}
 
 
+@pytest.mark.parametrize("linked", ["split", "track"])
+def test_nothing_is_removed_behind_links(songs: Path, linked: str) -> None:
+    run(songs)
+    track = tracks(songs.parent / "slakh")["Artist 3 - Song"]
+    place = track if linked == "track" else track.parent
+    place.rename(songs.parent / "mine")
+    place.symlink_to(songs.parent / "mine")
+    text = (songs.parent / "map.yaml").read_text()
+    (songs.parent / "map.yaml").write_text(text.replace("program: 33", "program: 34"))
+    before = contents(songs.parent / "mine")
+    with pytest.raises(InputError, match=f"{place.name}: is a symbolic link"):
+        run(songs, overwrite=True)
+    assert contents(songs.parent / "mine") == before
+
+
 def test_a_song_that_is_mended_joins_the_others(songs: Path) -> None:
     path = songs / "Artist 0 - Song" / "bass.wav"
     good = path.read_bytes()
