@@ -17,6 +17,7 @@ from slakh_hier.files import (
     publish_json,
     remove_temporaries,
     remove_temporary_folders,
+    require_free,
 )
 from slakh_hier.locks import Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend
@@ -29,7 +30,7 @@ from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
 from slakh_hier.synth.splits import DEFAULT_SHARES, SPLITS, assign_splits, check_shares
 from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
-from slakh_hier.synth.track import Settings, Source, TrackRecord, make_track
+from slakh_hier.synth.track import Settings, Source, TrackRecord, foreseen_bytes, make_track
 
 RECORD = "synth.json"
 DEFAULT_SEED = 588
@@ -37,6 +38,9 @@ DEFAULT_SECONDS = 40.0
 MAX_TRACKS = 99_999
 _RECIPE = 1
 """Raised when the same parameters give other audio, so that an old folder is not continued with new sound."""
+
+_READ_AHEAD = 64
+"""Songs that are read to foresee the room that all will take; one takes 10 to 30 ms."""
 
 _LIBRARIES = ("symusic", "pyloudnorm", "scipy.signal")
 
@@ -117,7 +121,8 @@ def make_data_set(
     LockedError
         Another run is writing into the folder.
     FaultError
-        The disk is full or a worker died; finished tracks are kept.
+        The disk is full or a worker died; finished tracks are kept. Or there is too little room for what is missing, as
+        far as some of the songs tell; then nothing is made.
     """
     progress = progress or Silent()
     refuse_locked(Path(out))
@@ -167,6 +172,7 @@ def _make_all(
     kept = len(done)
     by_track = {source.track: source for source in sources}
     missing = [source for source in sources if source.track not in done]
+    require_free(folder, _foreseen(missing, settings), "synthesising")
     tasks: dict[str, tuple[Any, ...]] = {
         source.track: (source, settings, str(folder.resolve()), owner) for source in missing
     }
@@ -189,6 +195,12 @@ def _make_all(
         kept,
         tuple(sorted(failures)),
     )
+
+
+def _foreseen(sources: Sequence[Source], settings: Settings) -> int:
+    """About how many bytes the tracks will take, from reading some of the songs."""
+    some = sources[:: max(1, -(-len(sources) // _READ_AHEAD))]
+    return round(sum(foreseen_bytes(source, settings) for source in some) * len(sources) / max(1, len(some)))
 
 
 def _check(

@@ -394,6 +394,14 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
     assert run(songs).made == 4
 
 
+def test_no_room_for_a_song_is_said_before_it_is_made(songs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(songs)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(FaultError, match=r"Artist 0 - Song needs .* MB, but only"):
+        run(songs)
+    assert not list((songs.parent / "slakh").rglob("*.flac"))
+
+
 def test_odd_names(songs: Path) -> None:
     os.rename(songs / "Artist 0 - Song", os.fsencode(songs) + b"/\xff\x1b[31m\nA: 'b'")
     os.rename(
