@@ -152,35 +152,6 @@ def test_shares_of_a_job_array_are_put_together_by_a_last_call(
     assert file_sha256(path) == file_sha256(small_activity)
 
 
-@pytest.mark.parametrize("part", [None, (1, 2)])
-def test_no_room_is_said_before_any_measuring(
-    small_catalog: Catalog, tmp_path: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch, part: Any
-) -> None:
-    full = shutil.disk_usage(tmp_path)._replace(free=1000)
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda path: full)
-        with pytest.raises(FaultError, match=r"measuring the activity needs .* MB, but only"):
-            measure_activity(small_catalog, tmp_path / "activity.h5", jobs=1, part=part, backend="threading")
-    assert measured == []
-    assert not list(tmp_path.rglob("*.h5"))
-
-
-@pytest.mark.parametrize("of", ["formulas", "songs"])
-def test_the_room_is_foreseen_within_a_factor_of_two(of: str, request: pytest.FixtureRequest) -> None:
-    names = ("small_catalog", "small_activity") if of == "formulas" else ("mini_catalog", "mini_activity")
-    catalog, path = map(request.getfixturevalue, names)
-    with ActivityFile(path) as file:
-        foreseen = module.foreseen_bytes(catalog, list(file))
-    # Tracks of seconds: two thirds of the file are HDF5's own, a few kB a track.
-    with h5py.File(path) as content:
-        stored = sum(
-            dataset.id.get_storage_size()
-            for group in content.values()
-            for dataset in (group["sums"], group["gram"])
-        )
-    assert stored / 2 < foreseen < 2 * stored
-
-
 def test_a_second_pass_into_the_same_file_is_refused(small_catalog: Catalog, tmp_path: Path) -> None:
     parts = tmp_path / "activity.h5.parts"
     parts.mkdir()
