@@ -199,7 +199,7 @@ def read_some(shards, numbers, results):
     results.put([(number, shards[number].mix.tobytes()) for number in numbers])
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 @in_fresh_process
 def test_worker_processes(make_set, method):
     made = make_set(splits={"train": [[0, 1, 2], [3, 4, 5], [6, 7, 8]]})
@@ -207,7 +207,7 @@ def test_worker_processes(make_set, method):
     expected = {number: shards[number].mix.tobytes() for number in range(9)}  # handles are open here
     order = np.random.default_rng(1).permutation(np.tile(np.arange(9), 12)).tolist()
     # A bound method carries the whole set along, as a data loader does.
-    with multiprocessing.get_context(method).Pool(3) as pool:
+    with multiprocessing.get_context(method).Pool(4) as pool:
         got = pool.starmap(shards.audio, [(number, 0) for number in order], chunksize=18)
     assert [audio.tobytes() for audio in got] == [expected[number] for number in order]
     assert shards[2].mix.tobytes() == expected[2]  # the parent's handles still work

@@ -28,6 +28,12 @@ def test_wrong_names(shared_set, call, message):
         call(clip)
 
 
+def test_an_open_file_is_no_set(shared_set):
+    """Forked processes would share its position, and get each other's rows."""
+    with open(shared_set.file(), "rb") as file, pytest.raises(TypeError, match="PathLike"):
+        open_shards(file)
+
+
 @pytest.mark.parametrize("number", [8, -9])
 def test_index_error(shared_set, number):
     with pytest.raises(IndexError, match="of 8 clips"):
