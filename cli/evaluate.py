@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from slakh_hier.cli.common import (
@@ -86,9 +88,22 @@ def evaluate(
     if output_format == "json":
         print_json(result.summary)
     elif output_format == "csv":
-        print_table(node_rows(result.summary), "csv")
+        print_table(_shown(node_rows(result.summary)), "csv")
     else:
-        print_table(level_rows(result.summary), title=f"SI-SDR (dB), {split}")
-        print_table(node_rows(result.summary), title="By node")
+        print_table(_shown(level_rows(result.summary)), title=f"SI-SDR (dB), {split}")
+        print_table(_shown(node_rows(result.summary)), title="By node")
     for file in result.files:
         note(f"written: {file}")
+
+
+def _shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the interval in words; an unknown one stays empty."""
+    from slakh_hier.wording import interval
+
+    return [
+        {
+            **{("95 % interval" if name == "ci95" else name): value for name, value in row.items()},
+            "95 % interval": None if row["ci95"] is None else interval(row["ci95"], 2),
+        }
+        for row in rows
+    ]

@@ -78,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         from slakh_hier.errors import SlakhHierError
 
+        if signals:
+            # It was lost in a destructor, or after a fork; what it ended, as a worker, is no fault.
+            _leave(signals[0])
         if not isinstance(error, SlakhHierError):
             raise
         _say(f"error: {error}")
@@ -123,6 +126,7 @@ def _catch_signals() -> list[int]:
 
 def _leave(number: int) -> NoReturn:
     """Exit after an interrupt."""
+    signal.setitimer(signal.ITIMER_REAL, 0)  # a lost one need not come again
     _say(HINT)
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         # Tasks in threads would be waited for, which can take a minute. They publish nothing half-made.

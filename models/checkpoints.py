@@ -20,6 +20,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import file_sha256, publish, sha256
 from slakh_hier.models.module import Training
+from slakh_hier.plain_files import read_plain
 
 FOLDER = "checkpoints"
 FORMAT_KEY, FORMAT_VERSION = "slakh_hier_format_version", 1
@@ -168,11 +169,13 @@ def check(path: Path) -> None:
     """Raise :class:`InputError` when a checkpoint is not the one its sidecar describes."""
     path = path.resolve()  # best.ckpt and last.ckpt are links
     try:
-        expected = sidecar(path).read_text(encoding="ascii").split()[0]
+        expected = read_plain(sidecar(path), 1000, links=True).decode("ascii").split()[0]
     except (OSError, IndexError, UnicodeDecodeError):
         raise InputError(
             f"{path}: has no readable {sidecar(path).name} beside it; it is unfinished"
         ) from None
+    if path.exists() and not path.is_file():  # reading a pipe waits for ever
+        raise InputError(f"{path}: is not a regular file")
     try:
         found = file_sha256(path)
     except OSError as error:

@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from slakh_hier.errors import ConfigError, InputError, Problem
 from slakh_hier.models.config import Config, Task
-from slakh_hier.safe_yaml import Places, load, load_marked, read_bytes
+from slakh_hier.plain_files import open_plain
+from slakh_hier.safe_yaml import MAX_BYTES, Places, load, load_marked, read_bytes
 from slakh_hier.wording import shortened
 
 KeyPath = tuple[str | int, ...]
@@ -89,7 +90,12 @@ def load_config(
 
 def read_config(path: Path) -> Config:
     """The whole configuration that a run folder holds (``config.yaml``); no preset is mixed in."""
-    layer = _Layer.of_file(path)
+    try:
+        with open(open_plain(path, links=True), "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    layer = _Layer._of_bytes(data, str(path))
     try:
         return Config.model_validate(layer.values)
     except ValidationError as error:

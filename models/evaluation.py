@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from slakh_hier.errors import InputError, SlakhHierWarning
-from slakh_hier.files import make_folder, publish, publish_json
+from slakh_hier.files import make_folder, publish, publish_json, refuse_link
 from slakh_hier.models.batches import InOrder
 from slakh_hier.models.data import ClipDataset, Key
 from slakh_hier.models.metrics import leaked_db, si_sdr
@@ -98,10 +98,12 @@ def evaluate(
     Raises
     ------
     InputError
-        The run holds no separator, the shards do not fit it, or there are not as many GPUs.
+        The run holds no separator, the shards do not fit it, there are not as many GPUs, or ``RUN/evaluation`` is a
+        symbolic link.
     """
     gpus = _gpus(device, devices)
     trained = load_weights(Path(run))
+    folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
     dataset = _dataset(trained, shards, split, progress)
     total, rows = len(dataset), []
     with (progress or Silent()).stage(f"evaluating {split}", total, "clips") as advance:
@@ -131,7 +133,7 @@ def evaluate(
         "songs": int(scores["song"].nunique()),
         **summarise(scores, trained.about.levels),
     }
-    folder = make_folder(Path(out) if out is not None else trained.folder / FOLDER)
+    make_folder(folder)
     files = (folder / f"{split}.json", folder / f"{split}.csv")
     publish(files[1], scores.to_csv(index=False, lineterminator="\n").encode())
     publish_json(files[0], summary)

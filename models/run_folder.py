@@ -18,7 +18,7 @@ from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.files import (
     TEMPORARY_PREFIX,
     file_sha256,
-    make_folder,
+    make_own_folder,
     publish,
     publish_json,
     remove_temporaries,
@@ -30,11 +30,13 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.weights import ABOUT, WEIGHTS
+from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.index import INDEX_NAME
 from slakh_hier.shards.read import ShardSet
 
 CONFIG, ENVIRONMENT, DATA = "config.yaml", "environment.json", "data.json"
 STEPS, METRICS, LOG, TENSORBOARD = "steps.csv", "metrics.csv", "log.txt", "tensorboard"
+MAX_DATA = 1 << 20
 OURS = (
     CONFIG,
     ENVIRONMENT,
@@ -65,7 +67,8 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
     Raises
     ------
     InputError
-        The folder belongs to something else, or to a run with another configuration or other data.
+        The folder belongs to something else, or to a run with another configuration or other data, or a folder in it is
+        a symbolic link.
     """
     if overwrite:
         clear(run)
@@ -77,7 +80,8 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
         ]
         if strange:
             raise InputError(f"{run}: holds {strange[0]} and no run of ours; choose a new or empty folder")
-    make_folder(run / CHECKPOINTS)
+    for name in (CHECKPOINTS, TENSORBOARD):
+        make_own_folder(run / name)
     for folder in (run, run / CHECKPOINTS):
         remove_temporaries(folder)
     # First, since by it the folder is known as a run, whatever a kill leaves out.
@@ -164,8 +168,8 @@ def commit() -> str | None:
 def _refuse_other(run: Path, config: Config, data: dict[str, Any]) -> None:
     try:
         before = read_config(run / CONFIG)
-        known = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).exists() else data
-    except (ConfigError, ValueError) as error:
+        known = json.loads(read_plain(run / DATA, MAX_DATA, links=True)) if (run / DATA).exists() else data
+    except (ConfigError, InputError, OSError, ValueError, RecursionError) as error:
         raise InputError(f"{run}: its configuration cannot be read; {_ADVICE}\n{error}") from None
     changed = {key: values for key, values in differences(before, config).items() if not key.startswith(FREE)}
     lines = [f"{key}: {old} there, {new} now" for key, (old, new) in changed.items()]

@@ -212,6 +212,8 @@ def _writers(
     container = "FLAC" if file_format == "flac" else "WAV" if size < MAX_WAV else "RF64"
     temporary = [path.with_name(TEMPORARY_PREFIX + path.name) for path in paths]
     try:
+        for name in temporary:
+            name.unlink(missing_ok=True)  # a killed run's, or a link that a stranger put there
         with ExitStack() as stack:
             yield [
                 stack.enter_context(

@@ -56,7 +56,7 @@ def summarise(scores: pd.DataFrame, levels: Sequence[int]) -> dict[str, Any]:
 
 
 def level_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """A table for people: a row a level, coarsest first, then all levels together."""
+    """A row a level, coarsest first, then all levels together; ``ci95`` holds both ends in dB, or None."""
     oracle = summary["references"]["oracle"]
     entries = [
         (f"level {level}", summary["levels"][level], oracle["levels"][level]) for level in summary["levels"]
@@ -68,7 +68,7 @@ def level_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def node_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """A table for people: a row a node, coarsest first."""
+    """A row a node, coarsest first; ``ci95`` holds both ends in dB, or None."""
     nodes = sorted(summary["nodes"].items(), key=lambda item: -item[1]["level"])
     return [
         {
@@ -84,12 +84,7 @@ def node_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figures(entry: dict[str, Any]) -> dict[str, Any]:
-    ci = entry["ci95"]
-    return {
-        **{name: entry[name] for name in VALUES},
-        "95 % interval": None if ci is None else f"{ci[0]:.2f} to {ci[1]:.2f}",
-        "median": entry["median"],
-    }
+    return {name: entry[name] for name in (*VALUES, "ci95", "median")}
 
 
 def _counts(entry: dict[str, Any]) -> dict[str, Any]:

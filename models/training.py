@@ -105,7 +105,7 @@ def train(
     LockedError
         Another process trains into the folder.
     FaultError
-        The loss is not finite, memory ran out, or a loader process died; the last checkpoint is kept.
+        The loss is not finite, or memory ran out; the last checkpoint is kept.
     """
     if is_main_process():
         refuse_locked(Path(run))

@@ -17,6 +17,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
+from slakh_hier.plain_files import read_plain
 
 WEIGHTS: Final = "weights.safetensors"
 ABOUT: Final = "weights.json"
@@ -88,7 +89,7 @@ def save_weights(folder: Path, separator: Separator, about: About) -> None:
 
 
 def load_weights(run: Path) -> Trained:
-    """Load the best weights of a run.
+    """Load the best weights of a run. Both files may be symbolic links, to those of another run.
 
     Parameters
     ----------
@@ -104,9 +105,7 @@ def load_weights(run: Path) -> Trained:
     about = _read_about(folder)
     path = folder / WEIGHTS
     try:
-        if path.stat().st_size > MAX_WEIGHTS:
-            raise InputError(f"{path}: has more than {MAX_WEIGHTS} bytes; it is not ours")
-        data = path.read_bytes()
+        data = read_plain(path, MAX_WEIGHTS, links=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if sha256(data) != about.sha256:
@@ -137,7 +136,8 @@ def _compare(tensors: dict[str, torch.Tensor], about: About) -> None:
 def intact(folder: Path) -> bool:
     """Whether both files are there and belong together."""
     try:
-        return sha256((folder / WEIGHTS).read_bytes()) == _read_about(folder).sha256
+        data = read_plain(folder / WEIGHTS, MAX_WEIGHTS, links=True)
+        return sha256(data) == _read_about(folder).sha256
     except (OSError, InputError):
         return False
 
@@ -155,8 +155,7 @@ def _read_about(folder: Path) -> About:
             f"{folder}: is a file; give the run folder that slakh-hier train wrote (with {WEIGHTS} and {ABOUT})"
         )
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_JSON + 1)
+        data = read_plain(path, MAX_JSON, links=True)
     except FileNotFoundError:
         hint = f"train one with: slakh-hier train sss SHARDS -o {folder}"
         if (folder / "checkpoints").is_dir():
@@ -166,8 +165,6 @@ def _read_about(folder: Path) -> About:
         raise InputError(f"{folder}: holds no trained separator (no {ABOUT}): {hint}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_JSON:
-        raise InputError(f"{path}: has more than {MAX_JSON} bytes; it is not ours")
     try:
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:

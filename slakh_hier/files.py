@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import math
@@ -18,6 +19,7 @@ from typing import Any
 
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.locks import Owner
+from slakh_hier.plain_files import open_plain
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
@@ -29,7 +31,9 @@ ABANDONED_SECONDS = 24 * 3600.0
 def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
     """Write ``data`` so that ``path`` is either complete, on disk and named, or untouched.
 
-    The bytes go to a temporary name in the same folder, are fsynced and renamed; then the folder is fsynced.
+    The bytes go to a temporary name in the same folder, are fsynced and renamed; then the folder is fsynced. What a
+    killed process left of the same file under such a name is removed first, unless ``owner`` is given: then the run that
+    holds the folder's lock does that.
 
     Parameters
     ----------
@@ -47,13 +51,16 @@ def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
         The disk is full, the file cannot be written, or ``owner`` is over; the temporary file is removed.
     """
     try:
-        with temporary_file(path.parent) as (handle, temporary):
+        if owner is None:
+            _remove_abandoned(path)
+        with temporary_file(path.parent, target=path.name if owner is None else None) as (handle, temporary):
             with open(handle, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(handle)
             if owner is not None:
                 owner.check()
             os.replace(temporary, path)
+            _unlock(handle)
             sync_folder(path.parent)
     except OSError as error:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
@@ -69,7 +76,8 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
     Parameters
     ----------
     folder
-        On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`.
+        On the same file system as ``target``, under a name that starts with :data:`TEMPORARY_PREFIX`. What lies between
+        the folder that holds it and ``target`` is not followed through links.
     owner
         As for :func:`publish`.
 
@@ -79,7 +87,12 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
     FaultError
         ``owner`` is over; ``folder`` is left to the caller.
+    InputError
+        ``target``, or a folder on the way to it, is a symbolic link; ``folder`` is left to the caller.
     """
+    if folder.parent in target.parents:
+        for place in (target, *target.parents[: target.parents.index(folder.parent)]):
+            refuse_link(place)
     folders = {folder}
     for path in folder.rglob("*"):
         if path.is_dir():
@@ -123,17 +136,72 @@ def remove_temporary_folders(folder: Path) -> None:
 
 
 @contextmanager
-def temporary_file(folder: Path) -> Iterator[tuple[int, Path]]:
-    """A new file of a temporary name in ``folder``: its open handle and its path. Not renamed, it is gone afterwards."""
+def temporary_file(folder: Path, *, target: str | None = None) -> Iterator[tuple[int, Path]]:
+    """A new file of a temporary name in ``folder``: its open handle and its path. Not renamed, it is gone afterwards.
+
+    Parameters
+    ----------
+    target
+        The name that it is to get. Then the temporary one tells it, and the file is locked as long as this process has
+        it open, so that another process knows one that was left behind. None: who locks the folder cleans it.
+    """
     # Not mkstemp: its files are private, and reading the umask to mend that is not safe with threads.
-    path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    path = folder / f"{_lead(target)}{secrets.token_hex(8)}"
     handle = -1
     try:  # before the file is made, since Ctrl-C can come while the system makes it
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        while handle < 0:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            if target is not None and not _lock(handle, path):
+                os.close(handle)
+                handle = -1
         yield handle, path
     finally:
         path.unlink(missing_ok=True)
         if handle >= 0:
+            os.close(handle)
+
+
+def _lead(target: str | None) -> str:
+    """How a temporary name for ``target`` begins."""
+    if target is None:
+        return TEMPORARY_PREFIX
+    some = os.fsdecode(os.fsencode(target)[:200])  # a name has 255 bytes at most
+    return f"{TEMPORARY_PREFIX}{some}-"
+
+
+def _lock(handle: int, path: Path) -> bool:
+    """Lock a new file; False where another process took it for an abandoned one before, and removed it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
+    except OSError:  # a file system without locks: nobody can find the file abandoned
+        return True
+
+
+def _unlock(handle: int) -> None:
+    """A file that has its name is not ours alone; a process forked meanwhile would go on holding its lock."""
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what a killed process left of ``path`` under temporary names: files that no process has locked."""
+    lead = _lead(path.name)
+    with suppress(OSError):  # a folder that cannot be listed may still be written to
+        for name in os.listdir(path.parent):
+            if name.startswith(lead) and len(name) == len(lead) + 16:
+                _remove_unlocked(path.with_name(name))
+
+
+def _remove_unlocked(path: Path) -> None:
+    with suppress(OSError):  # another process may hold it, rename it or remove it too
+        handle = open_plain(path, os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
             os.close(handle)
 
 
@@ -197,6 +265,21 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be used as a folder: {error.strerror}") from error
+    return path
+
+
+def make_own_folder(path: Path) -> Path:
+    """:func:`make_folder` below a folder that may come from a stranger: an error where it is a symbolic link."""
+    return make_folder(refuse_link(path))
+
+
+def refuse_link(path: Path) -> Path:
+    """An error that names ``path`` where it is a symbolic link, else ``path``: something is to be written there."""
+    if path.is_symlink():
+        raise InputError(
+            f"{path}: is a symbolic link; nothing is written through one below the folder you name. Remove it, or put what "
+            "it leads to in its place"
+        )
     return path
 
 

@@ -15,13 +15,15 @@ REMOVE_IT = "Remove it if you do not know it, and run the same command again"
 """What to do about something else in the place of a file of ours."""
 
 
-def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Open a regular file and return the handle; never through a link, never waiting for another process.
+def open_plain(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
+    """Open a regular file and return the handle; never waiting for another process.
 
     Parameters
     ----------
     flags
         As for ``os.open``; with ``O_CREAT`` a new file has the permissions that the umask leaves.
+    links
+        Follow a symbolic link, as to the weights of another run: for reading what does not decide what is read next.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
         It is not there (``FileNotFoundError``), is no regular file, or cannot be opened.
     """
     try:
-        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, flags | (0 if links else os.O_NOFOLLOW) | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", str(path)) from None
@@ -45,15 +47,15 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     return handle
 
 
-def read_plain(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file of at most ``max_bytes``.
+def read_plain(path: Path, max_bytes: int, *, links: bool = False) -> bytes:
+    """The bytes of a regular file of at most ``max_bytes``; ``links`` as for :func:`open_plain`.
 
     Raises
     ------
     OSError
         As for :func:`open_plain`, or it is larger.
     """
-    handle = open_plain(path)
+    handle = open_plain(path, links=links)
     with open(handle, "rb") as file:
         size = os.fstat(handle).st_size
         if size > max_bytes:

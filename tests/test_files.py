@@ -166,6 +166,110 @@ def test_what_a_cluster_still_does_for_a_killed_run_is_not_published_into_a_newe
     assert {path.name for path in tmp_path.iterdir()} == {"out", ".lock"}
 
 
+STOPPED = (
+    "import os, sys, time; from pathlib import Path; from slakh_hier.files import publish\n"
+    "os.fsync = lambda handle: (print('there', flush=True), time.sleep(60))\n"
+    "publish(Path(sys.argv[1]), b'half')\n"
+)
+"""A process that stops in the middle of publishing a file."""
+
+
+def test_what_a_kill_left_beside_a_file_is_removed_when_it_is_written_again(tmp_path: Path) -> None:
+    names = ["plan.yaml", "plan", "ä" * 127]  # the last of them has nearly as many bytes as a name can have
+    for name in names:
+        with subprocess.Popen(
+            [sys.executable, "-B", "-c", STOPPED, tmp_path / name], stdout=subprocess.PIPE
+        ) as killed:
+            assert killed.stdout is not None
+            killed.stdout.readline()
+            left = [path.name for path in tmp_path.iterdir()]
+            publish(tmp_path / name, b"of another process")
+            assert [path.name for path in tmp_path.iterdir() if path.name != name] == left  # it is at work
+            killed.kill()
+        assert len(left) == 1
+        (tmp_path / name).unlink()
+        for other in names:
+            if other != name:
+                publish(tmp_path / other, b"another file")
+                (tmp_path / other).unlink()
+        assert [path.name for path in tmp_path.iterdir()] == left
+        publish(tmp_path / name, b"whole")
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        (tmp_path / name).unlink()
+
+
+def test_only_files_that_publishing_makes_are_taken_for_abandoned(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.touch()
+    out = tmp_path / "out"
+    (out / f".tmp-a-{'0' * 16}").mkdir(parents=True)
+    (out / f".tmp-a-{'1' * 16}").symlink_to(outside)
+    os.mkfifo(out / f".tmp-a-{'2' * 16}")
+    (out / ".tmp-a-notes").touch()
+    before = sorted(path.name for path in out.iterdir())
+    publish(out / "a", b"x")
+    assert sorted(path.name for path in out.iterdir()) == [*before, "a"]
+    assert outside.exists()
+
+
+def test_a_file_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process looks between the making of the file and its lock."""
+    real, removed = files._lock, []
+
+    def late(handle: int, path: Path) -> bool:
+        if not removed:
+            removed.append(path)
+            files._remove_abandoned(tmp_path / "a")
+            assert not path.exists()
+        return real(handle, path)
+
+    monkeypatch.setattr(files, "_lock", late)
+    publish(tmp_path / "a", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_many_processes_that_publish_the_same_file_do_not_remove_each_others(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from slakh_hier.files import publish\n"
+        "for number in range(200): publish(Path(sys.argv[1]), bytes(1000))\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-B", "-c", code, tmp_path / "a"]) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_published_file_is_not_locked(tmp_path: Path) -> None:
+    """HDF5 refuses to open a file that is, and a process that was forked meanwhile inherits the lock."""
+    code = (
+        "import fcntl, os, sys; from pathlib import Path; from slakh_hier import files\n"
+        "def look(folder):\n"
+        "    fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "files.sync_folder = look\n"
+        "files.publish(Path(sys.argv[1]), b'x')\n"
+    )
+    subprocess.run([sys.executable, "-B", "-c", code, tmp_path / "a"], timeout=60, check=True)
+
+
+@pytest.mark.parametrize("linked", ["train", "train/Track00001"])
+def test_a_folder_is_not_published_through_links(tmp_path: Path, linked: str) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.mkdir()
+    (out / linked).parent.mkdir(parents=True)
+    (out / linked).symlink_to(mine)
+    (tmp_path / "linked").symlink_to(out)  # the folder that people name may be a link
+    for named in (out, tmp_path / "linked"):
+        with temporary_folder(named, "Track00001") as folder:
+            (folder / "mix").touch()
+            with pytest.raises(InputError, match=f"{linked}: is a symbolic link"):
+                publish_folder(folder, named / "train" / "Track00001")
+        with temporary_folder(named, "Track00002") as folder:
+            publish_folder(folder, named / "test" / "Track00002")
+    assert not list(mine.iterdir())
+    assert not list(out.glob(".tmp-*"))
+
+
 def test_many_threads_publish_with_the_permissions_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -81,7 +81,7 @@ from slakh_hier.locks import folder_lock
 with folder_lock(Path(sys.argv[1])):
     if os.fork() == 0:
         print("forked", flush=True)
-        time.sleep(20)  # as a loader process, which learns of its parent's death after seconds
+        time.sleep(20)  # as a worker, which learns of its parent's death after seconds
         os._exit(0)
     time.sleep(20)
 """

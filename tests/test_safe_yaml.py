@@ -165,6 +165,8 @@ def test_refuses_other_encodings_and_sizes() -> None:
         assert (caught.value.problems[0].line, caught.value.problems[0].column) == (line, column)
     with pytest.raises(TextError, match="more than 10 are"):
         safe_yaml.load(b"a: 1234567890", "f", max_bytes=10)
+    with pytest.raises(TextError, match="more than 1,048,576 are"):
+        safe_yaml.load(b"a: " + b"x" * (2 << 20), "f")
     with pytest.raises(TextError, match="100,000 YAML events"):
         safe_yaml.load(b"[" + b"1," * 200_000 + b"]", "f")
     assert safe_yaml.load(b"\xef\xbb\xbfa: 1\n", "f") == {"a": 1}

@@ -11,14 +11,17 @@ from typing import Any, Literal
 import pandas as pd
 
 from slakh_hier.errors import InputError, SlakhHierError
+from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import FREE, differences, read_config
+from slakh_hier.plain_files import open_plain, read_plain
 from slakh_hier.progress import Progress
 from slakh_hier.shards.index import read_index
 
 State = Literal["done", "begun", "missing", "other"]
 RUNS = "runs"
 SPLIT = "test"
+_MAX_JSON = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,9 @@ class Cell:
     def _evaluated(self) -> bool:
         """Whether the results are of these weights and these shards."""
         try:
-            summary: dict[str, Any] = json.loads(self.scores.with_suffix(".json").read_text(encoding="utf-8"))
-            about = json.loads((self.run / "weights.json").read_text(encoding="utf-8"))
-            epochs = pd.read_csv(self.run / "metrics.csv")["epoch"].max()
+            summary: dict[str, Any] = _json(self.scores.with_suffix(".json"))
+            about = _json(self.run / "weights.json")
+            epochs = read_table(self.run / "metrics.csv")["epoch"].max()
             return bool(
                 self.scores.exists()
                 and summary["step"] == about["step"]
@@ -74,8 +77,24 @@ class Cell:
                 and summary["plan_digest"] == read_index(self.shards).plan_digest
                 and epochs >= self.config.training.epochs
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
+
+    def refuse_links(self) -> None:
+        """Raise :class:`InputError` where a folder in which this cell writes is a symbolic link."""
+        for folder in (self.run.parent.parent, self.run.parent, self.run):
+            refuse_link(folder)
+
+
+def read_table(path: Path, **options: Any) -> pd.DataFrame:
+    """A CSV file of a run, as pandas reads it."""
+    with open(open_plain(path, links=True), "rb") as file:
+        table: pd.DataFrame = pd.read_csv(file, **options)
+    return table
+
+
+def _json(path: Path) -> Any:
+    return json.loads(read_plain(path, _MAX_JSON, links=True))
 
 
 def run_cell(

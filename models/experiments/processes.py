@@ -13,10 +13,11 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from slakh_hier.errors import SlakhHierError
-from slakh_hier.files import make_folder
+from slakh_hier.files import make_own_folder
 from slakh_hier.models.config import Config
 from slakh_hier.models.experiments.cell import Cell, run_cell
 from slakh_hier.parallel import resolve_jobs
+from slakh_hier.plain_files import open_plain
 
 LOGS = "logs"
 
@@ -44,9 +45,13 @@ def run_in_processes(
         environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        log = make_folder(cell.folder / LOGS) / f"{cell.name}-{cell.seed}.log"
+        log = make_own_folder(cell.folder / LOGS) / f"{cell.name}-{cell.seed}.log"
         try:
-            with open(log, "wb") as file:
+            try:
+                handle = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            except OSError as error:
+                return f"{log}: cannot be written: {error.strerror}"
+            with open(handle, "wb") as file:
                 process = subprocess.Popen(
                     [sys.executable, "-m", __name__],
                     stdin=subprocess.PIPE,
@@ -107,7 +112,7 @@ def _decode(line: bytes) -> tuple[Cell, int]:
 
 
 def _leave_with_parent() -> None:
-    # Not sys.stdin: a loader process forked while a thread reads from it would hang on its lock.
+    # Not sys.stdin: a process forked while a thread reads from it would hang on its lock.
     while os.read(0, 1):
         pass
     os._exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier.errors import InputError, SlakhHierError
-from slakh_hier.files import make_folder
+from slakh_hier.files import make_own_folder
 from slakh_hier.hierarchy.model import nearest
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.experiments.cell import RUNS, Cell, run_cell
@@ -101,7 +101,9 @@ def run_experiment(
             "Choose another folder, give the same preset and settings again, or remove it"
         )
     missing = [cell for cell in wanted if states[cell.name, cell.seed] != "done"]
-    folder = make_folder(Path(out) / name)
+    for cell in missing:
+        cell.refuse_links()
+    folder = make_own_folder(Path(out) / name)
     failed: dict[str, str] = {}
     with (progress or Silent()).stage(f"experiment {name}", len(missing), "cells") as advance:
         for cell, wrong in _run(missing, jobs, gpus, say):

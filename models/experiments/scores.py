@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
-from slakh_hier.models.experiments.cell import Cell
+from slakh_hier.models.experiments.cell import Cell, read_table
 
 FIGURES = ("mix", "si_sdr", "delta")
 
@@ -83,7 +83,7 @@ def row_scores(names: Sequence[str], finished: Sequence[Cell]) -> RowScores | No
 
 def _read(cell: Cell) -> pd.DataFrame:
     """(figure, level) columns, a row a clip."""
-    table = pd.read_csv(cell.scores, usecols=["clip", "song", "level", *FIGURES], dtype={"song": str})
+    table = read_table(cell.scores, usecols=["clip", "song", "level", *FIGURES], dtype={"song": str})
     # Clips in which the finest node is silent are evaluated for leakage only.
     counted = table.groupby("clip")["delta"].transform(lambda values: values.notna().any())
     return table[counted].pivot(index=["clip", "song"], columns="level", values=list(FIGURES))

@@ -15,6 +15,7 @@ from slakh_hier.files import (
     TEMPORARY_PREFIX,
     make_folder,
     publish_json,
+    refuse_link,
     remove_temporaries,
     remove_temporary_folders,
 )
@@ -34,6 +35,7 @@ from slakh_hier.locks import Owner, folder_lock, refuse_locked
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh.layout import METADATA
 from slakh_hier.slakh.splits import some
+from slakh_hier.slakh.track_note import damage
 from slakh_hier.submix.encode import AudioFormat
 
 RECORD = "import.json"
@@ -71,7 +73,7 @@ class ImportReport:
     remarks
         What to know of songs that were made: padding, gains, mixtures that are not the sum.
     notes
-        What to know of the whole: idle patterns, stereo files, copies in place of links.
+        What to know of the whole: idle patterns, stereo files, copies in place of links, damage that was found.
     """
 
     folder: Path
@@ -101,7 +103,8 @@ def import_data_set(
     """Turn a folder of songs, each a folder of stems, into a data set in Slakh's layout. The songs are only read.
 
     The same songs, map and parameters give the same bytes, whatever the number of jobs. A folder that holds a part of
-    the same data set is completed. A song that cannot be used is left out and told.
+    the same data set is completed, and tracks of it are made again whose files are gone or were cut. A song that cannot
+    be used is left out and told.
 
     Parameters
     ----------
@@ -155,9 +158,11 @@ def import_data_set(
     }
     make_folder(folder)
     with folder_lock(folder) as owner:
-        done = _claim(folder, {job.place: job for job in plan.jobs}, overwrite)
+        there = _claim(folder, {job.place: job for job in plan.jobs}, overwrite)
         publish_json(folder / RECORD, record)
-        return _make_all(folder, owner, plan, done, _split_notes(songs, split), jobs, progress or Silent())
+        done, notes = _whole(folder, there)
+        notes += _split_notes(songs, split)
+        return _make_all(folder, owner, plan, done, notes, jobs, progress or Silent())
 
 
 def _make_all(
@@ -260,10 +265,22 @@ def _claim(folder: Path, jobs: Mapping[str, TrackJob], overwrite: bool) -> dict[
             "those whose songs are gone"
         )
     for track, _ in changed:
+        refuse_link(track.parent)
+        refuse_link(track)
+    for track, _ in changed:
         removed = folder / f"{TEMPORARY_PREFIX}{track.name}"
         os.rename(track, removed)  # at once: a track that is half removed must not look like one
         shutil.rmtree(removed)
     return kept
+
+
+def _whole(folder: Path, there: Mapping[str, TrackRecord]) -> tuple[dict[str, TrackRecord], list[str]]:
+    """The tracks of which no file is gone or damaged, and a note for each other one, which is made again."""
+    damaged = {place: what for place in there if (what := damage(folder / place)) is not None}
+    return (
+        {place: record for place, record in there.items() if place not in damaged},
+        [f"{place} ({there[place].song}) was made again: {what}" for place, what in damaged.items()],
+    )
 
 
 def _summary(split: str, jobs: Iterable[TrackJob], done: Mapping[str, TrackRecord]) -> SplitSummary:

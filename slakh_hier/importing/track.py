@@ -20,6 +20,7 @@ from slakh_hier.importing.signals import length_at
 from slakh_hier.locks import Owner
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
 from slakh_hier.slakh.layout import METADATA
+from slakh_hier.slakh.track_note import write_note
 from slakh_hier.slakh.tracks import SUFFIXES
 from slakh_hier.submix.encode import AudioFormat, Encoding
 
@@ -111,6 +112,7 @@ def make_track(job: TrackJob, out: str, owner: Owner) -> TrackRecord:
             make = _converted if job.settings.audio == "convert" else _taken
             record, gain = make(job, headers, folder)
             (folder / METADATA).write_text(_metadata(job, record, gain), encoding="utf-8")
+            write_note(folder)
             publish_folder(folder, target, owner=owner)
     except AudioError as error:
         raise SongError(f"{error.stem}: {error.reason}") from error

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slakh_hier.errors import InputError
+from slakh_hier.plain_files import read_plain
 
 RESULTS: Final = "results.json"
 MAX_BYTES: Final = 64 << 20
@@ -101,9 +102,7 @@ def read_results(path: Path) -> Results:
         The file is not there, or not what it should be; the message names the place.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: has more than {MAX_BYTES} bytes; it is not ours")
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_plain(path, MAX_BYTES, links=True))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     try:

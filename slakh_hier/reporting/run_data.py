@@ -10,6 +10,9 @@ from typing import Any
 import pandas as pd
 
 from slakh_hier.errors import InputError
+from slakh_hier.plain_files import open_plain, read_plain
+
+MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_plain(path, MAX_BYTES, links=True))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(value, dict):
@@ -91,7 +94,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV file of a run."""
     try:
-        return pd.read_csv(path)
+        with open(open_plain(path, links=True), "rb") as file:
+            return pd.read_csv(file)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
 

@@ -14,7 +14,7 @@ from slakh_hier.reporting.run_data import RunData, read_run
 from slakh_hier.reporting.run_pairs import score_table
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
-from slakh_hier.wording import decibels
+from slakh_hier.wording import with_interval
 
 HEADS: Final = {
     "mix": "mix",
@@ -201,12 +201,8 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
 
 def _renamed(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the summary's tables with heads for people; the interval stands beside its mean."""
-    found = {HEADS.get(name, name): value for name, value in row.items() if name != "95 % interval"}
-    interval = row["95 % interval"]
-    found["Δ"] = decibels(row["delta"], 2) + (
-        "" if interval is None else f" [{interval.replace(' to ', ', ')}]"
-    )
-    return found
+    found = {HEADS.get(name, name): value for name, value in row.items() if name != "ci95"}
+    return {**found, "Δ": with_interval(row["delta"], row["ci95"], 2)}
 
 
 def _marks(done: dict[str, dict[str, Any]]) -> dict[str, list[Mark]]:

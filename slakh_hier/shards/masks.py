@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError, ShardError
-from slakh_hier.files import make_folder, publish, remove_temporaries, sha256
+from slakh_hier.files import make_folder, publish, remove_temporaries, require_free, sha256
 from slakh_hier.locks import folder_lock
 from slakh_hier.plain_files import REMOVE_IT
 from slakh_hier.plan.reductions import Reduction, availability, withheld
@@ -55,6 +55,8 @@ def add_mask(folder: str | PathLike[str], reduction: Reduction) -> int:
         The set has another mask of that name (another mode or seed), or is unfinished or damaged.
     LockedError
         Another process writes in the folder.
+    FaultError
+        The disk has no room for it; nothing is changed.
     """
     path = Path(folder)
     read_index(path)  # before the lock: nothing is created in a folder that is no shard set
@@ -137,6 +139,7 @@ def _write_mask(folder: Path, index: Index, reduction: Reduction, hit: NDArray[n
     _refuse_link(folder / MASK_FOLDER)
     make_folder(folder / MASK_FOLDER)
     remove_temporaries(folder / MASK_FOLDER)
+    require_free(folder, image.nbytes, f"mask {reduction.name}")
     publish(folder / file, image)
     return MaskRecord.of(reduction, file=file, bytes=image.nbytes, sha256=sha256(image))
 

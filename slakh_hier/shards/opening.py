@@ -41,7 +41,7 @@ from slakh_hier.shards.format import (
     mask_dataset,
     schema,
 )
-from slakh_hier.shards.index import Index, MaskRecord, ShardRecord, newer_version
+from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, ShardRecord, newer_version
 
 MASK_ATTRIBUTES: Final = ("type", "percent", "mode", "seed")
 ADVICE: Final = (
@@ -150,7 +150,7 @@ def check_file(promise: Promise) -> os.stat_result:
     path = promise.path
     try:
         about = path.lstat()
-        if path.parent.name == "masks" and path.parent.is_symlink():
+        if path.parent.name == MASK_FOLDER and path.parent.is_symlink():
             raise RefusedError(path.parent, "is a link, and links are not followed out of the folder")
     except OSError as error:
         reason = (

@@ -20,7 +20,7 @@ from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, rea
 from slakh_hier.plan.reductions import TRAIN, availability, rank, withheld, withheld_count
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
-from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, ShardRecord, read_index
+from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, Index, MaskRecord, ShardRecord, read_index
 from slakh_hier.shards.opening import RefusedError, damage, open_checked, shard_promise
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
 
@@ -169,11 +169,12 @@ def _strays(folder: Path, index: Index) -> Iterator[Finding]:
     listed = {shard.file for shard in index.shards} | {
         mask.file for mask in index.masks if mask.file is not None
     }
-    for path in sorted((*folder.glob("*.h5"), *folder.glob("masks/*.h5"))):
+    for path in sorted((*folder.glob("*.h5"), *folder.glob(f"{MASK_FOLDER}/*.h5"))):
         name = path.relative_to(folder).as_posix()
         if name not in listed:
             yield Finding(name, "is not in the index", "Nothing reads it: remove it if you do not know it")
-    for path in sorted((*folder.glob(f"{TEMPORARY_PREFIX}*"), *folder.glob(f"masks/{TEMPORARY_PREFIX}*"))):
+    left = f"{TEMPORARY_PREFIX}*"
+    for path in sorted((*folder.glob(left), *folder.glob(f"{MASK_FOLDER}/{left}"))):
         yield Finding(
             path.relative_to(folder).as_posix(), "was left behind by a run that was killed", "Remove it"
         )

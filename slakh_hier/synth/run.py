@@ -17,18 +17,20 @@ from slakh_hier.files import (
     publish_json,
     remove_temporaries,
     remove_temporary_folders,
+    require_free,
 )
 from slakh_hier.locks import Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh.headers import HeaderError, read_header
+from slakh_hier.slakh.track_note import damage
 from slakh_hier.synth.extras import default_soundfont, require
 from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
 from slakh_hier.synth.splits import DEFAULT_SHARES, SPLITS, assign_splits, check_shares
 from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
-from slakh_hier.synth.track import Settings, Source, TrackRecord, make_track
+from slakh_hier.synth.track import Settings, Source, TrackRecord, foreseen_bytes, make_track
 
 RECORD = "synth.json"
 DEFAULT_SEED = 588
@@ -36,6 +38,9 @@ DEFAULT_SECONDS = 40.0
 MAX_TRACKS = 99_999
 _RECIPE = 1
 """Raised when the same parameters give other audio, so that an old folder is not continued with new sound."""
+
+_READ_AHEAD = 64
+"""Songs that are read to foresee the room that all will take; one takes 10 to 30 ms."""
 
 _LIBRARIES = ("symusic", "pyloudnorm", "scipy.signal")
 
@@ -116,7 +121,8 @@ def make_data_set(
     LockedError
         Another run is writing into the folder.
     FaultError
-        The disk is full or a worker died; finished tracks are kept.
+        The disk is full or a worker died; finished tracks are kept. Or there is too little room for what is missing, as
+        far as some of the songs tell; then nothing is made.
     """
     progress = progress or Silent()
     refuse_locked(Path(out))
@@ -166,6 +172,7 @@ def _make_all(
     kept = len(done)
     by_track = {source.track: source for source in sources}
     missing = [source for source in sources if source.track not in done]
+    require_free(folder, _foreseen(missing, settings), "synthesising")
     tasks: dict[str, tuple[Any, ...]] = {
         source.track: (source, settings, str(folder.resolve()), owner) for source in missing
     }
@@ -188,6 +195,12 @@ def _make_all(
         kept,
         tuple(sorted(failures)),
     )
+
+
+def _foreseen(sources: Sequence[Source], settings: Settings) -> int:
+    """About how many bytes the tracks will take, from reading some of the songs."""
+    some = sources[:: max(1, -(-len(sources) // _READ_AHEAD))]
+    return round(sum(foreseen_bytes(source, settings) for source in some) * len(sources) / max(1, len(some)))
 
 
 def _check(
@@ -300,11 +313,9 @@ def _kept(track: Path) -> TrackRecord | None:
         rendered = [name for name, stem in stems.items() if stem["audio_rendered"]]
         silent = sum("integrated_loudness" not in stems[name] for name in rendered)
         mix = read_header(track / "mix.flac")
-        lengths = {read_header(track / "stems" / f"{name}.flac").frames for name in rendered}
     except (OSError, SlakhHierError, HeaderError, KeyError, TypeError, AttributeError):
         return None
-    songs = [track / "all_src.mid", *(track / "MIDI" / f"{name}.mid" for name in rendered)]
-    if lengths != {mix.frames} or not all(song.is_file() for song in songs):
+    if damage(track) is not None:
         return None
     return TrackRecord(
         track.name, mix.frames / mix.sample_rate, len(rendered), silent, len(stems) - len(rendered)

@@ -83,10 +83,11 @@ def make_inputs(work: Path) -> Path:
 
 
 def cases(data: Path, jobs: int = 2) -> dict[str, Case]:
-    """Every command, with a job of a few seconds; and the merge that ends ``activity``, alone."""
+    """Every command, with a job of a few seconds; the merge that ends ``activity``, alone; ``scan`` and ``plan``."""
     if importlib.util.find_spec("pytorch_lightning"):
         importlib.import_module("pytorch_lightning")  # before the forks
     slakh, rate, parallel = str(data / "slakh"), ["--split-scheme", "folders"], ["-j", str(jobs)]
+    clips = ["--clips", "train=10,validation=6,test=4", "--clip-seconds", "2", "--step", "0.5"]
     render = ["--plan", str(data / "plan"), "--sample-rate", "44100", "--shard-mb", "2.5"]
     sss = ["train", "sss", str(data / "shards"), "--config", str(data / "train.yaml")]
 
@@ -96,6 +97,14 @@ def cases(data: Path, jobs: int = 2) -> dict[str, Case]:
     return {
         "activity": Case(activity, make, digests),
         "merge": Case(activity, lambda out: shutil.copytree(data / "measured", out), digests),
+        "scan": Case(
+            lambda out: ["scan", slakh, "-o", str(out / "catalog.csv"), *rate, *parallel], make, digests
+        ),
+        "plan": Case(
+            lambda out: ["plan", slakh, "-o", str(out), *clips, *rate, *parallel],
+            make,
+            digests,
+        ),
         "render": Case(lambda out: ["render", slakh, "-o", str(out), *render, *parallel], make, digests),
         "mask": Case(
             lambda out: ["mask", str(out), "--add", "leaf:90"],

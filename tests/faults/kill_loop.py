@@ -3,9 +3,9 @@
     python tests/faults/kill_loop.py --command render --kills 50 [--seed 588] [--twice 0.25] [--keep DIR]
 
 Each kill is a SIGKILL, of the command itself or of one of its workers, at a moment drawn from (seed, number of the
-kill), or as soon after it as a temporary file is seen. ``merge`` is what ends ``activity``. The same command is started again at once, while workers of the killed one may still be alive, and must end
-with the same bytes as the undisturbed run and without a temporary file, in the cache neither (whose temporary files
-are made to look a day old before). A run that lost a worker must either have
+kill), or as soon after it as a temporary file is seen. ``merge`` is what ends ``activity``. The same command is started
+again at once, while workers of the killed one may still be alive, and must end with the same bytes as the undisturbed
+run and without a temporary file, in the cache neither (whose temporary files are made to look a day old before). A run that lost a worker must either have
 finished all the same or stop with exit code 3 and name the work that was open. One line a command is printed; exit
 code 1 and the first difference when anything is otherwise.
 """
@@ -35,7 +35,7 @@ from commands import (
     wait_for_no_temporaries,
 )
 
-LOOPS = (*COMMANDS, "merge")
+LOOPS = (*COMMANDS, "merge", "scan", "plan")
 DAYS = 48 * 3600
 
 

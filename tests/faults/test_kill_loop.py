@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("kill_loop.py")
-KILLS = {"activity": 2, "render": 2, "mask": 3, "submix": 2, "synth": 2, "train": 2, "merge": 3}
+KILLS = {
+    "activity": 2,
+    "render": 2,
+    "mask": 3,
+    "submix": 2,
+    "synth": 2,
+    "train": 2,
+    "merge": 3,
+    "scan": 4,
+    "plan": 2,
+}
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
+
+from slakh_hier.files import file_sha256
+from slakh_hier.importing import ImportReport, import_data_set
 
 RATE = 8000
 STEMS = ("vocals", "drums", "bass", "other")
@@ -63,3 +68,37 @@ def songs(tmp_path: Path, make_song: Callable[..., dict[str, np.ndarray]]) -> Pa
         make_song(tmp_path / "songs" / f"Artist {number} - Song", number)
     (tmp_path / "map.yaml").write_text(MAP)
     return tmp_path / "songs"
+
+
+@pytest.fixture
+def run() -> Callable[..., ImportReport]:
+    """run(songs, out, ...) imports into a folder beside the songs, in one process."""
+    return _run
+
+
+@pytest.fixture
+def contents() -> Callable[[Path], dict[str, str]]:
+    """Digest of every file below a folder, but its lock, by path."""
+    return _contents
+
+
+@pytest.fixture
+def tracks() -> Callable[[Path], dict[str, Path]]:
+    """Track folders by the song's name."""
+    return _tracks
+
+
+def _run(songs: Path, out: str = "slakh", **options: Any) -> ImportReport:
+    return import_data_set(
+        songs, songs.parent / out, **{"map_file": songs.parent / "map.yaml", "jobs": 1, **options}
+    )
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): file_sha256(path) for path in files}
+
+
+def _tracks(folder: Path) -> dict[str, Path]:
+    found = sorted(folder.glob("*/Track*/metadata.yaml"))
+    return {yaml.safe_load(path.read_text())["import"]["song"]: path.parent for path in found}

@@ -187,6 +187,25 @@ def any_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, shard_writer: Callable[..., Path]) -> Sequence[Path]:
+    """One set for each task, with all masks that the experiments need."""
+    masks = ("leaf:50", "leaf:90", "all:50", "all:90")
+    folder = tmp_path_factory.mktemp("both")
+    turn = [("clean", {}), ("dirty", {}), ("drums_1", {})]
+    return (
+        shard_writer(
+            folder / "guitar",
+            {"train": [("clean", {})] * 10, "validation": [("clean", {})] * 4, "test": [("clean", {})] * 6},
+            masks=masks,
+            queries=False,
+        ),
+        shard_writer(
+            folder / "any", {"train": turn * 4, "validation": turn, "test": turn * 2}, masks=masks, songs=4
+        ),
+    )
+
+
 TINY: dict[str, Any] = {
     "stft": {"window": 128, "hop": 64},
     "network": {"layers": 1, "units": 8, "dropout": 0.2, "query_layers": 1, "embedding": 4},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -60,7 +61,9 @@ def test_train_evaluate_separate(slakh_hier: Command, guitar_shards: Path, tmp_p
     code, out, _ = slakh_hier("evaluate", run, guitar_shards, "--format", "json")
     assert set(json.loads(out)) >= {"levels", "all", "nodes", "references"}
     code, out, _ = slakh_hier("evaluate", run, guitar_shards, "--format", "csv")
-    assert [row["node"] for row in csv.DictReader(out.splitlines())] == ["strings", "guitars", "clean"]
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [row["node"] for row in rows] == ["strings", "guitars", "clean"]
+    assert re.fullmatch(r"-?\d+\.\d\d to -?\d+\.\d\d", rows[0]["95 % interval"])
 
     song = tmp_path / "song.flac"
     soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal((8000, 2)), 8000)

@@ -121,6 +121,8 @@ def test_tables_for_people_start_with_the_coarsest_level() -> None:
     summary = summarise(scores(), (1, 2))
     assert [row["level"] for row in level_rows(summary)] == ["level 2", "level 1", "all"]
     assert [row["node"] for row in node_rows(summary)] == ["guitars", "clean"]
+    assert level_rows(summary)[0]["ci95"] == summary["levels"]["2"]["ci95"]
+    assert node_rows(summary)[1]["ci95"] == summary["nodes"]["clean"]["ci95"]
 
 
 def test_nothing_to_count_is_none_not_nan() -> None:

@@ -282,6 +282,34 @@ module.main(["work"])
     assert "Traceback" not in done.stderr
 
 
+def test_a_fault_that_a_lost_interrupt_brings_about_is_that_interrupt() -> None:
+    """As when it hits a run that just forks, and the worker that it ended is found dead before it comes again."""
+    code = """
+import os, signal, time
+from slakh_hier.cli import main as module
+from slakh_hier.errors import FaultError
+
+class Nasty:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+
+@module.cli.command("work")
+def work():
+    x = Nasty()
+    del x
+    raise FaultError("a worker died")
+
+module.main(["work"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (143, "")
+    assert done.stderr.strip().endswith(HINT)
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_second_run_into_the_same_folder_is_refused_at_once(
     reference: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -20,6 +20,7 @@ from slakh_hier.errors import AudioError, FaultError, InputError, LockedError
 from slakh_hier.files import file_sha256
 from slakh_hier.locks import folder_lock
 from slakh_hier.parallel import Result, run
+from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.masks import add_mask
 from slakh_hier.shards.verify import verify
 
@@ -99,8 +100,6 @@ def test_only_a_damaged_shard_is_made_again(
 
 
 def test_a_mask_added_later_survives_a_repair(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
-    from slakh_hier.plan.reductions import Reduction
-
     out = tmp_path / "out"
     shutil.copytree(small_set, out)
     add_mask(out, Reduction.parse("all:90"))
@@ -182,6 +181,26 @@ def test_a_second_run_is_refused_at_once(small_plan: sh.Plan, small_set: Path, t
     with folder_lock(out), pytest.raises(LockedError, match="process"):
         sh.render(small_plan, out, jobs=1, overwrite=True, **OPTIONS)
     assert digests(out) == before
+
+
+def test_what_is_left_behind_is_removed_under_the_lock_only(
+    small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    """It may be what the run that holds the lock is just writing."""
+    out = tmp_path / "out"
+    shutil.copytree(small_set, out)
+    (out / ".tmp-0123").touch()
+    (out / "masks").mkdir(exist_ok=True)
+    (out / "masks" / ".tmp-0123").touch()
+    with folder_lock(out):
+        with pytest.raises(LockedError):
+            sh.render(small_plan, out, jobs=1, **OPTIONS)
+        with pytest.raises(LockedError):
+            add_mask(out, Reduction("leaf", 90))
+        assert len(list(out.rglob(".tmp-*"))) == 2
+    sh.render(small_plan, out, jobs=1, **OPTIONS)
+    add_mask(out, Reduction("leaf", 90))
+    assert not list(out.rglob(".tmp-*"))
 
 
 def test_a_stem_that_breaks_stops_the_run_or_costs_its_clips(small_slakh: Path, tmp_path: Path) -> None:

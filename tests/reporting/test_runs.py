@@ -84,6 +84,18 @@ def test_two_runs_are_side_by_side(run_folder: Path, other_run: Path) -> None:
     assert sum(name.endswith(": target") for name in names) == 3
 
 
+def test_an_improvement_stands_with_its_interval(run_folder: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    summary = json.loads((run / "evaluation" / "test.json").read_text())
+    summary["levels"]["3"] |= {"delta": 1.234, "ci95": [-0.5, 2.3456]}
+    summary["levels"]["2"] |= {"delta": 1.234, "ci95": None}
+    summary["levels"]["1"] |= {"delta": None, "ci95": None}
+    (run / "evaluation" / "test.json").write_text(json.dumps(summary))
+    rows = table(run_report([run]), "SI-SDR (dB) on test").rows
+    assert [row["Δ"] for row in rows[:3]] == ["1.23 [-0.50, 2.35]", "1.23", "–"]
+    assert all("ci95" not in row for row in rows)
+
+
 def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, other_run: Path) -> None:
     found = run_report([run_folder, other_run])
     (scores,) = [

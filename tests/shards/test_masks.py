@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
 
 from slakh_hier import files
-from slakh_hier.errors import InputError, LockedError, ShardError
+from slakh_hier.errors import FaultError, InputError, LockedError, ShardError
 from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards import masks as masks_module
 from slakh_hier.shards import open_shards
@@ -38,6 +39,19 @@ def test_an_added_mask_equals_a_rendered_one(make_set, text):
         assert one.masks == two.masks == (reduction.name,)
         assert np.array_equal(one.mask(reduction.name), two.mask(reduction.name))
     assert verify(plain.folder, full=True, jobs=1) == []
+
+
+def test_no_room_for_a_mask_is_said_before_anything_is_changed(make_set, monkeypatch):
+    made = make_set(masks=[])
+    before = {path.name: path.read_bytes() for path in made.folder.glob("*.*") if path.name != ".lock"}
+    full = shutil.disk_usage(made.folder)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(FaultError, match=r"mask leaf-30 needs .* MB, but only"):
+        add_mask(made.folder, Reduction.parse("leaf:30"))
+    assert {
+        path.name: path.read_bytes() for path in made.folder.glob("*.*") if path.name != ".lock"
+    } == before
+    assert not list(made.folder.rglob("leaf-30*"))
 
 
 def test_count_is_of_training_clips(make_set):

@@ -64,6 +64,8 @@ def test_lying_metadata(tmp_path, tree):
     honest = scan(make_slakh(tmp_path / "honest", **kind), tree)
     lying = scan(make_slakh(tmp_path / "lying", defects=["lying_metadata"], **kind), tree)
     assert lying.digest == honest.digest
+    assert lying.usable["path"].tolist() == honest.usable["path"].tolist()
+    assert all((lying.root / path).is_file() for path in lying.usable["path"])
 
 
 def test_unreadable_metadata(tmp_path, tree):

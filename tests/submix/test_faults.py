@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -51,6 +52,14 @@ def test_skip_leaves_the_track_out(faulty, tmp_path, plain):
 def test_skip_of_everything_is_a_fault(faulty, tmp_path):
     with pytest.raises(FaultError, match="every track has a stem that cannot be decoded"):
         write_submixes(faulty, tmp_path / "out", splits=["train"], on_broken="skip", jobs=1)
+
+
+def test_no_room_is_said_before_any_work(songs, tree, tmp_path, monkeypatch):
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(FaultError, match=r"needs .* MB, but only"):
+        write_submixes(scan(songs, tree), tmp_path / "out", jobs=1)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
 def test_known_faults_are_told_and_left_out(songs, tree, tmp_path, plain):

@@ -108,6 +108,28 @@ def test_overwrite_removes_its_own_alone(out, catalog):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("linked", ["Track00001", "train", "train/Track00001"])
+def test_overwrite_leaves_what_lies_behind_links(catalog, plain, tmp_path, linked):
+    level = "stems" if "train" in linked else 1
+    out, place = tmp_path / "out", tmp_path / "out" / linked
+    write_submixes(catalog, out, level=level, jobs=1)
+    place.rename(tmp_path / "mine")
+    place.symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    before = plain.files(tmp_path / "mine")
+    assert write_submixes(catalog, out, level=level, jobs=1, overwrite=True).kept  # read through the link
+    assert plain.files(tmp_path / "mine") == before
+    next((tmp_path / "mine").rglob("mix.flac")).unlink()
+    before = plain.files(tmp_path / "mine")
+    with pytest.raises(InputError, match=rf"{linked}: is a symbolic link; nothing is written through"):
+        write_submixes(catalog, out, level=level, jobs=1, overwrite=True)
+    assert plain.files(tmp_path / "mine") == before
+    assert not list(out.glob(".tmp-*"))
+    place.unlink()
+    assert write_submixes(catalog, out, level=level, jobs=1).tracks == 4
+    assert plain.files(tmp_path / "mine") == before
+
+
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_folder_with_other_things_is_refused(catalog, tmp_path, overwrite):
     (tmp_path / "thesis.tex").write_text("mine")

@@ -9,6 +9,7 @@ import math
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyloudnorm
@@ -22,6 +23,7 @@ from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.locks import folder_lock
 from slakh_hier.slakh import scan
 from slakh_hier.synth import make_data_set, scratch
+from slakh_hier.synth import run as run_module
 from slakh_hier.synth import track as track_module
 
 RATE = 44_100
@@ -188,6 +190,7 @@ def cut_in_half(path):
     [
         *((name, Path.unlink) for name in ("mix.flac", "metadata.yaml", "all_src.mid", "stems/S00.flac", "MIDI/S00.mid")),
         ("metadata.yaml", cut_in_half),
+        *((name, cut_in_half) for name in ("mix.flac", "stems/S00.flac", "MIDI/S00.mid", "all_src.mid")),
         ("mix.flac", lambda path: path.write_bytes(b"")),
         ("stems/S00.flac", lambda path: soundfile.write(path, np.zeros(100), RATE)),
     ],
@@ -227,6 +230,29 @@ def test_a_folder_of_something_else_is_refused(songs, tmp_path):
 def test_two_runs_at_a_time_are_refused(songs, tmp_path):
     with folder_lock(tmp_path), pytest.raises(LockedError):
         make_data_set([songs], tmp_path)
+
+
+def test_no_room_is_said_before_any_track(made, songs, tmp_path, monkeypatch):
+    out, _ = made
+    needed = sum(path.stat().st_size for path in out.rglob("*.flac"))
+    for share, enough in ((0.5, False), (3, True)):
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda path, free=share * needed: SimpleNamespace(free=free))
+            if enough:
+                assert make_data_set([songs], tmp_path / "out", jobs=1).made == 5
+            else:
+                with pytest.raises(FaultError, match=r"synthesising needs .* MB, but only"):
+                    make_data_set([songs], tmp_path / "out", jobs=1)
+                assert not list((tmp_path / "out").rglob("*.flac"))
+
+
+@pytest.mark.parametrize("options", [{}, {"reorchestrate": True}, {"max_seconds": 6.0}])
+def test_the_room_is_foreseen_within_a_factor_of_two(tmp_path, monkeypatch, options):
+    foreseen = []
+    monkeypatch.setattr(run_module, "require_free", lambda folder, needed, what: foreseen.append(needed))
+    make_data_set([], tmp_path / "out", compose=3, seconds=12, jobs=1, **options)
+    taken = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.flac"))
+    assert taken / 2 < foreseen[0] < 2 * taken
 
 
 def test_a_full_disk_leaves_no_half_track(songs, tmp_path, monkeypatch):

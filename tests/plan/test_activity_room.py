@@ -1,0 +1,44 @@
+"""The room that the activity will take is foreseen, and asked for before any measuring."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from slakh_hier.errors import FaultError
+from slakh_hier.plan import activity as module
+from slakh_hier.plan import measure_activity
+from slakh_hier.plan.activity_file import ActivityFile
+from slakh_hier.slakh import Catalog
+
+
+@pytest.mark.parametrize("part", [None, (1, 2)])
+def test_no_room_is_said_before_any_measuring(
+    small_catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: Any
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    monkeypatch.setattr(module, "measure_track", lambda *arguments: pytest.fail("a track was measured"))
+    with pytest.raises(FaultError, match=r"measuring the activity needs .* MB, but only"):
+        measure_activity(small_catalog, tmp_path / "activity.h5", jobs=1, part=part, backend="threading")
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+@pytest.mark.parametrize("of", ["formulas", "songs"])
+def test_the_room_is_foreseen_within_a_factor_of_two(of: str, request: pytest.FixtureRequest) -> None:
+    names = ("small_catalog", "small_activity") if of == "formulas" else ("mini_catalog", "mini_activity")
+    catalog, path = map(request.getfixturevalue, names)
+    with ActivityFile(path) as file:
+        foreseen = module.foreseen_bytes(catalog, list(file))
+    # Tracks of seconds: two thirds of the file are HDF5's own, a few kB a track.
+    with h5py.File(path) as content:
+        stored = sum(
+            dataset.id.get_storage_size()
+            for group in content.values()
+            for dataset in (group["sums"], group["gram"])
+        )
+    assert stored / 2 < foreseen < 2 * stored
