@@ -66,10 +66,10 @@ class Catalog:
         """The same stems matched to another tree."""
         if hierarchy == self.hierarchy:
             return self
-        rows = [
+        rows = (
             row._replace(status="audio", why="") if row.status == "unassigned" else row
             for row in stem_rows_of(self.frame)
-        ]
+        )
         return replace(self, hierarchy=hierarchy, frame=build_frame(rows, hierarchy))
 
     def with_broken(self, reasons: Mapping[tuple[str, str], str]) -> Catalog:
@@ -80,24 +80,29 @@ class Catalog:
         reasons
             Why, by (track, stem); stems without audio are left as they are.
         """
-        keys = list(zip(self.frame["track"], self.frame["stem"], strict=True))
+        columns = (self.frame[name] for name in ("track", "stem", "status"))
         hit = [
-            key in reasons and status in ("audio", "unassigned")
-            for key, status in zip(keys, self.frame["status"], strict=True)
+            place
+            for place, (track, stem, status) in enumerate(zip(*columns, strict=True))
+            if (track, stem) in reasons and status in ("audio", "unassigned")
         ]
-        if not any(hit):
+        if not hit:
             return self
         frame = self.frame.copy()
-        frame.loc[hit, "status"] = "broken"
-        frame.loc[hit, "why"] = [reasons[key] for key, there in zip(keys, hit, strict=True) if there]
+        labels, keys = frame.index[hit], frame[["track", "stem"]].iloc[hit].itertuples(index=False, name=None)
+        frame.loc[labels, "status"] = "broken"
+        frame.loc[labels, "why"] = [reasons[key] for key in keys]
         return replace(self, frame=frame)
 
     @cached_property
     def digest(self) -> str:
         """Sha256 (hex) of all that decides the audio of a plan; not of the root, sizes and times."""
         columns = [c for c in BASE_COLUMNS if c not in ("size", "mtime_ns")] + ["status"]
-        text = "\n".join("\x1f".join(line) for line in cells(self.frame, columns))
-        return sha256(text.encode()).hexdigest()
+        digest, separator = sha256(), ""
+        for line in cells(self.frame, columns):
+            digest.update((separator + "\x1f".join(line)).encode())
+            separator = "\n"
+        return digest.hexdigest()
 
     @cached_property
     def leaks(self) -> list[tuple[str, dict[str, list[str]]]]:
@@ -173,8 +178,7 @@ class Catalog:
     def parse(cls, data: bytes, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
         """:meth:`load` for the bytes of a saved catalog; ``file`` is its name for messages."""
         resolved = resolve_root(root)
-        rows = read_rows(data, file)
-        check_files(file, resolved, rows)
+        rows = check_files(file, resolved, read_rows(data, file))
         catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy))
         if catalog.leaks:
             catalog.problems.append(describe_leaks(catalog.leaks, FROM_FILE))

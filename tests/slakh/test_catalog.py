@@ -82,6 +82,7 @@ def test_a_leak_by_hand_warns(catalog, root, tree, tmp_path):
         ("frames", "-1", "frames is '-1'"),
         ("frames", "0", "needs path, frames"),
         ("frames", "٣", "not a whole number"),
+        ("size", "9223372036854775808", "9223372036854775807 is the most"),
         ("program", "1.0", "program is '1.0'"),
         ("is_drum", "1", "is_drum is '1', not true or false"),
         ("status", "fine", "status is 'fine', not one of audio"),
