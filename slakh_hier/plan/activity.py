@@ -22,7 +22,7 @@ from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_tr
 from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
-from slakh_hier.slakh import Catalog
+from slakh_hier.slakh import Catalog, StemsByTrack
 
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks a worker."""
@@ -167,14 +167,12 @@ def _measure(
     progress: Progress,
 ) -> None:
     """Measure chunks of tracks in parallel, one part file a chunk."""
-    frame = _readable(catalog)
-    places = frame.groupby("track", sort=False).indices
-    seconds = frame["frames"] / frame["sample_rate"]
+    stems = _readable(catalog)
     by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
-    amounts = {id: sum(seconds.iloc[places[track]].max() for track in chunk) for id, chunk in by_id.items()}
+    amounts = {id: sum(_seconds(stems[track]) for track in chunk) for id, chunk in by_id.items()}
 
     def arguments(id: str) -> tuple[Any, ...]:
-        work = [(track, wanted[track], _stem_refs(frame.iloc[places[track]])) for track in by_id[id]]
+        work = [(track, wanted[track], _stem_refs(stems[track])) for track in by_id[id]]
         return work, str(catalog.root), str(parts.resolve()), owner.of_workers(scheduler)
 
     tasks = Tasks(by_id, arguments)
@@ -185,6 +183,11 @@ def _measure(
         ):
             result.unwrap()
             advance(amounts[result.id])
+
+
+def _seconds(rows: pd.DataFrame) -> float:
+    """Length of a track's longest stem."""
+    return float((rows["frames"] / rows["sample_rate"]).max())
 
 
 def _stem_refs(rows: pd.DataFrame) -> list[StemRef]:
@@ -208,18 +211,18 @@ def _measure_part(work: list[tuple[str, str, list[StemRef]]], root: str, folder:
     return name
 
 
-def _readable(catalog: Catalog) -> pd.DataFrame:
+def _readable(catalog: Catalog) -> StemsByTrack:
     """Stems with audio; excluded ones too, so that switching the errata needs no second pass."""
-    return catalog.frame[catalog.frame["status"].isin(["audio", "unassigned", "excluded"])]
+    return StemsByTrack(catalog.frame, ["audio", "unassigned", "excluded"])
 
 
 def _wanted(catalog: Catalog) -> dict[str, str]:
     """Key by track: changes whenever one of its files was changed."""
     wanted = {}
     columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate"]
-    for track, rows in _readable(catalog).groupby("track", sort=True):
+    for track, rows in _readable(catalog).items():
         text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
-        wanted[str(track)] = hashlib.sha256(text.encode()).hexdigest()[:32]
+        wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
     return wanted
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
-from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, build_frame, cells, stem_rows_of
+from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
 from slakh_hier.slakh.layout import resolve_root
 from slakh_hier.slakh.splits import describe_leaks, find_leaks
 
@@ -59,8 +60,16 @@ class Catalog:
     @property
     def usable(self) -> pd.DataFrame:
         """The rows whose audio enters mixtures: ``audio``, and ``unassigned`` where the tree keeps such stems."""
-        wanted = ["audio", "unassigned"] if self.hierarchy.unassigned == "keep" else ["audio"]
-        return self.frame[self.frame["status"].isin(wanted)]
+        return self.frame[self.frame["status"].isin(self._used)]
+
+    @property
+    def usable_by_track(self) -> StemsByTrack:
+        """The same rows, without a copy of the table: those of a track are taken out when they are asked for."""
+        return StemsByTrack(self.frame, self._used)
+
+    @property
+    def _used(self) -> list[Status]:
+        return ["audio", "unassigned"] if self.hierarchy.unassigned == "keep" else ["audio"]
 
     def with_hierarchy(self, hierarchy: Hierarchy) -> Catalog:
         """The same stems matched to another tree."""

@@ -8,7 +8,7 @@ import pytest
 
 from slakh_hier.errors import InputError, SlakhHierWarning, TextError
 from slakh_hier.hierarchy import load_hierarchy
-from slakh_hier.slakh import Catalog, scan
+from slakh_hier.slakh import Catalog, StemsByTrack, scan
 from slakh_hier.testing import make_slakh, plan_tracks
 
 SMALL = {"tracks": 3, "stems": 6, "every_category": False, "seconds": 0.5, "sample_rate": 8000}
@@ -219,3 +219,22 @@ def test_stems_found_broken_later(catalog):
     assert catalog.frame["status"][0] == "audio"
     assert again.digest != catalog.digest
     assert len(again.usable) == len(catalog.usable) - 1
+
+
+def test_the_stems_of_a_track(catalog):
+    by_track = catalog.usable_by_track
+    expected = dict(list(catalog.usable.groupby("track")))
+    assert list(by_track) == list(expected)
+    for track, rows in expected.items():
+        pd.testing.assert_frame_equal(by_track[track], rows)
+    first, *_, last = expected
+    pd.testing.assert_frame_equal(by_track.rows([last, first]), pd.concat([expected[last], expected[first]]))
+    with pytest.raises(KeyError):
+        by_track["Track99999"]
+    # A table that somebody has put into another order has the same stems.
+    turned = StemsByTrack(catalog.frame.iloc[::-1], ["audio", "unassigned"])
+    assert list(turned) == list(by_track)
+    assert {track: set(rows["stem"]) for track, rows in turned.items()} == {
+        track: set(rows["stem"]) for track, rows in by_track.items()
+    }
+    assert dict(StemsByTrack(catalog.frame, ["broken"])) == {}
