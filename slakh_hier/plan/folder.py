@@ -6,6 +6,7 @@ Such a folder may come from a stranger: links in it are not followed, and no fil
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ MAX_PLAN_BYTES: Final = 16 << 20
 """Of plan.yaml, which has one entry a node and split: large trees make long plans, still far below this."""
 MAX_TABLE_BYTES: Final = 512 << 20
 """Of clips.csv and catalog.csv: some 100 bytes a clip, 200 a stem."""
+_CLIPS: Final = 4096
+"""Clips that are there as text at a time."""
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -69,6 +72,13 @@ def read_clips(folder: Path) -> pd.DataFrame:
             table[name] = [float(cell) if cell else np.nan for cell in table[name]]
     table["draw"] = table["draw"].astype(int)
     return table
+
+
+def clip_lines(clips: pd.DataFrame) -> Iterator[bytes]:
+    """The content of ``clips.csv``, part by part."""
+    for first in range(0, max(1, len(clips)), _CLIPS):
+        part = clips.iloc[first : first + _CLIPS]
+        yield part.to_csv(index=False, header=first == 0, lineterminator="\n").encode()
 
 
 def read_catalog(folder: Path) -> tuple[bytes, str]:
