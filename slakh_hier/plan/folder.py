@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ import pandas as pd
 from slakh_hier import safe_yaml
 from slakh_hier.errors import PlanError, SlakhHierError
 from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import open_limited, read_plain
 
 SCHEMA: Final = 1
 PLAN_NAME: Final = "plan.yaml"
@@ -81,7 +83,6 @@ def clip_lines(clips: pd.DataFrame) -> Iterator[bytes]:
         yield part.to_csv(index=False, header=first == 0, lineterminator="\n").encode()
 
 
-def read_catalog(folder: Path) -> tuple[bytes, str]:
-    """The bytes of ``catalog.csv`` and its name for messages; OSError where it cannot be read."""
-    path = folder / CATALOG_NAME
-    return read_plain(path, MAX_TABLE_BYTES), str(path)
+def open_catalog(folder: Path) -> AbstractContextManager[BufferedReader]:
+    """``catalog.csv``, open for reading. OSError where it cannot be read."""
+    return open_limited(folder / CATALOG_NAME, MAX_TABLE_BYTES)

@@ -30,7 +30,7 @@ from slakh_hier.plan.folder import (
     PLAN_NAME,
     SCHEMA,
     clip_lines,
-    read_catalog,
+    open_catalog,
     read_clips,
     read_document,
     read_tree,
@@ -121,10 +121,9 @@ class Plan:
         document = read_document(folder)
         try:
             hierarchy = read_tree(folder)
-            catalog = replace(
-                Catalog.parse(*read_catalog(folder), root, hierarchy),
-                scheme=document["catalog"]["split_scheme"],
-            )
+            with open_catalog(folder) as file:
+                catalog = Catalog.parse(file, str(folder / CATALOG_NAME), root, hierarchy)
+            catalog = replace(catalog, scheme=document["catalog"]["split_scheme"])
             clips = read_clips(folder)
             plan = cls(
                 catalog=catalog,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
@@ -178,14 +179,15 @@ class Catalog:
             A song lies in two splits.
         """
         try:
-            data = Path(path).read_bytes()
+            with open(path, "rb") as file:
+                data = file if file.seekable() else io.BytesIO(file.read())  # such as a pipe
+                return cls.parse(data, str(path), root, hierarchy)
         except OSError as error:
             raise InputError(f"{path}: cannot be read as a catalog: {error.strerror}") from error
-        return cls.parse(data, str(path), root, hierarchy)
 
     @classmethod
-    def parse(cls, data: bytes, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
-        """:meth:`load` for the bytes of a saved catalog; ``file`` is its name for messages."""
+    def parse(cls, data: BinaryIO, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
+        """:meth:`load` for a saved catalog that is open; ``file`` is its name for messages."""
         resolved = resolve_root(root)
         rows = check_files(file, resolved, read_rows(data, file))
         catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
@@ -37,8 +37,15 @@ def _lines(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
         buffer.truncate()
 
 
-def read_rows(data: bytes, file: str) -> Iterator[StemRow]:
+def read_rows(data: BinaryIO, file: str) -> Iterator[StemRow]:
     """The stems of a saved catalog, before a tree; its category and level columns are not read.
+
+    Parameters
+    ----------
+    data
+        The catalog, which may be as large as memory and so is not read at once; it can be searched.
+    file
+        Its name for messages.
 
     Raises
     ------
@@ -47,10 +54,6 @@ def read_rows(data: bytes, file: str) -> Iterator[StemRow]:
     InputError
         It is not UTF-8, or empty.
     """
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: cannot be read as a catalog: {error}") from error
     problems: list[Problem] = []
     last, ordered, empty = ("", ""), True, True
     for _, row in _numbered(data, file, problems):
@@ -65,7 +68,7 @@ def read_rows(data: bytes, file: str) -> Iterator[StemRow]:
         raise InputError(f"{file}: the catalog holds no stem")
 
 
-def _problems(data: bytes, file: str) -> list[Problem]:
+def _problems(data: BinaryIO, file: str) -> list[Problem]:
     """Each line that is wrong, those among them that are there twice."""
     problems: list[Problem] = []
     seen: dict[tuple[str, str], int] = {}
@@ -76,9 +79,11 @@ def _problems(data: bytes, file: str) -> list[Problem]:
     return problems
 
 
-def _numbered(data: bytes, file: str, problems: list[Problem]) -> Iterator[tuple[int, StemRow]]:
+def _numbered(data: BinaryIO, file: str, problems: list[Problem]) -> Iterator[tuple[int, StemRow]]:
     """The stems with the numbers of their lines; what is wrong with other lines is added to ``problems``."""
-    reader = csv.DictReader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
+    data.seek(0)
+    text = io.TextIOWrapper(data, "utf-8-sig", newline="")
+    reader = csv.DictReader(text)
 
     def problem(message: str) -> None:
         problems.append(Problem(file, max(reader.reader.line_num, 1), 1, message))
@@ -96,6 +101,10 @@ def _numbered(data: bytes, file: str, problems: list[Problem]) -> Iterator[tuple
             yield reader.line_num, row
     except csv.Error as error:
         problem(f"not CSV: {error}")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: cannot be read as a catalog: {error}") from error
+    finally:
+        text.detach()  # else it would close the file
 
 
 def _row(line: dict[str, str | None]) -> StemRow:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 
 import pandas as pd
@@ -113,6 +114,16 @@ def test_no_catalog(root, tree, tmp_path):
     path.write_bytes(b"\xff\xfe\0")
     with pytest.raises(InputError, match="cannot be read as a catalog"):
         Catalog.load(path, root, tree)
+
+
+def test_a_catalog_out_of_a_pipe(catalog, root, tree, tmp_path):
+    data = catalog.save(tmp_path / "catalog.csv").read_bytes()
+    assert len(data) < 1 << 16  # else the pipe has to be read while it is written
+    reads, writes = os.pipe()
+    os.write(writes, data)
+    os.close(writes)
+    pd.testing.assert_frame_equal(Catalog.load(f"/dev/fd/{reads}", root, tree).frame, catalog.frame)
+    os.close(reads)
 
 
 def test_an_empty_or_cut_catalog(catalog, root, tree, tmp_path):

@@ -87,8 +87,7 @@ def test_saved_and_read(roots, tree, tmp_path):
     paths = [tmp_path / root.name for root in roots]
     for catalog, path in zip(catalogs, paths, strict=True):
         catalog.save(path)
-    data = [path.read_bytes() for path in paths]
-    peak, held = bytes_a_stem(lambda size: Catalog.parse(data[size], "catalog.csv", roots[size], tree))
+    peak, held = bytes_a_stem(lambda size: Catalog.load(paths[size], roots[size], tree))
     assert held < HELD
     assert peak < 450
     band = load_hierarchy("band")
