@@ -87,13 +87,15 @@ def scan(
         stems = StemTable()
 
         def take(path: str, facts: TrackFacts) -> None:
-            track, left_out[path] = _usable(by_path[path], facts)
+            track, faults = _usable(by_path[path], facts)
+            if faults:
+                left_out[path] = faults
             if track is not None:
                 found[path] = track
                 stems.extend(stem_rows(track, facts, errata=errata))
 
         _look(resolved, list(by_path), deep, cache, parallel.resolve_jobs(jobs), progress or Silent(), take)
-        skipped += [text for path in by_path for text in left_out[path]]
+        skipped += [text for path in by_path for text in left_out.get(path, ())]
         tracks = [found[path] for path in by_path if path in found]
         if not tracks:
             raise InputError(f"{resolved}: no track can be used. {some(skipped, '; ')}")
