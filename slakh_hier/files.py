@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ ABANDONED_SECONDS = 24 * 3600.0
 """After so long without a write, a temporary file in the cache is taken for a killed run's."""
 
 
-def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
+def publish(path: Path, data: Bytes | Iterable[Bytes], *, owner: Owner | None = None) -> None:
     """Write ``data`` so that ``path`` is either complete, on disk and named, or untouched.
 
     The bytes go to a temporary name in the same folder, are fsynced and renamed; then the folder is fsynced. What a
@@ -40,7 +40,7 @@ def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
     path
         The final name. An existing file is replaced.
     data
-        The whole content.
+        The whole content, or parts of it that are made as they are written.
     owner
         In a worker: the run that gave the task. When that is over, nothing is published. Its lock is read just before the
         renaming: a run that begins between the two, some microseconds, is not seen.
@@ -55,7 +55,7 @@ def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
             _remove_abandoned(path)
         with temporary_file(path.parent, target=path.name if owner is None else None) as (handle, temporary):
             with open(handle, "wb", closefd=False) as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, Bytes) else data)
             os.fsync(handle)
             if owner is not None:
                 owner.check()
@@ -63,9 +63,10 @@ def publish(path: Path, data: Bytes, *, owner: Owner | None = None) -> None:
             _unlock(handle)
             sync_folder(path.parent)
     except OSError as error:
+        size = f"{memoryview(data).nbytes / 1e6:.1f} MB, " if isinstance(data, Bytes) else ""
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         raise FaultError(
-            f"cannot write {path} ({memoryview(data).nbytes / 1e6:.1f} MB, {free / 1e6:.1f} MB free): "
+            f"cannot write {path} ({size}{free / 1e6:.1f} MB free): "
             f"{error.strerror or error}. Finished files are kept; make room and run the same command again"
         ) from error
 

@@ -184,8 +184,10 @@ def _run_threads(
     pool = ThreadPoolExecutor(min(jobs, len(tasks)))
     wait = True
     try:
-        futures = [pool.submit(_guarded, function, id, arguments) for id, arguments in tasks.items()]
-        for future in as_completed(futures):
+        # In no variable: a future that was yielded goes, and its result with it.
+        for future in as_completed(
+            [pool.submit(_guarded, function, id, arguments) for id, arguments in tasks.items()]
+        ):
             yield future.result()
     except KeyboardInterrupt:
         wait = False

@@ -9,6 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 REMOVE_IT = "Remove it if you do not know it, and run the same command again"
@@ -55,9 +58,15 @@ def read_plain(path: Path, max_bytes: int, *, links: bool = False) -> bytes:
     OSError
         As for :func:`open_plain`, or it is larger.
     """
-    handle = open_plain(path, links=links)
-    with open(handle, "rb") as file:
-        size = os.fstat(handle).st_size
+    with open_limited(path, max_bytes, links=links) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+@contextmanager
+def open_limited(path: Path, max_bytes: int, *, links: bool = False) -> Iterator[BufferedReader]:
+    """A regular file of at most ``max_bytes``, open for reading; raises as :func:`read_plain`."""
+    with open(open_plain(path, links=links), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
             raise OSError(errno.EFBIG, f"has {size} bytes; at most {max_bytes} are read", str(path))
-        return file.read(size)
+        yield file

@@ -23,12 +23,14 @@ from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_tr
 from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
-from slakh_hier.slakh import Catalog
+from slakh_hier.slakh import Catalog, StemsByTrack
 
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks a worker."""
 PACKED_SHARE = 0.65
 """Of the activity's size as plain numbers; 0.56 to 0.64 were measured. Only for estimates."""
+READABLE = ("audio", "unassigned", "excluded")
+"""Statuses of stems that are measured; excluded ones too, so that switching the errata needs no second pass."""
 BLOCK_HOPS = 32
 """Hops that are decoded at a time; larger blocks gain nothing."""
 
@@ -174,14 +176,12 @@ def _measure(
     progress: Progress,
 ) -> None:
     """Measure chunks of tracks in parallel, one part file a chunk."""
-    frame = _readable(catalog)
-    places = frame.groupby("track", sort=False).indices
-    seconds = frame["frames"] / frame["sample_rate"]
+    stems = _readable(catalog)
     by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
-    amounts = {id: sum(seconds.iloc[places[track]].max() for track in chunk) for id, chunk in by_id.items()}
+    amounts = {id: sum(_seconds(stems[track]) for track in chunk) for id, chunk in by_id.items()}
 
     def arguments(id: str) -> tuple[Any, ...]:
-        work = [(track, wanted[track], _stem_refs(frame.iloc[places[track]])) for track in by_id[id]]
+        work = [(track, wanted[track], _stem_refs(stems[track])) for track in by_id[id]]
         return work, str(catalog.root), str(parts.resolve()), owner.of_workers(scheduler)
 
     tasks = Tasks(by_id, arguments)
@@ -196,15 +196,20 @@ def _measure(
 
 def foreseen_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
     """About how much room the activity of tracks takes in a file; one that is named twice counts twice."""
-    frame = _readable(catalog)
-    each = (
-        frame.assign(seconds=frame["frames"] / frame["sample_rate"])
-        .groupby("track")["seconds"]
-        .agg(["size", "max"])
-    )
-    pairs = each["size"] * (each["size"] + 3) // 2  # sums, and upper triangles
-    values = np.ceil(each["max"] * HOPS_PER_SECOND) * pairs
+    frame = catalog.frame
+    readable = frame["status"].isin(READABLE).to_numpy()
+    numbers, names = pd.factorize(frame["track"].to_numpy()[readable])
+    longest = np.zeros(len(names))
+    np.maximum.at(longest, numbers, (frame["frames"] / frame["sample_rate"]).to_numpy()[readable])
+    stems = np.bincount(numbers, minlength=len(names))
+    pairs = stems * (stems + 3) // 2  # sums, and upper triangles
+    values = pd.Series(np.ceil(longest * HOPS_PER_SECOND) * pairs, names)
     return round(8 * float(values.loc[list(tracks)].sum()) * PACKED_SHARE)
+
+
+def _seconds(rows: pd.DataFrame) -> float:
+    """Length of a track's longest stem."""
+    return float((rows["frames"] / rows["sample_rate"]).max())
 
 
 def _stem_refs(rows: pd.DataFrame) -> list[StemRef]:
@@ -228,18 +233,17 @@ def _measure_part(work: list[tuple[str, str, list[StemRef]]], root: str, folder:
     return name
 
 
-def _readable(catalog: Catalog) -> pd.DataFrame:
-    """Stems with audio; excluded ones too, so that switching the errata needs no second pass."""
-    return catalog.frame[catalog.frame["status"].isin(["audio", "unassigned", "excluded"])]
+def _readable(catalog: Catalog) -> StemsByTrack:
+    return StemsByTrack(catalog.frame, READABLE)
 
 
 def _wanted(catalog: Catalog) -> dict[str, str]:
     """Key by track: changes whenever one of its files was changed."""
     wanted = {}
     columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate"]
-    for track, rows in _readable(catalog).groupby("track", sort=True):
+    for track, rows in _readable(catalog).items():
         text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
-        wanted[str(track)] = hashlib.sha256(text.encode()).hexdigest()[:32]
+        wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
     return wanted
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,6 +64,64 @@ class Windows:
         return len(self.node)
 
 
+class WindowsTable:
+    """The windows of many tracks, added one after another: 7 bytes a window and 4 a level, and little for a track.
+
+    Parameters
+    ----------
+    levels
+        Of the tree.
+    """
+
+    def __init__(self, levels: int):
+        self._levels = levels
+        self._tracks: list[str] = []
+        self._songs: list[str] = []
+        self._counts: list[int] = []
+        # Bytes and not arrays: they grow where they are, and the table is made of them without a copy.
+        self._bytes = {name: bytearray() for name in _DTYPES}
+
+    def add(self, track: str, song: str, windows: Windows) -> None:
+        """Add the windows of a track."""
+        self._tracks.append(track)
+        self._songs.append(song)
+        self._counts.append(len(windows))
+        for name, dtype in _DTYPES.items():
+            self._bytes[name] += getattr(windows, name).astype(dtype).tobytes()
+
+    def frame(self) -> pd.DataFrame:
+        """One row a window, in the order of the tracks; nothing can be added any more.
+
+        Returns
+        -------
+        ``track`` and ``song`` (categorical), ``node, hop, companion``, and ``mix_si_sdr_L`` for each level L.
+        """
+        numbers, songs = pd.factorize(np.array(self._songs, object), sort=True)
+        columns = {name: np.frombuffer(self._bytes[name], dtype) for name, dtype in _DTYPES.items()}
+        mix = columns.pop("mix_si_sdr").reshape(-1, self._levels)
+        return pd.DataFrame(
+            {
+                "track": self._repeated(np.arange(len(self._tracks)), self._tracks),
+                "song": self._repeated(numbers, list(songs)),
+                **columns,
+                **{f"mix_si_sdr_{level + 1}": mix[:, level] for level in range(self._levels)},
+            },
+            copy=False,
+        )
+
+    def _repeated(self, codes: NDArray[np.intp], categories: list[str]) -> pd.Categorical[str]:
+        each_window = np.repeat(codes.astype(np.int32), self._counts)
+        return pd.Categorical.from_codes(each_window, pd.Index(categories))
+
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "node": np.int16,
+    "hop": np.int32,
+    "companion": np.bool_,
+    "mix_si_sdr": np.float32,
+}
+
+
 def membership(stems: pd.DataFrame, nodes: list[tuple[str, int]]) -> NDArray[np.bool_]:
     """Which stems sound in which node: (nodes, stems), for catalog rows and (name, level) pairs."""
     # As lists: comparing pandas' columns takes 7 ms a track when all nodes are rendered, 20 times as long.
@@ -78,7 +134,7 @@ def membership(stems: pd.DataFrame, nodes: list[tuple[str, int]]) -> NDArray[np.
 
 
 def track_candidates(
-    activity: TrackActivity, stems: pd.DataFrame, hierarchy: Hierarchy, grid: Grid
+    activity: TrackActivity, stems: pd.DataFrame, hierarchy: Hierarchy, grid: Grid, target: str | None = None
 ) -> Windows:
     """Salient windows of one track.
 
@@ -86,6 +142,8 @@ def track_candidates(
     ----------
     stems
         Catalog rows of the stems that make up the mixture.
+    target
+        Only windows of this finest node; None: of all.
     """
     finest = hierarchy.level_nodes(1)
     index = [activity.stems.index(stem) for stem in stems["stem"]]
@@ -98,7 +156,7 @@ def track_candidates(
     samples = hop_edge(grid.clip_hops, activity.sample_rate)
     energy = submix_energy(gram, membership(stems, [(name, 1) for name in finest]))
     salient = rms_dbfs(energy, samples) > grid.salience_db
-    window, node = np.nonzero(salient)
+    window, node = np.nonzero(salient & [target in (None, name) for name in finest])
     mix = np.empty((len(node), hierarchy.levels), np.float32)
     for level in range(1, hierarchy.levels + 1):
         nodes = hierarchy.level_nodes(level)
@@ -110,40 +168,6 @@ def track_candidates(
         first[window].astype(np.int32),
         _companions(salient, hierarchy)[window, node],
         mix,
-    )
-
-
-def windows_table(tracks: Sequence[str], songs: Sequence[str], found: Sequence[Windows]) -> pd.DataFrame:
-    """One row a window of many tracks, in their order: some 30 bytes each.
-
-    Parameters
-    ----------
-    tracks, songs
-        Of each of ``found``.
-
-    Returns
-    -------
-    ``track`` and ``song`` (categorical), ``node, hop, companion``, and ``mix_si_sdr_L`` for each level L; without a
-    track no row and no level.
-    """
-    counts = [len(windows) for windows in found]
-    numbers, names = pd.factorize(np.array(songs, object), sort=True)
-
-    def repeated(codes: NDArray[np.intp], categories: Sequence[str]) -> pd.Categorical[str]:
-        return pd.Categorical.from_codes(np.repeat(codes, counts), pd.Index(categories))
-
-    def joined(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(windows, name) for windows in found]) if found else np.empty(0, int)
-
-    mix = joined("mix_si_sdr")
-    levels = mix.shape[1] if mix.ndim == 2 else 0
-    return pd.DataFrame(
-        {
-            "track": repeated(np.arange(len(tracks)), list(tracks)),
-            "song": repeated(numbers, list(names)),
-            **{name: joined(name) for name in ("node", "hop", "companion")},
-            **{f"mix_si_sdr_{level + 1}": mix[:, level] for level in range(levels)},
-        }
     )
 
 

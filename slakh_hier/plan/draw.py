@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,20 +107,20 @@ class _Columns:
     node: NDArray[np.int16]
     hop: NDArray[np.int32]
     companion: NDArray[np.bool_]
-    song: NDArray[np.intp]  # in the order of the songs' names
-    track: NDArray[np.intp]
+    song: NDArray[Any]  # integers, in the order of the songs' names
+    track: NDArray[Any]  # integers
     tracks: list[str]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> _Columns:
-        track, tracks = pd.factorize(table["track"])
+        track, song = (table[name].astype("category").cat for name in ("track", "song"))
         return cls(
             node=table["node"].to_numpy(),
             hop=table["hop"].to_numpy(),
             companion=table["companion"].to_numpy(bool),
-            song=pd.factorize(table["song"], sort=True)[0],
-            track=track,
-            tracks=[str(name) for name in tracks],
+            song=song.codes.to_numpy(),
+            track=track.codes.to_numpy(),
+            tracks=[str(name) for name in track.categories],
         )
 
 
@@ -128,14 +129,16 @@ class _Pool:
 
     def __init__(self, columns: _Columns, node: int, name: str, queries: bool, seed: int):
         self.columns, self.name, self.queries, self.seed = columns, name, queries, seed
-        rows = np.flatnonzero(columns.node == node)
+        # 32 bits: the pools together have a row for every window of the split.
+        rows = np.flatnonzero(columns.node == node).astype(np.int32)
         songs = columns.song[rows]
         # Windows of one song stand together, so that "any other song" is "outside this block".
         order = np.argsort(songs, kind="stable")
         self.windows = rows[order]
         self.songs, self.starts, self.sizes = np.unique(songs[order], return_index=True, return_counts=True)
-        self.accompanied = rows[columns.companion[rows]]
-        drawable = self.accompanied if not queries or len(self.songs) > 1 else self.accompanied[:0]
+        accompanied = rows[columns.companion[rows]]
+        self.accompanied = len(accompanied)
+        drawable = accompanied if not queries or len(self.songs) > 1 else accompanied[:0]
         keys = np.fromiter((self._key(row, "clip") for row in drawable), np.uint64, len(drawable))
         self.order = drawable[np.argsort(keys, kind="stable")]
 
@@ -150,7 +153,7 @@ class _Pool:
         reason = ""
         if len(self.windows) == 0:
             reason = "no window in which it is loud enough"
-        elif len(self.accompanied) == 0:
+        elif self.accompanied == 0:
             reason = "no other node of its family sounds with it"
         elif len(self.order) == 0:
             reason = "1 song only, so that no query can be drawn"

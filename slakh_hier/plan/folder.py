@@ -6,6 +6,9 @@ Such a folder may come from a stranger: links in it are not followed, and no fil
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +18,7 @@ import pandas as pd
 from slakh_hier import safe_yaml
 from slakh_hier.errors import PlanError, SlakhHierError
 from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import open_limited, read_plain
 
 SCHEMA: Final = 1
 PLAN_NAME: Final = "plan.yaml"
@@ -26,6 +29,8 @@ MAX_PLAN_BYTES: Final = 16 << 20
 """Of plan.yaml, which has one entry a node and split: large trees make long plans, still far below this."""
 MAX_TABLE_BYTES: Final = 512 << 20
 """Of clips.csv and catalog.csv: some 100 bytes a clip, 200 a stem."""
+_CLIPS: Final = 4096
+"""Clips that are there as text at a time."""
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -71,7 +76,13 @@ def read_clips(folder: Path) -> pd.DataFrame:
     return table
 
 
-def read_catalog(folder: Path) -> tuple[bytes, str]:
-    """The bytes of ``catalog.csv`` and its name for messages; OSError where it cannot be read."""
-    path = folder / CATALOG_NAME
-    return read_plain(path, MAX_TABLE_BYTES), str(path)
+def clip_lines(clips: pd.DataFrame) -> Iterator[bytes]:
+    """The content of ``clips.csv``, part by part."""
+    for first in range(0, max(1, len(clips)), _CLIPS):
+        part = clips.iloc[first : first + _CLIPS]
+        yield part.to_csv(index=False, header=first == 0, lineterminator="\n").encode()
+
+
+def open_catalog(folder: Path) -> AbstractContextManager[BufferedReader]:
+    """``catalog.csv``, open for reading. OSError where it cannot be read."""
+    return open_limited(folder / CATALOG_NAME, MAX_TABLE_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,7 @@ def column_membership(
 
 def shard_layout(
     clips: pd.DataFrame,
-    usable: pd.DataFrame,
+    usable: Mapping[str, pd.DataFrame],
     columns: Sequence[Column],
     clip_bytes_per_signal: int,
     shard_mb: float,
@@ -62,13 +62,11 @@ def shard_layout(
     clips
         The plan's clips, sorted.
     usable
-        Catalog rows whose audio enters mixtures.
+        Catalog rows whose audio enters mixtures, by track.
     clip_bytes_per_signal
         Bytes of one stored signal.
     """
-    signals = {
-        track: distinct_signals(stems, columns) for track, stems in usable.groupby("track", sort=False)
-    }
+    signals = {track: distinct_signals(stems, columns) for track, stems in usable.items()}
     limit = shard_mb * 1e6
     shards: list[ShardPlan] = []
     for split, part in clips.groupby("split", sort=False):

@@ -20,7 +20,7 @@ from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import Backend
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
-from slakh_hier.plan.candidates import Windows, track_candidates, windows_table
+from slakh_hier.plan.candidates import WindowsTable, track_candidates
 from slakh_hier.plan.draw import Drawn, NodeReport, draw_split
 from slakh_hier.plan.energy import HOPS_PER_SECOND
 from slakh_hier.plan.folder import (
@@ -29,7 +29,8 @@ from slakh_hier.plan.folder import (
     HIERARCHY_NAME,
     PLAN_NAME,
     SCHEMA,
-    read_catalog,
+    clip_lines,
+    open_catalog,
     read_clips,
     read_document,
     read_tree,
@@ -78,11 +79,14 @@ class Plan:
             "hierarchy": self.hierarchy.digest,
             "catalog": self.catalog.digest,
             "parameters": self.parameters.as_dict(),
-            "clips": [
-                [_plain(value) for value in row] for row in self.clips[KEY_COLUMNS].itertuples(index=False)
-            ],
         }
-        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+        # The text of all parts as JSON, made piece by piece.
+        digest, comma = hashlib.sha256(f'{_json(parts)[:-1]}, "clips": ['.encode()), ""
+        for row in self.clips[KEY_COLUMNS].itertuples(index=False):
+            digest.update((comma + _json([_plain(value) for value in row])).encode())
+            comma = ", "
+        digest.update(b"]}")
+        return digest.hexdigest()
 
     @property
     def short(self) -> dict[str, tuple[int, int]]:
@@ -99,7 +103,7 @@ class Plan:
         folder = make_folder(Path(folder))
         publish(folder / HIERARCHY_NAME, self.hierarchy.text.encode())
         self.catalog.save(folder / CATALOG_NAME)
-        publish(folder / CLIPS_NAME, self.clips.to_csv(index=False, lineterminator="\n").encode())
+        publish(folder / CLIPS_NAME, clip_lines(self.clips))
         publish(
             folder / PLAN_NAME, yaml.safe_dump(self._document(), sort_keys=False, allow_unicode=True).encode()
         )
@@ -117,10 +121,9 @@ class Plan:
         document = read_document(folder)
         try:
             hierarchy = read_tree(folder)
-            catalog = replace(
-                Catalog.parse(*read_catalog(folder), root, hierarchy),
-                scheme=document["catalog"]["split_scheme"],
-            )
+            with open_catalog(folder) as file:
+                catalog = Catalog.parse(file, str(folder / CATALOG_NAME), root, hierarchy)
+            catalog = replace(catalog, scheme=document["catalog"]["split_scheme"])
             clips = read_clips(folder)
             plan = cls(
                 catalog=catalog,
@@ -209,7 +212,7 @@ def plan_clips(
     catalog, tables = _candidates(catalog, hierarchy, parameters, path, progress or Silent())
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
-        windows = tables.pop(split)
+        windows = tables.pop(split).frame()
         drawn = draw_split(
             windows,
             hierarchy.level_nodes(1),
@@ -231,25 +234,22 @@ def plan_clips(
 
 def _candidates(
     catalog: Catalog, hierarchy: Hierarchy, parameters: Parameters, path: Path, progress: Progress
-) -> tuple[Catalog, dict[str, pd.DataFrame]]:
+) -> tuple[Catalog, dict[str, WindowsTable]]:
     """Salient windows of every track by split, read from the activity one track at a time."""
-    found: dict[str, list[tuple[str, str, Windows]]] = {
-        split: [] for split in SPLITS if parameters.clips.get(split)
-    }
+    found = {split: WindowsTable(hierarchy.levels) for split in SPLITS if parameters.clips.get(split)}
     with ActivityFile(path) as file:
         catalog = catalog.with_broken(file.all_broken())
-        tracks = catalog.usable.groupby("track", sort=True)
+        tracks = catalog.usable_by_track
         with progress.stage("plan", len(tracks), "tracks") as advance:
-            for track, stems in tracks:
+            for track, stems in tracks.items():
                 split, song = stems["split"].iloc[0], stems["song"].iloc[0]
                 if split in found:
-                    windows = track_candidates(file.read(str(track)), stems, hierarchy, parameters.grid)
-                    found[split].append((str(track), song or str(track), windows))
+                    windows = track_candidates(
+                        file.read(track), stems, hierarchy, parameters.grid, parameters.target
+                    )
+                    found[split].add(track, song or track, windows)
                 advance(1)
-    return catalog, {
-        split: windows_table([t for t, _, _ in rows], [s for _, s, _ in rows], [w for _, _, w in rows])
-        for split, rows in found.items()
-    }
+    return catalog, found
 
 
 def _no_clips(hierarchy: Hierarchy) -> pd.DataFrame:
@@ -303,6 +303,10 @@ def _nothing(plan: Plan) -> str:
     if plan.catalog.usable.empty:
         lines.append("  the data set has no usable stem at all; `slakh-hier scan` lists the reasons")
     return "\n".join(lines)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

@@ -21,8 +21,7 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
     """
     columns = plan.hierarchy.columns(target=plan.parameters.target)
     signals = {
-        track: distinct_signals(stems, columns)
-        for track, stems in plan.catalog.usable.groupby("track", sort=False)
+        track: distinct_signals(stems, columns) for track, stems in plan.catalog.usable_by_track.items()
     }
     signal_bytes = round(plan.parameters.clip_seconds * SUMMARY_RATE) * SUMMARY_BYTES
     rows = []

@@ -170,7 +170,7 @@ class _Job:
     def __init__(self, plan: Plan, folder: Path, options: RenderOptions):
         self.plan, self.folder, self.options = plan, folder, options
         self.samples = samples_of(plan.parameters.clip_seconds, options.sample_rate)
-        self.usable = plan.catalog.usable
+        self.usable = plan.catalog.usable_by_track
         item = 2 if options.dtype == "int16" else 4
         self.shards = shard_layout(
             plan.clips, self.usable, options.columns, self.samples * item, options.shard_mb
@@ -233,7 +233,6 @@ class _Job:
         clips = self.plan.clips
         offsets = {split: int(rows.index[0]) for split, rows in clips.groupby("split", sort=False)}
         flags = {mask: withheld(mask, clips) for mask in self.options.masks}
-        places = self.usable.groupby("track", sort=False).indices
         by_name = {shard.name: shard for shard in shards}
         header = ShardHeader(
             sample_rate=self.options.sample_rate,
@@ -255,7 +254,7 @@ class _Job:
                 header=replace(header, split=shard.split, first_clip=shard.first),
                 file=self.file(shard),
                 clips=part.reset_index(drop=True),
-                stems=self.usable.iloc[np.concatenate([places[track] for track in tracks])],
+                stems=self.usable.rows(tracks),
                 withheld={
                     mask: np.asarray(flag[first : first + shard.count]) for mask, flag in flags.items()
                 },

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
-from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, read_catalog, read_document, read_tree
+from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, open_catalog, read_document, read_tree
 from slakh_hier.reporting.document import Block, Section, Table
 from slakh_hier.slakh.broken import read_failures
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
@@ -43,7 +43,8 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
         return [], f"Stems: not known, the folder holds no {CATALOG_NAME}."
     hierarchy = read_tree(folder)
     # Not Catalog.load, which wants the data set itself to be there.
-    frame = build_frame(read_rows(*read_catalog(folder)), hierarchy)
+    with open_catalog(folder) as file:
+        frame = build_frame(read_rows(file, str(folder / CATALOG_NAME)), hierarchy)
     stems = Catalog(folder, hierarchy, FROM_FILE, frame).left_out()
     if not stems:
         return [], f"All {len(frame):,} stems of the catalog have audio and a place in the tree."

@@ -1,11 +1,17 @@
-"""What a scan found, kept for the next one: metadata, headers and deep checks, by size and time of each file."""
+"""What a scan found, kept for the next one: metadata, headers and deep checks, by size and time of each file.
+
+The file has a line for the digest of all others, one for what it is, and one a track: its path and its facts in JSON, with
+a tab between them. Facts stay packed until their track is looked at: as objects they take five times the memory.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +27,7 @@ from slakh_hier.files import (
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-FORMAT = 2
+FORMAT = 3
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 
@@ -30,32 +36,33 @@ def scan_cache(root: Path) -> Path:
     return cache_folder() / f"scan-{sha256(os.fsencode(root))[:16]}.json"
 
 
-def load_facts(root: Path) -> dict[str, TrackFacts]:
-    """What the last scan of ``root`` found, by the track's path; empty where it cannot be used."""
+def load_facts(root: Path) -> dict[str, bytes]:
+    """What the last scan of ``root`` found, by the track's path and packed; empty where it cannot be used."""
+    facts: dict[str, bytes] = {}
     try:
-        digest, _, body = scan_cache(root).read_bytes().partition(b"\n")
-        if digest.decode() != sha256(body):
-            return {}
-        content = json.loads(body)
-        if content["format"] != FORMAT or content["root"] != str(root):
-            return {}
-        return {path: _unpack(*packed) for path, packed in content["tracks"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        with open(scan_cache(root), "rb") as file:
+            digest, head, seen = file.readline(), file.readline(), hashlib.sha256()
+            seen.update(head)
+            if head != _head(root):
+                return {}
+            for line in file:
+                seen.update(line)
+                path, _, packed = line.partition(b"\t")
+                facts[json.loads(path)] = packed
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
+    return facts if digest == seen.hexdigest().encode() + b"\n" else {}
 
 
-def save_facts(root: Path, facts: Mapping[str, TrackFacts]) -> None:
-    """Keep ``facts`` for the next scan; where that is not possible, a warning says so."""
-    content = {
-        "format": FORMAT,
-        "root": str(root),
-        "tracks": {path: _pack(track) for path, track in facts.items()},
-    }
-    path, body = scan_cache(root), json.dumps(content, separators=(",", ":")).encode()
+def save_facts(root: Path, facts: Mapping[str, bytes]) -> None:
+    """Keep packed ``facts`` for the next scan; where that is not possible, a warning says so."""
+    path, digest = scan_cache(root), hashlib.sha256()
+    for line in _lines(root, facts):
+        digest.update(line)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_temporaries(path.parent, older_than=ABANDONED_SECONDS)
-        publish(path, sha256(body).encode() + b"\n" + body)
+        publish(path, chain([digest.hexdigest().encode() + b"\n"], _lines(root, facts)))
     except (OSError, FaultError) as error:
         warnings.warn(
             f"the scan cannot be kept for the next time ({error}); {CACHE_VARIABLE} names another folder",
@@ -64,18 +71,39 @@ def save_facts(root: Path, facts: Mapping[str, TrackFacts]) -> None:
         )
 
 
-def _pack(facts: TrackFacts) -> list[Any]:
+def pack(facts: TrackFacts) -> bytes:
+    """Facts as a line of the file, without what a look at the folder shows."""
     metadata = facts.metadata
-    return [
+    content = [
         facts.metadata_stamp,
         [metadata.uuid, metadata.stems, metadata.unusable] if metadata else None,
         facts.midi_stamp,
         facts.midi_md5,
         facts.files,
     ]
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
-def _unpack(stamp: Any, metadata: Any, midi_stamp: Any, midi_md5: Any, files: Any) -> TrackFacts:
+def unpack(packed: bytes) -> TrackFacts | None:
+    """What :func:`pack` packed; None where it is something else."""
+    try:
+        return _facts(*json.loads(packed))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _lines(root: Path, facts: Mapping[str, bytes]) -> Iterator[bytes]:
+    """The file, but for its first line."""
+    yield _head(root)
+    for path, packed in facts.items():
+        yield b"%b\t%b" % (json.dumps(path).encode(), packed)
+
+
+def _head(root: Path) -> bytes:
+    return json.dumps({"format": FORMAT, "root": str(root)}).encode() + b"\n"
+
+
+def _facts(stamp: Any, metadata: Any, midi_stamp: Any, midi_md5: Any, files: Any) -> TrackFacts:
     read = None
     if metadata is not None:
         uuid, stems, unusable = metadata

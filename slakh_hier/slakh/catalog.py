@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Mapping
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
-from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, build_frame, cells, stem_rows_of
+from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
 from slakh_hier.slakh.layout import resolve_root
 from slakh_hier.slakh.splits import describe_leaks, find_leaks
 
@@ -59,17 +61,25 @@ class Catalog:
     @property
     def usable(self) -> pd.DataFrame:
         """The rows whose audio enters mixtures: ``audio``, and ``unassigned`` where the tree keeps such stems."""
-        wanted = ["audio", "unassigned"] if self.hierarchy.unassigned == "keep" else ["audio"]
-        return self.frame[self.frame["status"].isin(wanted)]
+        return self.frame[self.frame["status"].isin(self._used)]
+
+    @property
+    def usable_by_track(self) -> StemsByTrack:
+        """The same rows, without a copy of the table: those of a track are taken out when they are asked for."""
+        return StemsByTrack(self.frame, self._used)
+
+    @property
+    def _used(self) -> list[Status]:
+        return ["audio", "unassigned"] if self.hierarchy.unassigned == "keep" else ["audio"]
 
     def with_hierarchy(self, hierarchy: Hierarchy) -> Catalog:
         """The same stems matched to another tree."""
         if hierarchy == self.hierarchy:
             return self
-        rows = [
+        rows = (
             row._replace(status="audio", why="") if row.status == "unassigned" else row
             for row in stem_rows_of(self.frame)
-        ]
+        )
         return replace(self, hierarchy=hierarchy, frame=build_frame(rows, hierarchy))
 
     def with_broken(self, reasons: Mapping[tuple[str, str], str]) -> Catalog:
@@ -80,24 +90,29 @@ class Catalog:
         reasons
             Why, by (track, stem); stems without audio are left as they are.
         """
-        keys = list(zip(self.frame["track"], self.frame["stem"], strict=True))
+        columns = (self.frame[name] for name in ("track", "stem", "status"))
         hit = [
-            key in reasons and status in ("audio", "unassigned")
-            for key, status in zip(keys, self.frame["status"], strict=True)
+            place
+            for place, (track, stem, status) in enumerate(zip(*columns, strict=True))
+            if (track, stem) in reasons and status in ("audio", "unassigned")
         ]
-        if not any(hit):
+        if not hit:
             return self
         frame = self.frame.copy()
-        frame.loc[hit, "status"] = "broken"
-        frame.loc[hit, "why"] = [reasons[key] for key, there in zip(keys, hit, strict=True) if there]
+        labels, keys = frame.index[hit], frame[["track", "stem"]].iloc[hit].itertuples(index=False, name=None)
+        frame.loc[labels, "status"] = "broken"
+        frame.loc[labels, "why"] = [reasons[key] for key in keys]
         return replace(self, frame=frame)
 
     @cached_property
     def digest(self) -> str:
         """Sha256 (hex) of all that decides the audio of a plan; not of the root, sizes and times."""
         columns = [c for c in BASE_COLUMNS if c not in ("size", "mtime_ns")] + ["status"]
-        text = "\n".join("\x1f".join(line) for line in cells(self.frame, columns))
-        return sha256(text.encode()).hexdigest()
+        digest, separator = sha256(), ""
+        for line in cells(self.frame, columns):
+            digest.update((separator + "\x1f".join(line)).encode())
+            separator = "\n"
+        return digest.hexdigest()
 
     @cached_property
     def leaks(self) -> list[tuple[str, dict[str, list[str]]]]:
@@ -164,17 +179,17 @@ class Catalog:
             A song lies in two splits.
         """
         try:
-            data = Path(path).read_bytes()
+            with open(path, "rb") as file:
+                data = file if file.seekable() else io.BytesIO(file.read())  # such as a pipe
+                return cls.parse(data, str(path), root, hierarchy)
         except OSError as error:
             raise InputError(f"{path}: cannot be read as a catalog: {error.strerror}") from error
-        return cls.parse(data, str(path), root, hierarchy)
 
     @classmethod
-    def parse(cls, data: bytes, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
-        """:meth:`load` for the bytes of a saved catalog; ``file`` is its name for messages."""
+    def parse(cls, data: BinaryIO, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
+        """:meth:`load` for a saved catalog that is open; ``file`` is its name for messages."""
         resolved = resolve_root(root)
-        rows = read_rows(data, file)
-        check_files(file, resolved, rows)
+        rows = check_files(file, resolved, read_rows(data, file))
         catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy))
         if catalog.leaks:
             catalog.problems.append(describe_leaks(catalog.leaks, FROM_FILE))

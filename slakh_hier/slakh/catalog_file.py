@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
@@ -16,34 +17,73 @@ from slakh_hier.slakh.frame import INTEGERS, STATUSES, StemRow, cells
 if TYPE_CHECKING:
     import pandas as pd
 
+_LARGEST = 2**63 - 1
+
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write the table as CSV: UTF-8, empty cells for None; the file appears complete or not at all."""
+    names = list(frame.columns)
+    publish(path, _lines(chain([names], cells(frame, names))))
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """Lines of a CSV file."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(frame.columns)
-    writer.writerows(cells(frame, list(frame.columns)))
-    publish(path, buffer.getvalue().encode())
+    for row in rows:
+        writer.writerow(row)
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
 
 
-def read_rows(data: bytes, file: str) -> list[StemRow]:
+def read_rows(data: BinaryIO, file: str) -> Iterator[StemRow]:
     """The stems of a saved catalog, before a tree; its category and level columns are not read.
+
+    Parameters
+    ----------
+    data
+        The catalog, which may be as large as memory and so is not read at once; it can be searched.
+    file
+        Its name for messages.
 
     Raises
     ------
     TextError
-        Each line that is wrong.
+        After the last stem: each line that is wrong.
     InputError
         It is not UTF-8, or empty.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: cannot be read as a catalog: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    rows: list[StemRow] = []
+    problems: list[Problem] = []
+    last, ordered, empty = ("", ""), True, True
+    for _, row in _numbered(data, file, problems):
+        here = (row.track, row.stem)
+        ordered, last, empty = ordered and here > last, here, False
+        yield row
+    if not ordered:  # else no stem can be there twice, and none need be kept in mind
+        problems = _problems(data, file)
+    if problems:
+        raise TextError(problems)
+    if empty:
+        raise InputError(f"{file}: the catalog holds no stem")
+
+
+def _problems(data: BinaryIO, file: str) -> list[Problem]:
+    """Each line that is wrong, those among them that are there twice."""
     problems: list[Problem] = []
     seen: dict[tuple[str, str], int] = {}
+    for number, row in _numbered(data, file, problems):
+        first = seen.setdefault((row.track, row.stem), number)
+        if first != number:
+            problems.append(Problem(file, number, 1, f"{row.track}/{row.stem} is in line {first} too"))
+    return problems
+
+
+def _numbered(data: BinaryIO, file: str, problems: list[Problem]) -> Iterator[tuple[int, StemRow]]:
+    """The stems with the numbers of their lines; what is wrong with other lines is added to ``problems``."""
+    data.seek(0)
+    text = io.TextIOWrapper(data, "utf-8-sig", newline="")
+    reader = csv.DictReader(text)
 
     def problem(message: str) -> None:
         problems.append(Problem(file, max(reader.reader.line_num, 1), 1, message))
@@ -51,24 +91,20 @@ def read_rows(data: bytes, file: str) -> list[StemRow]:
     try:
         if missing := [name for name in StemRow._fields if name not in (reader.fieldnames or ())]:
             problem(f"no catalog: the column {missing[0]} is missing; `slakh-hier scan -o` writes one")
-            raise TextError(problems)
+            return
         for line in reader:
             try:
                 row = _row(line)
             except ValueError as error:
                 problem(str(error))
                 continue
-            first = seen.setdefault((row.track, row.stem), reader.line_num)
-            if first != reader.line_num:
-                problem(f"{row.track}/{row.stem} is in line {first} too")
-            rows.append(row)
+            yield reader.line_num, row
     except csv.Error as error:
         problem(f"not CSV: {error}")
-    if problems:
-        raise TextError(problems)
-    if not rows:
-        raise InputError(f"{file}: the catalog holds no stem")
-    return rows
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: cannot be read as a catalog: {error}") from error
+    finally:
+        text.detach()  # else it would close the file
 
 
 def _row(line: dict[str, str | None]) -> StemRow:
@@ -82,6 +118,8 @@ def _row(line: dict[str, str | None]) -> StemRow:
             if not (cell.isascii() and cell.isdigit()):
                 raise ValueError(f"{name} is {cell!r}, not a whole number")
             values[name] = int(cell)
+            if values[name] > _LARGEST:
+                raise ValueError(f"{name} is {cell}, and {_LARGEST} is the most")
         elif name in ("program", "patch", "midi_program_name", "inst_class"):
             values[name] = cell or None
         elif name == "is_drum":
@@ -105,16 +143,20 @@ def _row(line: dict[str, str | None]) -> StemRow:
     return StemRow(**values)
 
 
-def check_files(file: str, root: Path, rows: Sequence[StemRow]) -> None:
-    """Raise InputError unless the files are those that were scanned, by size; reading compares their headers."""
+def check_files(file: str, root: Path, rows: Iterable[StemRow]) -> Iterator[StemRow]:
+    """The rows, and after the last an InputError unless the files are those that were scanned, by size.
+
+    Reading compares their headers.
+    """
     changed = []
     for row in rows:
         if row.status == "audio":
             try:
-                if os.stat(root / row.path).st_size != row.size:
+                if os.stat(os.path.join(root, row.path)).st_size != row.size:
                     changed.append(row.path)
             except OSError:
                 changed.append(row.path)
+        yield row
     if changed:
         raise InputError(
             f"{file} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "

@@ -27,7 +27,7 @@ _SLAKH_NAME = re.compile(r"Track[0-9]{5}")
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".tar.xz", ".tar.bz2", ".7z")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrackFolder:
     """A folder that holds a track: its id, its split by folder, its place below the root (posix)."""
 

@@ -16,22 +16,28 @@ from slakh_hier.slakh.tracks import SUFFIXES, FileFacts, TrackFacts
 _UNKNOWN = StemEntry(None, None, False, None, None, "the metadata do not name this stem")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Track:
-    """A track that can be used: where it lies, what is in it, and whose song it is.
+    """A track that can be used: where it lies, whose song it is, and what is to be said of its files.
 
-    ``song`` is None where neither the metadata nor the MIDI file tell it.
+    ``song`` is None where neither the metadata nor the MIDI file tell it. ``audio``: there is any. ``strays`` are files
+    that no stem has. ``uneven`` names the shortest and the longest stem where they differ in length, else it is empty.
     """
 
     folder: TrackFolder
-    facts: TrackFacts
     song: str | None
     identity: Identity
+    audio: bool
+    strays: tuple[str, ...]
+    uneven: str
 
 
-def stem_rows(track: Track, split: str, *, errata: bool) -> list[StemRow]:
-    """The stems of a track: those of its metadata, and files that the metadata do not name."""
-    metadata, files = track.facts.metadata, track.facts.files
+def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]:
+    """The stems of a track: those of its metadata, and files that the metadata do not name.
+
+    They have no split yet: that depends on what the other tracks are.
+    """
+    metadata, files = facts.metadata, facts.files
     assert metadata is not None
     chosen = _choose_files(files)
     rate = _common_rate([files[names[0]] for names in chosen.values()])
@@ -40,21 +46,21 @@ def stem_rows(track: Track, split: str, *, errata: bool) -> list[StemRow]:
     for stem in sorted({*metadata.stems, *chosen}):
         entry = metadata.stems.get(stem, _UNKNOWN)
         names = chosen.get(stem, [])
-        facts = files[names[0]] if names else None
-        if facts is None:
-            status, why = "no_audio", _why_absent(stem, track.facts.strays, faults.get(stem, ()))
+        file = files[names[0]] if names else None
+        if file is None:
+            status, why = "no_audio", _why_absent(stem, facts.strays, faults.get(stem, ()))
         else:
-            status, why = _status(facts, rate, faults.get(stem, ()))
+            status, why = _status(file, rate, faults.get(stem, ()))
             remarks = [entry.doubts, f"{', '.join(names[1:])} not used" if names[1:] else ""]
-            if facts.channels > 1:
-                remarks.append(f"{facts.channels} channels, folded down to one")
+            if file.channels > 1:
+                remarks.append(f"{file.channels} channels, folded down to one")
             why = "; ".join(filter(None, [why, *remarks]))
-        there = facts or FileFacts(0, 0)
+        there = file or FileFacts(0, 0)
         rows.append(
             StemRow(
                 track=track.folder.track,
                 song=track.song or track.folder.track,
-                split=split,
+                split="",
                 stem=stem,
                 path=f"{track.folder.path}/stems/{names[0]}" if names else "",
                 frames=there.frames,

@@ -6,7 +6,7 @@ import gc
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh.assign import assign_splits, default_scheme
-from slakh_hier.slakh.cache import load_facts, save_facts
+from slakh_hier.slakh.cache import load_facts, pack, save_facts, unpack
 from slakh_hier.slakh.catalog import Catalog
-from slakh_hier.slakh.frame import build_frame
+from slakh_hier.slakh.frame import StemTable
 from slakh_hier.slakh.layout import TrackFolder, find_tracks, resolve_root
 from slakh_hier.slakh.rows import Track, stem_rows
 from slakh_hier.slakh.splits import check_scheme, describe_leaks, identify, some
-from slakh_hier.slakh.tracks import TrackFacts, look_at_all
+from slakh_hier.slakh.tracks import FileFacts, TrackFacts, look
 
 _TASK = 50  # tracks of one task
 _SAVE_SECONDS = 60.0
@@ -81,18 +81,29 @@ def scan(
     resolved = resolve_root(root)
     folders, skipped = find_tracks(resolved)
     with _no_garbage_collection():
-        facts = _look(resolved, folders, deep, cache, parallel.resolve_jobs(jobs), progress or Silent())
-        tracks = _usable(folders, facts, skipped)
+        by_path = {folder.path: folder for folder in folders}
+        found: dict[str, Track] = {}
+        left_out: dict[str, list[str]] = {}
+        stems = StemTable()
+
+        def take(path: str, facts: TrackFacts) -> None:
+            track, faults = _usable(by_path[path], facts)
+            if faults:
+                left_out[path] = faults
+            if track is not None:
+                found[path] = track
+                stems.extend(stem_rows(track, facts, errata=errata))
+
+        _look(resolved, list(by_path), deep, cache, parallel.resolve_jobs(jobs), progress or Silent(), take)
+        skipped += [text for path in by_path for text in left_out.get(path, ())]
+        tracks = [found[path] for path in by_path if path in found]
         if not tracks:
             raise InputError(f"{resolved}: no track can be used. {some(skipped, '; ')}")
         notes = _notes(tracks)
         scheme = split_scheme or default_scheme(tracks, notes)
-        splits = assign_splits(tracks, scheme, notes)
-        rows = [
-            row for track in tracks for row in stem_rows(track, splits[track.folder.track], errata=errata)
-        ]
+        stems.set_splits(assign_splits(tracks, scheme, notes))
         catalog = Catalog(
-            resolved, hierarchy, scheme, build_frame(rows, hierarchy), list(skipped), list(skipped), notes
+            resolved, hierarchy, scheme, stems.to_frame(hierarchy), list(skipped), list(skipped), notes
         )
     if catalog.leaks:
         catalog.problems.append(describe_leaks(catalog.leaks, scheme))
@@ -118,80 +129,92 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _look(
-    root: Path, folders: Sequence[TrackFolder], deep: bool, cache: bool, jobs: int, progress: Progress
-) -> dict[str, TrackFacts]:
-    """Facts of every track by its path; those of the cache count where nothing has changed."""
+    root: Path,
+    paths: Sequence[str],
+    deep: bool,
+    cache: bool,
+    jobs: int,
+    progress: Progress,
+    take: Callable[[str, TrackFacts], None],
+) -> None:
+    """Give every track and its facts to ``take``, in any order; those of the cache count where nothing has changed."""
     known = load_facts(root) if cache else {}
-    paths = [folder.path for folder in folders]
     size = 1 if deep else _TASK
     groups = [paths[i : i + size] for i in range(0, len(paths), size)]
-    tasks = {group[0]: (root, [(path, known.get(path)) for path in group], deep) for group in groups}
-    found: dict[str, TrackFacts] = {}
+    tasks = {group[0]: (root, [(path, known.get(path)) for path in group], deep, cache) for group in groups}
+    changed: dict[str, bytes] = {}
     saved = time.monotonic()
 
     def save() -> None:
-        facts = known | found
-        if cache and facts != known:
+        if changed:
+            facts = known | changed
             save_facts(root, {path: facts[path] for path in paths if path in facts})
 
     try:
         with progress.stage("checking audio" if deep else "reading headers", len(paths), "tracks") as advance:
             # Threads: what takes long is waiting for the disk, or decoding. YAML takes half a millisecond a track.
-            for result in parallel.run(look_at_all, tasks, jobs=jobs, backend="threading"):
+            for result in parallel.run(_look_at_all, tasks, jobs=jobs, backend="threading"):
                 group = result.unwrap()
-                found.update(group)
+                for path, facts, packed in group:
+                    if packed is not None:
+                        changed[path] = packed
+                    take(path, facts)
                 advance(len(group))
                 if time.monotonic() - saved > _SAVE_SECONDS:
                     save()
                     saved = time.monotonic()
     finally:
         save()  # a stopped check of an hour's audio goes on from here
+
+
+def _look_at_all(
+    root: Path, tracks: Sequence[tuple[str, bytes | None]], deep: bool, cache: bool
+) -> list[tuple[str, TrackFacts, bytes | None]]:
+    """Path and facts of several tracks, one task of a scan; packed as well where the cache has other ones."""
+    found = []
+    for path, packed in tracks:
+        known = unpack(packed) if packed else None
+        facts = look(root, path, known, deep=deep)
+        found.append((path, facts, pack(facts) if cache and facts != known else None))
     return found
 
 
-def _usable(
-    folders: Sequence[TrackFolder], facts: Mapping[str, TrackFacts], skipped: list[str]
-) -> list[Track]:
-    tracks = []
-    for folder in folders:
-        found = facts[folder.path]
-        if found.metadata is None:
-            skipped.append("; ".join([*found.error.splitlines(), "the track is skipped"]))
-            continue
-        if found.stems_fault:
-            skipped.append(f"{folder.path}/stems: {found.stems_fault}; the track is skipped")
-            continue
-        skipped += [f"{folder.path}: {reason}; left out" for reason in found.metadata.unusable]
-        if not found.metadata.stems and not found.files:
-            skipped.append(f"{folder.path}: neither its metadata nor its stems folder name a stem; skipped")
-            continue
-        song = found.metadata.uuid or found.midi_md5
-        tracks.append(Track(folder, found, song, identify(folder.track, song)))
-    return tracks
+def _usable(folder: TrackFolder, facts: TrackFacts) -> tuple[Track | None, list[str]]:
+    """The track, if it can be used, and what is left out of it."""
+    if facts.metadata is None:
+        return None, ["; ".join([*facts.error.splitlines(), "the track is skipped"])]
+    if facts.stems_fault:
+        return None, [f"{folder.path}/stems: {facts.stems_fault}; the track is skipped"]
+    left_out = [f"{folder.path}: {reason}; left out" for reason in facts.metadata.unusable]
+    if not facts.metadata.stems and not facts.files:
+        nothing = f"{folder.path}: neither its metadata nor its stems folder name a stem; skipped"
+        return None, [*left_out, nothing]
+    song = facts.metadata.uuid or facts.midi_md5
+    identity = identify(folder.track, song)
+    uneven = _uneven(folder.track, facts.files)
+    return Track(folder, song, identity, bool(facts.files), tuple(facts.strays), uneven), left_out
 
 
 def _notes(tracks: Sequence[Track]) -> list[str]:
     notes = []
-    if not any(track.facts.files for track in tracks):
+    if not any(track.audio for track in tracks):
         notes.append("no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav")
-    strays = [f"{track.folder.path}/stems/{name}" for track in tracks for name in track.facts.strays]
+    strays = [f"{track.folder.path}/stems/{name}" for track in tracks for name in track.strays]
     if strays:
         notes.append(f"{len(strays)} files are not called S00.flac to S999.wav and not read: {some(strays)}")
-    if uneven := [text for track in tracks if (text := _uneven(track))]:
+    if uneven := [track.uneven for track in tracks if track.uneven]:
         notes.append(
             f"{len(uneven)} tracks have stems of differing lengths; silence follows the shorter ones: {some(uneven)}"
         )
     return notes
 
 
-def _uneven(track: Track) -> str:
+def _uneven(track: str, files: Mapping[str, FileFacts]) -> str:
     """A track with its shortest and longest stem where they differ in length, else ""."""
     lengths = sorted(
-        (facts.frames / facts.sample_rate, name)
-        for name, facts in track.facts.files.items()
-        if not facts.fault
+        (facts.frames / facts.sample_rate, name) for name, facts in files.items() if not facts.fault
     )
     if not lengths or lengths[0][0] == lengths[-1][0]:
         return ""
     (short, first), (long, last) = lengths[0], lengths[-1]
-    return f"{track.folder.track} ({first} {short:.2f} s, {last} {long:.2f} s)"
+    return f"{track} ({first} {short:.2f} s, {last} {long:.2f} s)"

@@ -41,7 +41,7 @@ class Erratum:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Which of Slakh2100's tracks a track of the data set is, with the others it cannot be told from.
 

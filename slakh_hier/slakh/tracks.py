@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
@@ -96,13 +95,6 @@ def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool =
         else:
             strays.append(entry.name)
     return TrackFacts(stamp, metadata, "", midi_stamp, midi_md5, files, strays, fault)
-
-
-def look_at_all(
-    root: Path, tracks: Sequence[tuple[str, TrackFacts | None]], deep: bool
-) -> list[tuple[str, TrackFacts]]:
-    """:func:`look` at several tracks: one task of a parallel scan."""
-    return [(path, look(root, path, known, deep=deep)) for path, known in tracks]
 
 
 def _metadata(

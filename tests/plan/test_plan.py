@@ -246,7 +246,7 @@ def test_columns_hold_the_stems_of_their_node(small_plan: Plan) -> None:
 @pytest.mark.parametrize("megabytes", [0.0001, 0.3, 0.8, 1.7, 1000])
 def test_shards_cut_the_clips_in_order_and_keep_to_their_size(small_plan: Plan, megabytes: float) -> None:
     columns = small_plan.hierarchy.columns()
-    shards = shard_layout(small_plan.clips, small_plan.catalog.usable, columns, 32_000, megabytes)
+    shards = shard_layout(small_plan.clips, small_plan.catalog.usable_by_track, columns, 32_000, megabytes)
     numbers = {split: [s for s in shards if s.split == split] for split in OPTIONS["clips"]}
     for split, count in OPTIONS["clips"].items():
         own = numbers[split]
@@ -261,7 +261,7 @@ def test_shards_cut_the_clips_in_order_and_keep_to_their_size(small_plan: Plan, 
         (s.split for s in shards), key=["train", "validation", "test"].index
     )
     assert_allclose(sum(shard.bytes for shard in shards), sum(s.bytes for s in shard_layout(
-        small_plan.clips, small_plan.catalog.usable, columns, 32_000, 1000
+        small_plan.clips, small_plan.catalog.usable_by_track, columns, 32_000, 1000
     )))  # fmt: skip
 
 

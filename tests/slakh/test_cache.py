@@ -11,6 +11,7 @@ from slakh_hier.slakh import scan
 from slakh_hier.slakh.cache import load_facts, scan_cache
 from slakh_hier.testing import make_slakh
 
+PATHS = [b"train/Track00001", b"validation/Track00002", b"test/Track00003"]
 SMALL = {"tracks": 3, "stems": 3, "every_category": False, "seconds": 0.5, "sample_rate": 8000}
 
 
@@ -109,9 +110,9 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
         "text": b"hello",
     }
     inside = {
-        "other format": body.replace(b'"format":2', b'"format":1'),
+        "other format": body.replace(b'"format": 3', b'"format": 2'),
         "other folder": body.replace(str(root).encode(), b"/elsewhere"),
-        "shape": b'{"format":2,"root":"' + str(root).encode() + b'","tracks":{"train/Track00001":[1]}}',
+        "shape": body.splitlines(keepends=True)[0] + b"".join(b'"%s"\t[1]\n' % path for path in PATHS),
     }
     if damage in inside:
         assert inside[damage] != body

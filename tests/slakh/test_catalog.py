@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from slakh_hier.errors import InputError, SlakhHierWarning, TextError
 from slakh_hier.hierarchy import load_hierarchy
-from slakh_hier.slakh import Catalog, scan
+from slakh_hier.slakh import Catalog, StemsByTrack, scan
 from slakh_hier.testing import make_slakh, plan_tracks
 
 SMALL = {"tracks": 3, "stems": 6, "every_category": False, "seconds": 0.5, "sample_rate": 8000}
@@ -82,6 +83,7 @@ def test_a_leak_by_hand_warns(catalog, root, tree, tmp_path):
         ("frames", "-1", "frames is '-1'"),
         ("frames", "0", "needs path, frames"),
         ("frames", "٣", "not a whole number"),
+        ("size", "9223372036854775808", "9223372036854775807 is the most"),
         ("program", "1.0", "program is '1.0'"),
         ("is_drum", "1", "is_drum is '1', not true or false"),
         ("status", "fine", "status is 'fine', not one of audio"),
@@ -112,6 +114,16 @@ def test_no_catalog(root, tree, tmp_path):
     path.write_bytes(b"\xff\xfe\0")
     with pytest.raises(InputError, match="cannot be read as a catalog"):
         Catalog.load(path, root, tree)
+
+
+def test_a_catalog_out_of_a_pipe(catalog, root, tree, tmp_path):
+    data = catalog.save(tmp_path / "catalog.csv").read_bytes()
+    assert len(data) < 1 << 16  # else the pipe has to be read while it is written
+    reads, writes = os.pipe()
+    os.write(writes, data)
+    os.close(writes)
+    pd.testing.assert_frame_equal(Catalog.load(f"/dev/fd/{reads}", root, tree).frame, catalog.frame)
+    os.close(reads)
 
 
 def test_an_empty_or_cut_catalog(catalog, root, tree, tmp_path):
@@ -218,3 +230,22 @@ def test_stems_found_broken_later(catalog):
     assert catalog.frame["status"][0] == "audio"
     assert again.digest != catalog.digest
     assert len(again.usable) == len(catalog.usable) - 1
+
+
+def test_the_stems_of_a_track(catalog):
+    by_track = catalog.usable_by_track
+    expected = dict(list(catalog.usable.groupby("track")))
+    assert list(by_track) == list(expected)
+    for track, rows in expected.items():
+        pd.testing.assert_frame_equal(by_track[track], rows)
+    first, *_, last = expected
+    pd.testing.assert_frame_equal(by_track.rows([last, first]), pd.concat([expected[last], expected[first]]))
+    with pytest.raises(KeyError):
+        by_track["Track99999"]
+    # A table that somebody has put into another order has the same stems.
+    turned = StemsByTrack(catalog.frame.iloc[::-1], ["audio", "unassigned"])
+    assert list(turned) == list(by_track)
+    assert {track: set(rows["stem"]) for track, rows in turned.items()} == {
+        track: set(rows["stem"]) for track, rows in by_track.items()
+    }
+    assert dict(StemsByTrack(catalog.frame, ["broken"])) == {}
