@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from slakh_hier.errors import AudioError, FaultError, InputError
 from slakh_hier.files import make_folder, remove_temporaries, remove_temporary_folders, require_free
 from slakh_hier.locks import folder_lock
-from slakh_hier.parallel import Backend, run
+from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh.broken import OnBroken, broken_stems, read_failures, write_failures
@@ -21,8 +21,8 @@ from slakh_hier.submix.finished import NOTE, digest_of
 from slakh_hier.submix.folder import check_folder, check_place, claim, clear
 from slakh_hier.submix.layout import STEMS, Level, check_level, level_name
 from slakh_hier.submix.signals import frames_at
-from slakh_hier.submix.tasks import track_tasks
-from slakh_hier.submix.track import OnClip, Settings, TrackRecord, TrackTask, make_track
+from slakh_hier.submix.tasks import Outline, TrackTasks
+from slakh_hier.submix.track import OnClip, Settings, TrackRecord, make_track
 
 if TYPE_CHECKING:
     from slakh_hier.slakh.catalog import Catalog
@@ -146,15 +146,15 @@ def write_submixes(
     _check(catalog, level, format, sample_rate, on_clip)
     check_place(out, catalog.root)
     parameters = _parameters(catalog, level, format, sample_rate, on_clip)
-    tasks, empty = track_tasks(catalog, level, splits)
+    tasks = TrackTasks(catalog, level, splits)
     broken = broken_stems(catalog, splits, on_broken)
-    for task in tasks.values():
-        rate = sample_rate or task.sample_rate
-        Encoding(format).check(rate, frames_at(task.frames, task.sample_rate, rate))
+    for track in tasks.outlines.values():
+        rate = sample_rate or track.sample_rate
+        Encoding(format).check(rate, frames_at(track.frames, track.sample_rate, rate))
     if not overwrite:
         check_folder(out, parameters)
     if dry_run:
-        return _foreseen(out, tasks, empty, format, sample_rate, overwrite)
+        return _foreseen(out, tasks, format, sample_rate, overwrite)
     make_folder(out)
     with folder_lock(out) as owner:
         _remove_leftovers(out)
@@ -162,8 +162,8 @@ def write_submixes(
             clear(out)
         else:
             check_folder(out, parameters)  # again: another run may have begun it in between
-        missing = [task for task in tasks.values() if not (out / task.target / NOTE).exists()]
-        require_free(out, sum(_bytes(task, format, sample_rate) for task in missing), "this")
+        missing = [track for track in tasks.outlines.values() if not (out / track.target / NOTE).exists()]
+        require_free(out, sum(_bytes(track, format, sample_rate) for track in missing), "this")
         claim(out, parameters, None if level == STEMS else catalog.hierarchy.text)
         settings = Settings(
             root=str(catalog.root),
@@ -180,7 +180,7 @@ def write_submixes(
             )
         finally:
             _remove_leftovers(out)
-        _note_failures(out, {*tasks, *empty}, [*broken, *map(asdict, failures)])
+        _note_failures(out, {*tasks, *tasks.empty}, [*broken, *map(asdict, failures)])
     if failures and not records:
         first = failures[0]
         raise FaultError(
@@ -197,12 +197,12 @@ def write_submixes(
         hours=sum(record.seconds for record in records) / 3600,
         records=tuple(records),
         failures=tuple(failures),
-        empty=tuple(empty),
+        empty=tuple(tasks.empty),
     )
 
 
 def _make_all(
-    tasks: dict[str, TrackTask],
+    tasks: TrackTasks,
     settings: Settings,
     skip_broken: bool,
     jobs: int | None,
@@ -212,8 +212,8 @@ def _make_all(
 ) -> tuple[list[TrackRecord], list[Failure]]:
     records: dict[str, TrackRecord] = {}
     failures: dict[str, Failure] = {}
-    arguments = {track: (task, settings) for track, task in tasks.items()}
-    seconds = sum(task.frames / task.sample_rate for task in tasks.values()) / len(tasks)
+    arguments = Tasks(tasks, lambda track: (tasks[track], settings))
+    seconds = sum(track.frames / track.sample_rate for track in tasks.outlines.values()) / len(tasks)
     with (progress or Silent()).stage(
         "submix", len(tasks), "tracks", worth=(seconds, "s of music")
     ) as advance:
@@ -256,33 +256,33 @@ def _parameters(
 
 def _foreseen(
     out: Path,
-    tasks: dict[str, TrackTask],
-    empty: list[str],
+    tasks: TrackTasks,
     format: AudioFormat,
     sample_rate: int | None,
     overwrite: bool,
 ) -> SubmixReport:
     """What a run would do, without looking into files."""
-    kept = 0 if overwrite else sum((out / task.target / NOTE).exists() for task in tasks.values())
+    tracks = tasks.outlines.values()
+    kept = 0 if overwrite else sum((out / track.target / NOTE).exists() for track in tracks)
     return SubmixReport(
         folder=out,
         tracks=len(tasks),
         made=0,
         kept=kept,
-        files=sum(len(task.files.outputs) for task in tasks.values()),
-        bytes=sum(_bytes(task, format, sample_rate) for task in tasks.values()),
-        hours=sum(task.frames / task.sample_rate for task in tasks.values()) / 3600,
+        files=sum(track.files for track in tracks),
+        bytes=sum(_bytes(track, format, sample_rate) for track in tracks),
+        hours=sum(track.frames / track.sample_rate for track in tracks) / 3600,
         records=(),
         failures=(),
-        empty=tuple(empty),
+        empty=tuple(tasks.empty),
     )
 
 
-def _bytes(task: TrackTask, format: AudioFormat, sample_rate: int | None) -> int:
+def _bytes(track: Outline, format: AudioFormat, sample_rate: int | None) -> int:
     """About how much room the track will take."""
-    frames = frames_at(task.frames, task.sample_rate, sample_rate or task.sample_rate)
+    frames = frames_at(track.frames, track.sample_rate, sample_rate or track.sample_rate)
     share = _FLAC_SHARE if format == "flac" else 1.0
-    return round(len(task.files.outputs) * frames * Encoding(format).bytes * share)
+    return round(track.files * frames * Encoding(format).bytes * share)
 
 
 def _check(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slakh_hier.audio import StemRef
 from slakh_hier.errors import InputError
+from slakh_hier.slakh.by_track import StemsByTrack
+from slakh_hier.slakh.frame import STATUSES
 from slakh_hier.submix.layout import STEMS, Level, files_of, level_name
 from slakh_hier.submix.track import TrackTask
 
@@ -18,40 +20,81 @@ if TYPE_CHECKING:
     from slakh_hier.slakh.catalog import Catalog
 
 
-def track_tasks(
-    catalog: Catalog, level: Level, splits: Sequence[str]
-) -> tuple[dict[str, TrackTask], list[str]]:
-    """The work of each track by its name, and the tracks that have nothing to mix.
+class Outline(NamedTuple):
+    """What must be known of each track before the first is worked off.
+
+    Attributes
+    ----------
+    target
+        Its folder in the output.
+    files
+        Number of audio files.
+    frames, sample_rate
+        Samples of the longest stem; Hz.
+    """
+
+    target: str
+    files: int
+    frames: int
+    sample_rate: int
+
+
+class TrackTasks(Mapping[str, TrackTask]):
+    """The work of each track by its name, made when it is asked for: together, that of a large data set fills the memory.
 
     Parameters
     ----------
     splits
         Only tracks of these; empty for all.
 
+    Attributes
+    ----------
+    outlines : dict of Outline
+        By track.
+    empty : list of str
+        Tracks that have nothing to mix.
+
     Raises
     ------
     InputError
         There is no such split, or nothing to do.
     """
-    frame = catalog.frame
-    there = sorted(set(frame["split"]))
-    for split in splits:
-        if split not in there:
-            near = difflib.get_close_matches(split, there, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InputError(f"no track is in a split {split!r}; {hint}There are: {', '.join(there)}")
-    if splits:
-        frame = frame[frame["split"].isin(splits)]
-    tasks, empty = {}, []
-    for track, rows in frame.groupby("track", sort=True):
-        task = _task(catalog, level, str(track), rows)
-        if task is None:
-            empty.append(str(track))
-        else:
-            tasks[task.track] = task
-    if not tasks:
-        raise InputError(f"{catalog.root}: no track has a stem to mix; `slakh-hier scan` says why")
-    return tasks, empty
+
+    def __init__(self, catalog: Catalog, level: Level, splits: Sequence[str]):
+        there = sorted(set(catalog.frame["split"]))
+        for split in splits:
+            if split not in there:
+                near = difflib.get_close_matches(split, there, 1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise InputError(f"no track is in a split {split!r}; {hint}There are: {', '.join(there)}")
+        self._catalog, self._level = catalog, level
+        self._rows = StemsByTrack(catalog.frame, STATUSES)
+        self.outlines: dict[str, Outline] = {}
+        self.empty: list[str] = []
+        for track, rows in self._rows.items():
+            if splits and rows["split"].iloc[0] not in splits:
+                continue
+            task = _task(catalog, level, track, rows)
+            if task is None:
+                self.empty.append(track)
+            else:
+                files = len(task.files.outputs)
+                self.outlines[track] = Outline(task.target, files, task.frames, task.sample_rate)
+        if not self.outlines:
+            raise InputError(f"{catalog.root}: no track has a stem to mix; `slakh-hier scan` says why")
+
+    def __getitem__(self, track: str) -> TrackTask:
+        if track in self.outlines:
+            task = _task(self._catalog, self._level, track, self._rows[track])
+            if task is not None:
+                return task
+        raise KeyError(track)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outlines)
+
+    def __len__(self) -> int:
+        return len(self.outlines)
 
 
 def _task(catalog: Catalog, level: Level, track: str, rows: pd.DataFrame) -> TrackTask | None:

@@ -27,7 +27,7 @@ from harness import MINI, cpu_seconds, in_turns, report
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.slakh import Catalog, scan
 from slakh_hier.submix import write_submixes
-from slakh_hier.submix.tasks import track_tasks
+from slakh_hier.submix.tasks import TrackTasks
 from slakh_hier.submix.track import TrackTask
 from slakh_hier.testing import make_slakh
 
@@ -54,7 +54,7 @@ def main() -> None:
         tree = load_hierarchy("slakh34")
         lengthen(scan(data, tree, split_scheme="folders"), options, work / "long")
         catalog = scan(work / "long", tree, split_scheme="folders", cache=False)
-        tasks, _ = track_tasks(catalog, options.level, [options.split])
+        tasks = TrackTasks(catalog, options.level, [options.split])
         for folder in ("floor", "script"):
             (work / folder).mkdir()
         medians = in_turns(
@@ -80,7 +80,7 @@ def main() -> None:
 
 def lengthen(catalog: Catalog, options: argparse.Namespace, out: Path) -> None:
     """A data set of the first tracks of a split, their stems repeated."""
-    tasks, _ = track_tasks(catalog, None, [options.split])
+    tasks = TrackTasks(catalog, None, [options.split])
     for task in list(tasks.values())[: options.tracks]:
         folder = out / options.split / task.track
         (folder / "stems").mkdir(parents=True)

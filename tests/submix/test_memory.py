@@ -1,12 +1,16 @@
-"""Memory does not depend on the length of a track."""
+"""Memory does not depend on the length of a track, and hardly on their number."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import numpy as np
 import soundfile
+
+from slakh_hier.submix.tasks import TrackTasks
+from slakh_hier.submix.track import TrackTask
 
 RATE = 8_000
 MINUTES = 10
@@ -43,3 +47,14 @@ def test_ten_minutes_need_no_more_than_one(make_track, tmp_path):
     assert written.frames == MINUTES * 60 * 11025
     signal = written.frames * 4 / 1024
     assert ten - one < signal / 10, f"{ten - one} KiB more, where one signal has {signal:.0f} KiB"
+
+
+def test_the_work_of_a_track_is_made_when_it_is_sent(catalog):
+    tasks = TrackTasks(catalog, 1, [])
+    made = tasks["Track00001"]
+    assert list(tasks) == sorted(set(catalog.usable["track"]))
+    assert [stem.stem for stem in made.stems] == catalog.usable_by_track["Track00001"]["stem"].tolist()
+    outline = tasks.outlines["Track00001"]
+    assert outline == (made.target, len(made.files.outputs), made.frames, made.sample_rate)
+    del made
+    assert not any(isinstance(each, TrackTask) for each in gc.get_objects())
