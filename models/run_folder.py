@@ -18,9 +18,10 @@ from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.files import (
     TEMPORARY_PREFIX,
     file_sha256,
-    make_own_folder,
+    make_folder,
     publish,
     publish_json,
+    refuse_link,
     remove_temporaries,
 )
 from slakh_hier.locks import LOCK_NAME
@@ -81,11 +82,13 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
         if strange:
             raise InputError(f"{run}: holds {strange[0]} and no run of ours; choose a new or empty folder")
     for name in (CHECKPOINTS, TENSORBOARD):
-        make_own_folder(run / name)
-    for folder in (run, run / CHECKPOINTS):
-        remove_temporaries(folder)
+        refuse_link(run / name)
     # First, since by it the folder is known as a run, whatever a kill leaves out.
     publish(run / CONFIG, config_yaml(config).encode())
+    for name in (CHECKPOINTS, TENSORBOARD):
+        make_folder(run / name)
+    for folder in (run, run / CHECKPOINTS):
+        remove_temporaries(folder)
     publish_json(run / DATA, data)
     publish_json(run / ENVIRONMENT, environment())
     return newest(run)

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -222,9 +222,10 @@ def _run_loky(
             given.append(id)
             yield joblib.delayed(_guarded_child)(mine, function, id, tasks[id])
 
-    with _ctrl_c_for_us_alone():
-        generator = pool(calls())
+    generator = _nothing()
     try:
+        with _ctrl_c_for_us_alone():
+            generator = pool(calls())  # gives out the first tasks: a worker may die meanwhile
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
     except BrokenProcessPool as error:
@@ -241,6 +242,10 @@ def _run_loky(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # joblib warns about dropped tasks when the caller stops early
             generator.close()
+
+
+def _nothing() -> Generator[Any, None, None]:
+    yield from ()
 
 
 def _run_dask(

@@ -133,6 +133,26 @@ def test_a_dead_worker_ends_the_run_naming_what_was_open(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(60)
+def note_process(number: int, folder: str) -> None:
+    Path(folder, f"{os.getpid()}").touch()
+    time.sleep(30)
+
+
+def test_a_worker_that_dies_while_tasks_are_given_out_ends_the_run_alike(tmp_path: Path) -> None:
+    def arguments(id: str) -> tuple[int, str]:
+        if id == "c":  # the workers have begun with the first two
+            deadline = time.monotonic() + 30
+            while not os.listdir(tmp_path) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            for pid in os.listdir(tmp_path):
+                os.kill(int(pid), signal.SIGKILL)
+            time.sleep(1)  # until that is noticed
+        return 0, str(tmp_path)
+
+    with pytest.raises(FaultError, match=r"a worker process died .* with one of these tasks: a, b, c"):
+        list(run(note_process, Tasks("abcdef", arguments), jobs=2))
+
+
 def test_what_each_of_many_workers_held_is_named(tmp_path: Path) -> None:
     tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(40)}
     with pytest.raises(FaultError, match="shard 5"):
