@@ -44,12 +44,6 @@ class DataConfig(_Section):
     gain_db: Annotated[float, Field(ge=0, le=40)] = 0.0
     crop_seconds: Annotated[float, Field(gt=0)] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_workers(cls, values: Any) -> Any:
-        """Configurations of old runs say how many loader processes there were; a thread reads now."""
-        return {k: v for k, v in values.items() if k != "workers"} if isinstance(values, dict) else values
-
 
 class StftConfig(_Section):
     """Window and hop in samples; the window is a square-root Hann one."""
@@ -246,3 +240,13 @@ class Config(_Section):
                 f"each of {processes} devices"
             )
         return self
+
+
+def without_removed(values: Any) -> Any:
+    """A configuration that an earlier version wrote, without the keys that are no more.
+
+    ``data.workers`` said how many processes read clips, which a thread does now.
+    """
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        return values
+    return {**values, "data": {key: value for key, value in values["data"].items() if key != "workers"}}

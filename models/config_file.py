@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from slakh_hier.errors import ConfigError, InputError, Problem
-from slakh_hier.models.config import Config, Task
+from slakh_hier.models.config import Config, Task, without_removed
 from slakh_hier.plain_files import open_plain
 from slakh_hier.safe_yaml import MAX_BYTES, Places, load, load_marked, read_bytes
 from slakh_hier.wording import shortened
@@ -97,7 +97,7 @@ def read_config(path: Path) -> Config:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     layer = _Layer._of_bytes(data, str(path))
     try:
-        return Config.model_validate(layer.values)
+        return Config.model_validate(without_removed(layer.values))
     except ValidationError as error:
         raise ConfigError([_problem(detail, [layer]) for detail in error.errors(include_url=False)]) from None
 

@@ -15,7 +15,7 @@ from safetensors.torch import save as save_tensors
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
-from slakh_hier.models.config import Config
+from slakh_hier.models.config import Config, without_removed
 from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.plain_files import read_plain
 
@@ -176,7 +176,7 @@ def _read_about(folder: Path) -> About:
             f"{path}: has format version {raw['format_version']}; this slakh-hier reads up to {VERSION}. Update it"
         )
     try:
-        return About.model_validate(raw)
+        return About.model_validate({**raw, "config": without_removed(raw.get("config"))})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

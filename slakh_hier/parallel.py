@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, Generic, Literal, TypeVar, get_args
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 Backend = Literal["loky", "threading", "dask"]
 DASK_PATIENCE = 60.0
 """Seconds that a Dask cluster may be without any worker (those of a local one are restarted when they die)."""
+DASK_OPEN = 1000
+"""Tasks that a Dask cluster has at a time: enough for as many workers, and few enough for their arguments to be small."""
 ORPHAN_SECONDS = 0.25
 """How often a worker looks whether its parent still lives."""
 
@@ -186,7 +189,7 @@ def _run_threads(
     try:
         # In no variable: a future that was yielded goes, and its result with it.
         for future in as_completed(
-            [pool.submit(_guarded, function, id, arguments) for id, arguments in tasks.items()]
+            [pool.submit(lambda id: _guarded(function, id, tasks[id]), id) for id in tasks]
         ):
             yield future.result()
     except KeyboardInterrupt:
@@ -281,20 +284,31 @@ def _run_dask(
     try:
         if scheduler is not None and shared is not None:
             check_workers(client, scheduler, shared)
-        futures = {client.submit(_guarded, function, id, tasks[id], pure=False): id for id in tasks}
+        futures: dict[Any, str] = {}
+        waiting = iter(tasks)
+
+        def next_ones(most: int) -> list[Any]:
+            some = {
+                client.submit(_guarded, function, id, tasks[id], pure=False): id
+                for id in islice(waiting, most)
+            }
+            futures.update(some)
+            return list(some)
+
         # With results: one that is lost with its worker before it was fetched is then computed again, unnoticed.
-        ready = as_completed_in_dask(list(futures), with_results=True, raise_errors=False)
+        ready = as_completed_in_dask(next_ones(DASK_OPEN), with_results=True, raise_errors=False)
         last = asked = time.monotonic()  # when there were workers; when they were asked for
         while not ready.is_empty():
             batch = ready.next_batch(block=False)
             for future, answer in batch:
-                id = futures[future]
+                id = futures.pop(future)
                 if isinstance(answer, Result):
                     yield answer
                 else:
                     fault = answer[1] if isinstance(answer, tuple) else answer
                     yield Result(id, error=FaultError(f"Dask could not run {id}: {fault}"))
                 future.release()
+                ready.update(next_ones(1))
             now = time.monotonic()
             if batch:
                 last = now

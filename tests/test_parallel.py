@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import pytest
 
-from slakh_hier import errors
+from slakh_hier import errors, parallel
 from slakh_hier.errors import AudioError, FaultError, InputError, MissingExtraError, Problem, TextError
 from slakh_hier.parallel import Tasks, resolve_jobs, run
 
@@ -98,8 +99,15 @@ def test_no_task_is_no_work(backend: Any) -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_arguments_are_made_when_their_task_is_sent(jobs: int) -> None:
+@pytest.mark.parametrize(
+    ("jobs", "backend"), [(1, "loky"), (2, "loky"), (2, "threading"), (2, "dask")], ids=str
+)
+def test_arguments_are_made_when_their_task_is_sent(
+    jobs: int, backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "dask":
+        pytest.importorskip("distributed")
+        monkeypatch.setattr(parallel, "DASK_OPEN", 4)
     made: list[str] = []
 
     def make(id: str) -> tuple[float]:
@@ -107,9 +115,10 @@ def test_arguments_are_made_when_their_task_is_sent(jobs: int) -> None:
         return (0.1,)
 
     tasks = Tasks(map(str, range(40)), make)
-    results = run(time.sleep, tasks, jobs=jobs)
+    results = run(time.sleep, tasks, jobs=jobs, backend=backend)
     next(results)
     assert len(made) < 20
+    assert len({result.id for result in islice(results, 30)}) == 30
     results.close()
     assert (len(tasks), list(tasks)[:2]) == (40, ["0", "1"])
     with pytest.raises(KeyError):

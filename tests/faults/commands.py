@@ -30,7 +30,6 @@ TRAINING = {
     "network": {"layers": 1, "units": 8, "dropout": 0.2},
     "optimizer": {"lr": 0.01},
     "training": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 6, "checkpoint_every": 1},
-    "data": {"workers": 1},
     "hardware": {"accelerator": "cpu", "threads": 1},
 }
 
