@@ -25,14 +25,17 @@ RUNS = {
     "activity": "activity.py --data {data}",
     "render path": "render.py --data {data}",
     "render any": "render.py --data {data} --any",
-    "jobs": "jobs.py --data {data} --clips 200",
+    "jobs": "jobs.py --data {data} --clips 1200 --rounds 1",
     "first epoch": "first_epoch.py --data {data}",
     "loader": "loader.py --data {data} --rounds 3",
     "submix": "submix.py --minutes 2 --rounds 3",
     "synth": "synth.py --songs 2",
     "training step": "training_step.py --rounds 3",
+    "training sss": "training.py --clips 60 --steps 15",
+    "training qbe": "training.py --task qbe --clips 60 --steps 15",
     "separate": "separate.py",
     "compression": "compression.py --data {data}",
+    "scaling": "scaling.py --tracks 14,700,2100",
 }
 
 

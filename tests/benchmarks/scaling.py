@@ -3,8 +3,9 @@
     python tests/benchmarks/scaling.py [--tracks 14,140,700,2100] [--jobs 1,2] [--seconds 6]
 
 Tracks are generated, short (so that what is measured is the cost of a track's bookkeeping, not of its audio): 4
-stems of 8 kHz. Every stage runs in a process of its own; peak memory is that of this process (and, behind a plus, of
-its largest worker). Two clips of 2 s are drawn a track. CSV on stdout.
+stems of 8 kHz. Every stage runs in a process of its own; peak memory is that of this process (and of
+its largest worker). Two clips of 2 s are drawn a track. CSV on stdout; the last line is the CPU seconds that a track takes with
+the largest number of tracks over those with the one before: 1 where time grows with the tracks and no faster.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import commit, cpu_seconds, machine
+from harness import cpu_seconds, report
 
 STAGES = ("scan", "scan again", "activity", "plan", "render")
 
@@ -38,23 +39,25 @@ def main() -> None:
     if options.stage:
         print(json.dumps(measured(options.stage, options.work, int(options.jobs))))
         return
-    print(f"# {commit()} {machine()}")
-    print("tracks,jobs,stage,wall_s,cpu_s,peak_mb,worker_mb,ms_cpu_per_track")
     counts = [int(text) for text in options.tracks.split(",")]
     jobs = [int(text) for text in options.jobs.split(",")]
+    seconds: dict[str, float] = {}
+    more: dict[str, float] = {}
+    each: list[float] = []
     for tracks in counts:
         with tempfile.TemporaryDirectory(prefix="slakh-hier-scaling-") as name:
             work = Path(name)
             make(work / "slakh", tracks, options.seconds)
+            each.append(0.0)
             for count in jobs if tracks == counts[-1] else jobs[:1]:
                 for stage in STAGES if count == jobs[0] else ("activity", "render"):
                     row = child(stage, work, count)
-                    each = 1000 * row["cpu"] / tracks
-                    print(
-                        f"{tracks},{count},{stage},{row['wall']:.2f},{row['cpu']:.2f},{row['peak']:.0f},{row['worker']:.0f},"
-                        f"{each:.2f}",
-                        flush=True,
-                    )
+                    what = f"{stage}, {tracks} tracks, {count} jobs"
+                    seconds[what] = row["cpu"]
+                    more |= {f"{figure} of {what}": row[figure] for figure in ("wall", "peak", "worker")}
+                    each[-1] += row["cpu"] / tracks if count == jobs[0] else 0.0
+                    print(f"{what}: {row}", file=sys.stderr)
+    report(seconds, "cpu_seconds", each[-1] / each[-2] if len(each) > 1 else 1.0, **more)
 
 
 def make(root: Path, tracks: int, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/startup.py [--rounds 7]
 
-CSV on stdout; the last line is --help over ``python -c pass``, in CPU seconds.
+CSV on stdout; the last line is the wall time of --help over the 0.3 s that it may take.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def main() -> None:
     }
     cpu = in_turns(runs, options.rounds, cpu_seconds)
     wall = in_turns(runs, options.rounds, wall_seconds)
-    report(cpu, "cpu_seconds", cpu["--help"] / cpu["python"], wall_seconds_of_help=wall["--help"])
+    over_python = cpu["--help"] / cpu["python"]
+    report(
+        cpu, "cpu_seconds", wall["--help"] / 0.3, over_python=over_python, wall_seconds_of_help=wall["--help"]
+    )
 
 
 if __name__ == "__main__":

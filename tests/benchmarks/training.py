@@ -1,11 +1,11 @@
 """Whole trainings from shards: clips a second, the share of time spent waiting for data, and the device's memory.
 
-    python tests/benchmarks/training.py [--task sss] [--preset paper] [--clips 200] [--steps 40] [--shards DIR]
+    python tests/benchmarks/training.py [--task sss] [--preset NAME] [--clips 200] [--steps 40] [--shards DIR]
                                         [--set KEY=VALUE ...] [--rounds 1]
 
 Trains on generated 10-s clips (or a shard set with the splits train and validation), once for each precision of the
 device, two epochs each, of which the second counts. Each ``--set`` adds a variant with this setting to the comparison.
-For GPUs; on processors take --preset small. The last line is the first variant's clips a second over those of the bare
+The last line is the first variant's clips a second over those of the bare
 step: STFT, network, loss, backward and Adam on a batch that lies on the device.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--task", choices=["sss", "qbe"], default="sss")
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", help="default: paper with a GPU, small without")
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--shards", type=Path)
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     on_gpu = torch.cuda.is_available()
+    options.preset = options.preset or ("paper" if on_gpu else "small")
     variants = {"32 bits": []}
     if on_gpu:
         variants["bf16"] = ["hardware.precision=bf16"]
