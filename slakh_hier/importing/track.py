@@ -18,6 +18,7 @@ from slakh_hier.files import publish_folder, require_free, temporary_folder
 from slakh_hier.importing.convert import convert
 from slakh_hier.importing.signals import length_at
 from slakh_hier.locks import Owner
+from slakh_hier.plain_files import read_plain
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
 from slakh_hier.slakh.layout import METADATA
 from slakh_hier.slakh.track_note import write_note
@@ -127,7 +128,7 @@ def make_track(job: TrackJob, out: str, owner: Owner) -> TrackRecord:
 def read_record(track: Path) -> TrackRecord | None:
     """The record of a track that was made before; None where its metadata hold none."""
     try:
-        content = safe_yaml.load((track / METADATA).read_bytes(), METADATA)[IMPORT]
+        content = safe_yaml.load(read_plain(track / METADATA, safe_yaml.MAX_BYTES), METADATA)[IMPORT]
         return TrackRecord(**{**content, "remarks": tuple(content["remarks"])})
     except (OSError, LookupError, TypeError, TextError):
         return None
