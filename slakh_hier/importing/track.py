@@ -118,8 +118,9 @@ def make_track(job: TrackJob, out: str, owner: Owner) -> TrackRecord:
     except AudioError as error:
         raise SongError(f"{error.stem}: {error.reason}") from error
     except OSError as error:
+        free = shutil.disk_usage(out).free if os.path.isdir(out) else 0
         raise FaultError(
-            f"cannot write {target}: {error.strerror or error}. Finished tracks are kept; make room and run the same "
+            f"cannot write {target} ({free / 1e6:.1f} MB free): {error.strerror or error}. Finished tracks are kept; make room and run the same "
             "command again"
         ) from error
     return record
