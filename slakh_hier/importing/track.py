@@ -127,12 +127,16 @@ def make_track(job: TrackJob, out: str, owner: Owner) -> TrackRecord:
 
 
 def read_record(track: Path) -> TrackRecord | None:
-    """The record of a track that was made before; None where its metadata hold none."""
+    """The record of a track that was made before; None where its metadata hold none, or one that people broke."""
     try:
         content = safe_yaml.load(read_plain(track / METADATA, safe_yaml.MAX_BYTES), METADATA)[IMPORT]
-        return TrackRecord(**{**content, "remarks": tuple(content["remarks"])})
+        record = TrackRecord(**{**content, "remarks": tuple(content["remarks"])})
     except (OSError, LookupError, TypeError, TextError):
         return None
+    numbers = (record.seconds, record.stems, record.folded, record.copied)
+    texts = (record.digest, record.song, *record.remarks)
+    whole = all(isinstance(n, int | float) for n in numbers) and all(isinstance(text, str) for text in texts)
+    return record if whole else None
 
 
 def stem_id(index: int) -> str:

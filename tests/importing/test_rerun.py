@@ -176,7 +176,15 @@ def test_a_killed_run_is_continued(songs: Path, run: Run, contents: Contents, tr
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("harm", [pipe, lambda path: path.write_text("[" * 100_000)], ids=["pipe", "deep"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pipe,
+        lambda path: path.write_text("[" * 100_000),
+        lambda path: path.write_text(re.sub("seconds: .*", "seconds: long", path.read_text())),
+    ],
+    ids=["pipe", "deep", "other types"],
+)
 def test_metadata_that_are_none_are_named(
     songs: Path, harm: Callable[[Path], None], run: Run, tracks: Tracks
 ) -> None:
