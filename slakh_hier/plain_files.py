@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 REMOVE_IT = "Remove it if you do not know it, and run the same command again"
 """What to do about something else in the place of a file of ours."""
@@ -70,3 +70,30 @@ def open_limited(path: Path, max_bytes: int, *, links: bool = False) -> Iterator
         if size > max_bytes:
             raise OSError(errno.EFBIG, f"has {size} bytes; at most {max_bytes} are read", str(path))
         yield file
+
+
+def stat_below(folder: Path, name: str) -> os.stat_result:
+    """What ``lstat`` says of a regular file that a note in ``folder`` names; nothing is opened.
+
+    Raises
+    ------
+    OSError
+        The name leads out of the folder or cannot be one, a folder on the way is a link, the file is not there
+        (``FileNotFoundError``), or it is no regular file.
+    """
+    parts = PurePosixPath(name).parts
+    try:
+        name.encode()
+        if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+            raise ValueError
+    except ValueError:
+        raise OSError(errno.EINVAL, "is no name of a file in this folder", name) from None
+    path = folder
+    for part in parts:
+        path = path / part
+        about = os.lstat(path)
+        if stat.S_ISLNK(about.st_mode):
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", str(path))
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe waits for ever
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    return about

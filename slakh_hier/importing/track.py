@@ -18,6 +18,7 @@ from slakh_hier.files import publish_folder, require_free, temporary_folder
 from slakh_hier.importing.convert import convert
 from slakh_hier.importing.signals import length_at
 from slakh_hier.locks import Owner
+from slakh_hier.plain_files import read_plain
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
 from slakh_hier.slakh.layout import METADATA
 from slakh_hier.slakh.track_note import write_note
@@ -117,20 +118,25 @@ def make_track(job: TrackJob, out: str, owner: Owner) -> TrackRecord:
     except AudioError as error:
         raise SongError(f"{error.stem}: {error.reason}") from error
     except OSError as error:
+        free = shutil.disk_usage(out).free if os.path.isdir(out) else 0
         raise FaultError(
-            f"cannot write {target}: {error.strerror or error}. Finished tracks are kept; make room and run the same "
+            f"cannot write {target} ({free / 1e6:.1f} MB free): {error.strerror or error}. Finished tracks are kept; make room and run the same "
             "command again"
         ) from error
     return record
 
 
 def read_record(track: Path) -> TrackRecord | None:
-    """The record of a track that was made before; None where its metadata hold none."""
+    """The record of a track that was made before; None where its metadata hold none, or one that people broke."""
     try:
-        content = safe_yaml.load((track / METADATA).read_bytes(), METADATA)[IMPORT]
-        return TrackRecord(**{**content, "remarks": tuple(content["remarks"])})
+        content = safe_yaml.load(read_plain(track / METADATA, safe_yaml.MAX_BYTES), METADATA)[IMPORT]
+        record = TrackRecord(**{**content, "remarks": tuple(content["remarks"])})
     except (OSError, LookupError, TypeError, TextError):
         return None
+    numbers = (record.seconds, record.stems, record.folded, record.copied)
+    texts = (record.digest, record.song, *record.remarks)
+    whole = all(isinstance(n, int | float) for n in numbers) and all(isinstance(text, str) for text in texts)
+    return record if whole else None
 
 
 def stem_id(index: int) -> str:

@@ -76,17 +76,24 @@ def measure_activity(
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
         return target
+    # A share does not depend on what others have finished, so that all shares make up the whole.
+    share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
+    merged = list(wanted) if part is None else []  # beside the parts, for a moment
+
+    def missing(place: Path) -> list[str]:
+        """Tracks still to be measured, for which ``place`` has room."""
+        done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
+        tracks = [track for track in share if track not in done]
+        require_free(place, foreseen_bytes(catalog, [*tracks, *merged]), "measuring the activity")
+        return tracks
+
+    if not parts.exists():  # so that nothing is left behind where there is no room
+        missing(next(folder for folder in parts.absolute().parents if folder.is_dir()))
     make_folder(parts)
     with folder_lock(parts, part=part) as owner:
         if part is None:
             remove_temporaries(parts)
-        done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
-        # A share does not depend on what others have finished, so that all shares make up the whole.
-        share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
-        missing = [track for track in share if track not in done]
-        merged = list(wanted) if part is None else []  # beside the parts, for a moment
-        require_free(parts, foreseen_bytes(catalog, [*missing, *merged]), "measuring the activity")
-        chunks = _chunks(missing)
+        chunks = _chunks(missing(parts))
         try:
             _measure(catalog, wanted, chunks, parts, owner, jobs, backend, scheduler, progress or Silent())
         finally:

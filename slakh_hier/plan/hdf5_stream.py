@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,9 @@ def hdf5_stream(path: Path, scratch: Path) -> Iterator[tuple[h5py.File, Callable
             os.replace(temporary, path)
             sync_folder(path.parent)
     except OSError as error:
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         raise FaultError(
-            f"cannot write {path}: {error.strerror or error}. Finished work is kept; make room and run the same "
+            f"cannot write {path} ({free / 1e6:.1f} MB free): {error.strerror or error}. Finished work is kept; make room and run the same "
             "command again"
         ) from error
 

@@ -70,8 +70,9 @@ class Journal:
             if (written := self._file.write(line)) != len(line):
                 raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
         except OSError as error:
+            free = shutil.disk_usage(self._path.parent).free
             raise FaultError(
-                f"cannot write {self._path}: {error.strerror}. Finished shards are kept; make room and run the same "
+                f"cannot write {self._path} ({free / 1e6:.1f} MB free): {error.strerror}. Finished shards are kept; make room and run the same "
                 "command again"
             ) from error
 

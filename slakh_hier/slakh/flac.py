@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 STREAMINFO_END = 42
 """Bytes of ``fLaC``, a block header and STREAMINFO, which comes first (section 8.2)."""
 _MAX_BLOCKS = 1000
+_MAX_TAGS = 1000
 _RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 _RATE_UNITS = {12: (1, 1000), 13: (2, 1), 14: (2, 10)}
 """Section 9.1.2, by code: the bytes that hold an uncommon rate, and the Hz of its unit."""
@@ -39,14 +40,14 @@ def skip_id3(file: BinaryIO) -> None:
     bytes is not counted in it (ID3v2.4, section 3).
     """
     place = 0
-    while True:
+    for _ in range(_MAX_TAGS):
         file.seek(place)
         head = file.read(10)
         if len(head) < 10 or head[:3] != b"ID3" or any(byte & 0x80 for byte in head[6:]):
-            file.seek(place)
-            return
+            break
         size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
         place += 10 + size + (10 if head[5] & 0x10 else 0)
+    file.seek(place)
 
 
 def first_frame_rate(file: BinaryIO) -> int | None:

@@ -20,7 +20,7 @@ SUFFIXES = (".flac", ".wav")
 """Where a stem has several files, the first of these counts."""
 
 _SOURCE_MIDI = "all_src.mid"
-_MAX_MIDI = 16 << 20
+MAX_MIDI = 16 << 20
 
 
 class Stamp(NamedTuple):
@@ -122,7 +122,7 @@ def _midi(root: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | N
     path = folder / _SOURCE_MIDI
     try:
         info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_MIDI or not inside(root, path):
+        if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_MIDI or not inside(root, path):
             return None, None
         stamp = Stamp(info.st_size, info.st_mtime_ns)
         if known is not None and known.midi_stamp == stamp:

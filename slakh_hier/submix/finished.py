@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier.files import file_sha256, sha256
+from slakh_hier.plain_files import read_plain, stat_below
 
 NOTE = ".submix.json"
+_MAX_NOTE = 16 << 20
+"""Of a copy, 130 bytes for each of a track's stems and MIDI files, of which metadata of 1 MiB can name thousands."""
 
 
 def digest_of(value: Any) -> str:
@@ -28,15 +31,19 @@ def write_note(folder: Path, digest: str, record: dict[str, Any], files: Iterabl
 
 
 def finished_record(folder: Path, digest: str) -> dict[str, Any] | None:
-    """The record of a finished track; None where the digest is another, or a file is gone or changed."""
+    """The record of a finished track; None where the digest is another, or a file is gone or changed.
+
+    The note may be a stranger's: nothing outside of the folder is read, and neither are links and pipes.
+    """
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = json.loads(read_plain(folder / NOTE, _MAX_NOTE))
         if note["digest"] != digest:
             return None
         for name, entry in note["files"].items():
-            path = folder / name
-            if path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
+            if stat_below(folder, name).st_size != entry["bytes"]:
+                return None
+            if file_sha256(folder / name) != entry["sha256"]:
                 return None
         return dict(note["record"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

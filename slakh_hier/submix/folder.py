@@ -10,6 +10,7 @@ from typing import Any
 from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json
 from slakh_hier.locks import LOCK_NAME
+from slakh_hier.plain_files import read_plain
 from slakh_hier.slakh.broken import FAILURES_NAME
 from slakh_hier.submix.finished import NOTE
 from slakh_hier.version import VERSION
@@ -18,6 +19,7 @@ RECORD = "submix.json"
 TREE = "hierarchy.yaml"
 FORMAT = "slakh-hier submix"
 FORMAT_VERSION = 1
+_MAX_RECORD = 1 << 20
 RECIPE = 1
 """Raised when the same parameters give other audio: an old folder is then not continued with new sound."""
 
@@ -88,10 +90,12 @@ def _read_parameters(out: Path) -> dict[str, Any] | None:
     """The parameters that a folder was begun with; None where it is empty or not there."""
     path = out / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_plain(path, _MAX_RECORD))
         if record["format"] != FORMAT or record["format_version"] != FORMAT_VERSION:
             raise InputError(f"{path}: written by another version of slakh-hier; choose another folder")
-        return dict(record["parameters"])
+        parameters = dict(record["parameters"])
+        str(parameters)  # what is too deep to be shown is too deep to be compared
+        return parameters
     except (FileNotFoundError, NotADirectoryError):
         names = sorted(child.name for child in out.iterdir()) if out.is_dir() else []
         # What a run leaves that was killed before it wrote its record.
@@ -102,8 +106,9 @@ def _read_parameters(out: Path) -> dict[str, Any] | None:
                 "made by submix. Choose an empty or new folder"
             ) from None
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); choose another folder") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}); choose another folder") from error
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

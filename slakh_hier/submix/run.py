@@ -163,7 +163,9 @@ def write_submixes(
         else:
             check_folder(out, parameters)  # again: another run may have begun it in between
         missing = [track for track in tasks.outlines.values() if not (out / track.target / NOTE).exists()]
-        require_free(out, sum(_bytes(track, format, sample_rate) for track in missing), "this")
+        require_free(
+            out, sum(_bytes(track, format, sample_rate) for track in missing), "writing the submixes"
+        )
         claim(out, parameters, None if level == STEMS else catalog.hierarchy.text)
         settings = Settings(
             root=str(catalog.root),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -14,6 +15,9 @@ from slakh_hier.audio import StemRef
 from slakh_hier.errors import ClippingError, FaultError, InputError
 from slakh_hier.files import publish_folder, temporary_folder
 from slakh_hier.locks import Owner
+from slakh_hier.plain_files import read_plain
+from slakh_hier.safe_yaml import MAX_BYTES
+from slakh_hier.slakh.tracks import MAX_MIDI
 from slakh_hier.submix.encode import AudioFormat, Encoding
 from slakh_hier.submix.finished import digest_of, finished_record, write_note
 from slakh_hier.submix.layout import Files
@@ -137,8 +141,8 @@ def make_track(task: TrackTask, settings: Settings) -> TrackRecord:
             {name: hashlib.sha256(data).hexdigest() for name, data in midi.items()},
         ]
     )
-    if (record := finished_record(out / task.target, digest)) is not None:
-        return TrackRecord(**{**record, "kept": True})
+    if (kept := _kept(finished_record(out / task.target, digest))) is not None:
+        return kept
     try:
         with temporary_folder(out, task.track) as folder:
             for name, data in midi.items():
@@ -153,6 +157,20 @@ def make_track(task: TrackTask, settings: Settings) -> TrackRecord:
             "tracks are kept; make room and run the same command again"
         ) from error
     return TrackRecord(**record)
+
+
+def _kept(record: dict[str, Any] | None) -> TrackRecord | None:
+    """A record that was read; None where somebody wrote into it what is none."""
+    try:
+        made = TrackRecord(**{**(record or {}), "kept": True})
+    except TypeError:
+        return None
+    numbers = (made.seconds, made.files, made.bytes, made.gain, made.peak_dbfs or 0)
+    texts = (made.track, made.subtype, made.loudest)
+    whole = all(isinstance(value, int | float) for value in numbers) and all(
+        isinstance(t, str) for t in texts
+    )
+    return made if whole else None
 
 
 def _fill(
@@ -247,15 +265,22 @@ def _mix_down(
 
 
 def _read(root: Path, source: str, name: str) -> bytes:
-    """A small file of the data set, which must lie inside it."""
+    """A small file of the data set, which must lie inside it, of a size that the scan reads too."""
     path = root / source / name
     real = os.path.realpath(path)
     if os.path.commonpath([real, root]) != str(root):
         raise InputError(f"{path} leads out of the data set ({root}); links are not followed out of it")
     try:
-        return Path(real).read_bytes()
+        return read_plain(Path(real), MAX_BYTES if name == METADATA else MAX_MIDI)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; scan again") from error
+        advice = (
+            f"nothing this large is {'metadata' if name == METADATA else 'MIDI'}; remove it from the data set"
+        )
+        raise InputError(
+            f"{path} cannot be read: it {error.strerror}; {advice}"
+            if error.errno == errno.EFBIG
+            else f"{path} cannot be read: {error.strerror}; scan again"
+        ) from error
 
 
 def _midi_files(root: Path, source: str) -> dict[str, bytes]:

@@ -21,6 +21,7 @@ from slakh_hier.files import (
 )
 from slakh_hier.locks import Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend
+from slakh_hier.plain_files import read_plain, stat_below
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh.headers import HeaderError, read_header
@@ -41,6 +42,9 @@ _RECIPE = 1
 
 _READ_AHEAD = 64
 """Songs that are read to foresee the room that all will take; one takes 10 to 30 ms."""
+
+_MAX_RECORD = 128 << 20
+"""A record has some 150 bytes for each of at most 99,999 tracks, and more where names are long."""
 
 _LIBRARIES = ("symusic", "pyloudnorm", "scipy.signal")
 
@@ -281,7 +285,7 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
         publish_json(path, record)
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(read_plain(path, _MAX_RECORD))
         old, new = before["parameters"], record["parameters"]
         if before["recipe"] != record["recipe"]:
             differences = ["it was made by another version of this program"]
@@ -290,8 +294,9 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
             differences = [f"{k} was {old.get(k)}, is {new.get(k)}" for k in keys if old.get(k) != new.get(k)]
         if not differences and before["tracks"] != record["tracks"]:
             differences = [f"its songs were {len(before['tracks'])} others, or other content"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); choose another folder") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}); choose another folder") from error
     if differences:
         raise InputError(
             f"{folder} holds a data set made otherwise: {'; '.join(differences)}. Give the same parameters to continue "
@@ -309,9 +314,10 @@ def _kept(track: Path) -> TrackRecord | None:
     """The record of a track that was made before; None where a file of it is missing or damaged: it is made again."""
     path = track / "metadata.yaml"
     try:
-        stems = safe_yaml.load(path.read_bytes(), str(path))["stems"]
+        stems = safe_yaml.load(read_plain(path, safe_yaml.MAX_BYTES), str(path))["stems"]
         rendered = [name for name, stem in stems.items() if stem["audio_rendered"]]
         silent = sum("integrated_loudness" not in stems[name] for name in rendered)
+        stat_below(track, "mix.flac")  # a pipe in its place would be waited for
         mix = read_header(track / "mix.flac")
     except (OSError, SlakhHierError, HeaderError, KeyError, TypeError, AttributeError):
         return None

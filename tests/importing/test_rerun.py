@@ -77,8 +77,24 @@ def flip_length(path: Path) -> None:
         ("mix", lambda path: cut(path, 0.999), "has another size|is cut short"),
         ("mix", Path.unlink, "is gone"),
         (".files.json", Path.unlink, "the list of its files, is gone"),
+        (".files.json", lambda path: path.write_text('{"a\\u0000b": {}}'), "is no name of a file"),
+        (
+            ".files.json",
+            lambda path: path.write_text("[[1, 2]]"),
+            "the list of its files, is gone or damaged",
+        ),
     ],
-    ids=["stem cut", "stem empty", "stem gone", "stem a pipe", "mix cut", "mix gone", "list gone"],
+    ids=[
+        "stem cut",
+        "stem empty",
+        "stem gone",
+        "stem a pipe",
+        "mix cut",
+        "mix gone",
+        "list gone",
+        "odd name",
+        "odd list",
+    ],
 )
 def test_a_track_whose_audio_was_damaged_later_is_made_again(
     songs: Path,
@@ -157,6 +173,28 @@ def test_a_killed_run_is_continued(songs: Path, run: Run, contents: Contents, tr
     report = run(songs)
     assert (report.made, report.kept) == (4, 2)
     assert contents(out) == contents(songs.parent / "whole")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pipe,
+        lambda path: path.write_text("[" * 100_000),
+        lambda path: path.write_text(re.sub("seconds: .*", "seconds: long", path.read_text())),
+    ],
+    ids=["pipe", "deep", "other types"],
+)
+def test_metadata_that_are_none_are_named(
+    songs: Path, harm: Callable[[Path], None], run: Run, tracks: Tracks
+) -> None:
+    run(songs)
+    track = tracks(songs.parent / "slakh")["Artist 3 - Song"]
+    harm(track / "metadata.yaml")
+    with pytest.raises(
+        InputError, match=rf"{track.name} was not made by import, or its metadata.yaml is damaged"
+    ):
+        run(songs)
 
 
 def test_changes_need_overwrite(

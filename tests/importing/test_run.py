@@ -196,7 +196,8 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
 
     monkeypatch.setattr(AudioWriter, "write", fail)
     with pytest.raises(
-        FaultError, match=r"cannot write .*: No space left on device. Finished tracks are kept"
+        FaultError,
+        match=r"cannot write .* \([\d.]+ MB free\): No space left on device. Finished tracks are kept",
     ):
         run(songs)
     out = songs.parent / "slakh"

@@ -13,8 +13,10 @@ import h5py
 import pytest
 
 import slakh_hier as sh
+from slakh_hier.errors import FaultError
 from slakh_hier.files import file_sha256
 from slakh_hier.plan.reductions import Reduction
+from slakh_hier.rendering.journal import Journal
 from slakh_hier.rendering.signals import TrackReader
 from slakh_hier.shards.masks import add_mask
 
@@ -25,6 +27,14 @@ DIGESTS = {  # of version 0.1.0, which stands in every shard
     "train-00000.h5": "4889ad768084bd885b1eb9cc412ed9b2958ccf7eefa35226fbe52c6ff3bed5be",
     "validation-00000.h5": "aff157b91615411f05e1be24affdf63220465e463e70c570e0ba3a5118f0e084",
 }
+
+
+def test_a_journal_that_cannot_be_written_says_where_and_how_much_is_free(tmp_path: Path) -> None:
+    with Journal(tmp_path, {}) as journal, open("/dev/full", "wb", buffering=0) as full:
+        journal._file.close()
+        journal._file = full
+        with pytest.raises(FaultError, match=r"cannot write .*journal \([\d.]+ MB free\): No space left"):
+            journal._line({})
 
 
 def names(folder: Path) -> list[str]:

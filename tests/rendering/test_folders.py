@@ -73,7 +73,7 @@ def test_a_saved_plan_and_shares_of_a_job_array_give_the_same_bytes(
     assert not list((tmp_path / "out").glob(".journal*"))
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "exchange"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "exchange", "foreign"])
 def test_only_a_damaged_shard_is_made_again(
     damage: str, small_plan: sh.Plan, small_set: Path, tmp_path: Path
 ) -> None:
@@ -88,8 +88,16 @@ def test_only_a_damaged_shard_is_made_again(
         victim.write_bytes(data[: len(data) // 3])
     elif damage == "delete":
         victim.unlink()
-    else:
+    elif damage == "exchange":
         shutil.copy(other, victim)
+    else:  # of the same name, in a set of another seed
+        foreign = sh.plan_clips(
+            small_plan.catalog, small_plan.hierarchy, clips=small_plan.parameters.clips, clip_seconds=2, step=0.5,
+            seed=1, jobs=1,
+        )  # fmt: skip
+        sh.render(foreign, tmp_path / "foreign", jobs=1, **OPTIONS)
+        shutil.copy(tmp_path / "foreign" / victim.name, victim)
+        assert victim.read_bytes() != data
     assert any(victim.name in str(finding.file) for finding in verify(out, full=True))
     times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.h5") if path != victim}
     report = sh.render(small_plan, out, jobs=1, **OPTIONS)

@@ -8,6 +8,9 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from slakh_hier.audio import StemFile
+from slakh_hier.errors import AudioError
+from slakh_hier.slakh.deep import check_audio
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
 
 
@@ -74,6 +77,73 @@ def test_id3_before_flac(tmp_path):
     soundfile.write(path, np.zeros(50, np.int16), 16000)
     path.write_bytes(b"ID3\x04\0\0\0\0\0\x0a" + bytes(10) + path.read_bytes())
     assert read_header(path) == Header(50, 16000, 1)
+
+
+LONG = 192 << 20
+"""Bytes of header, more than the fixture ``bounded`` lets anybody take; zeros, which take no room on the disk."""
+
+
+def id3_tag(data):
+    return [b"ID3\x04\0\0" + bytes(LONG >> shift & 0x7F for shift in (21, 14, 7, 0)), LONG, data]
+
+
+def empty_tags(data):
+    return [b"ID3\x04\0\0\0\0\0\0" * 5_000_000, data]
+
+
+def flac_blocks(data, count=LONG >> 23):
+    padding = [piece for _ in range(count) for piece in (b"\x01" + (1 << 23).to_bytes(3, "big"), 1 << 23)]
+    return [data[:4] + bytes([data[4] & 0x7F]) + data[5:42], *padding, data[42:]]
+
+
+def empty_blocks(data):
+    return [data[:4] + bytes([data[4] & 0x7F]) + data[5:42], b"\x01\0\0\0" * 500_000, data[42:]]
+
+
+def list_chunk(data):
+    return [data[:12], b"LIST" + struct.pack("<I", LONG), LONG, data[12:]]
+
+
+def empty_chunks(data):
+    return [data[:12], (b"junk" + bytes(4)) * 500_000, data[12:]]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("suffix", "lengthen"),
+    [
+        ("flac", id3_tag),
+        ("flac", empty_tags),
+        ("flac", flac_blocks),
+        ("flac", empty_blocks),
+        ("wav", list_chunk),
+        ("wav", empty_chunks),
+    ],
+)
+def test_an_absurdly_long_header_is_read_or_refused(tmp_path, bounded, suffix, lengthen):
+    path = tmp_path / f"S00.{suffix}"
+    soundfile.write(path, np.arange(50, dtype=np.int16), 16000)
+    pieces = lengthen(path.read_bytes())
+    with open(path, "wb") as file:
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                file.write(piece)
+            else:
+                file.seek(piece, 1)
+    assert path.stat().st_size >= 2_000_000
+    with bounded():
+        try:
+            assert read_header(path) == Header(50, 16000, 1)
+        except HeaderError as error:
+            assert "not audio that can be opened: " in str(error)  # noqa: PT017
+    with bounded():
+        try:
+            with StemFile(path, root=tmp_path, track="Track00001", stem="S00") as stem:
+                np.testing.assert_array_equal(stem.read(0, 50), np.arange(50))
+        except AudioError as error:
+            assert str(error).startswith("Track00001/S00: ")  # noqa: PT017
+    with bounded():
+        assert isinstance(check_audio(path), str)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import warnings
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import soundfile
 import yaml
 
+from slakh_hier.errors import InputError
 from slakh_hier.slakh import scan
 from slakh_hier.submix import write_submixes
 
@@ -54,6 +57,22 @@ def test_metadata_and_midi_are_kept(copy, songs):
         assert sorted(path.relative_to(folder) for path in folder.rglob("*.mid")) == midi
         for path in midi:
             assert (folder / path).read_bytes() == (source.parent / path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("all_src.mid", 16 << 20), ("MIDI/S00.mid", 16 << 20), ("metadata.yaml", 1 << 20)]
+)
+def test_gigantic_files_are_not_read(songs, tree, tmp_path, name, most):
+    root = shutil.copytree(songs, tmp_path / "songs")
+    catalog = scan(root, tree)
+    path = root / "train" / "Track00001" / name
+    os.truncate(path, 1 << 40)
+    with pytest.raises(
+        InputError,
+        match=rf"{path.name} cannot be read: it has {1 << 40} bytes; at most {most} are read; .*remove it",
+    ):
+        write_submixes(catalog, tmp_path / "out", level="stems", jobs=1)
+    assert not list((tmp_path / "out").rglob("mix.*"))
 
 
 def test_without_a_change_samples_are_the_same(catalog, songs, tmp_path, plain):

@@ -57,7 +57,7 @@ def test_skip_of_everything_is_a_fault(faulty, tmp_path):
 def test_no_room_is_said_before_any_work(songs, tree, tmp_path, monkeypatch):
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(FaultError, match=r"needs .* MB, but only"):
+    with pytest.raises(FaultError, match=r"out: writing the submixes needs .* MB, but only"):
         write_submixes(scan(songs, tree), tmp_path / "out", jobs=1)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 

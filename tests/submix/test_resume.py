@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -49,7 +50,37 @@ def _forget(folder):
     (folder / ".submix.json").write_text("{")
 
 
-@pytest.mark.parametrize("damage", [_delete, _flip, _cut, _forget, shutil.rmtree])
+def _note(change):
+    def damage(folder):
+        note = json.loads((folder / ".submix.json").read_text())
+        change(note)
+        (folder / ".submix.json").write_text(json.dumps(note))
+
+    return damage
+
+
+def _pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+ODD = {
+    "note is a pipe": lambda folder: _pipe(folder / ".submix.json"),
+    "note is deep": lambda folder: (folder / ".submix.json").write_text("[" * 100_000),
+    "mix is a pipe": lambda folder: (
+        _note(lambda note: note["files"]["mix.flac"].update(bytes=0))(folder), _pipe(folder / "mix.flac")
+    ),
+    "name outside": _note(lambda note: note["files"].update({"../submix.json": {"bytes": 1, "sha256": ""}})),
+    "name of no file": _note(lambda note: note["files"].update({"a\0b": {"bytes": 1, "sha256": ""}})),
+    "record of other fields": _note(lambda note: note["record"].update(other=1)),
+    "record of other types": _note(lambda note: note["record"].update(seconds="1")),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "damage", [_delete, _flip, _cut, _forget, shutil.rmtree, *(pytest.param(v, id=k) for k, v in ODD.items())]
+)
 def test_only_the_damaged_track_is_made_again(whole, out, catalog, plain, damage):
     damage(out / "Track00003")
     before = {path.name: path.stat().st_ino for path in out.iterdir()}
@@ -96,6 +127,24 @@ def test_other_parameters_are_refused(out, catalog, plain, options, line):
 def test_another_tree_is_refused(out, catalog):
     with pytest.raises(InputError, match=r"hierarchy.name: slakh34 in the folder, band now"):
         write_submixes(catalog.with_hierarchy(load_hierarchy("band")), out, level=1, jobs=1)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("what", ["pipe", "deep", "deep parameters"])
+def test_a_record_that_is_none_is_refused(out, catalog, what, overwrite):
+    path = out / "submix.json"
+    if what == "pipe":
+        _pipe(path)
+    elif what == "deep":
+        path.write_text("[" * 100_000)
+    else:
+        deep = "[" * 900 + "]" * 900
+        path.write_text(
+            f'{{"format": "slakh-hier submix", "format_version": 1, "parameters": {{"level": {deep}}}}}'
+        )
+    with pytest.raises(InputError, match=r"submix\.json cannot be read|holds submixes made otherwise"):
+        write_submixes(catalog, out, level=1, jobs=1, overwrite=overwrite and what != "deep parameters")
 
 
 def test_overwrite_removes_its_own_alone(out, catalog):
