@@ -231,9 +231,12 @@ def _run_loky(
             generator = pool(calls())  # gives out the first tasks: a worker may die meanwhile
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
-    except BrokenProcessPool as error:
+    except (
+        BrokenProcessPool,
+        BrokenPipeError,
+    ) as error:  # the pipe: it died before it could be told what to do
         what = f"the workers failed ({error})"
-        if isinstance(error, TerminatedWorkerError):
+        if isinstance(error, TerminatedWorkerError | BrokenPipeError):
             what = "a worker process died (killed, out of memory, or a crash in a library)"
         # The first ones rather than the last: they began in this order.
         held = [id for id in given if id in open_tasks]

@@ -162,6 +162,19 @@ def test_a_worker_that_dies_while_tasks_are_given_out_ends_the_run_alike(tmp_pat
         list(run(note_process, Tasks("abcdef", arguments), jobs=2))
 
 
+def test_a_worker_that_dies_while_it_starts_ends_the_run_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pipe is broken then, which click would take for that of the output, and leave without a word."""
+    import joblib
+
+    def broken(self: Any, calls: Any) -> Any:
+        next(iter(calls))
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(joblib.Parallel, "__call__", broken)
+    with pytest.raises(FaultError, match=r"a worker process died .* with one of these tasks: a\."):
+        list(run(time.sleep, {"a": (0,), "b": (0,)}, jobs=2))
+
+
 def test_what_each_of_many_workers_held_is_named(tmp_path: Path) -> None:
     tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(40)}
     with pytest.raises(FaultError, match="shard 5"):

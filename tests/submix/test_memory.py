@@ -57,4 +57,4 @@ def test_the_work_of_a_track_is_made_when_it_is_sent(catalog):
     outline = tasks.outlines["Track00001"]
     assert outline == (made.target, len(made.files.outputs), made.frames, made.sample_rate)
     del made
-    assert not any(isinstance(each, TrackTask) for each in gc.get_objects())
+    assert not any(type(each) is TrackTask for each in gc.get_objects())
