@@ -27,7 +27,7 @@ from slakh_hier.files import (
 from slakh_hier.locks import LOCK_NAME
 from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
-from slakh_hier.models.config import Config
+from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.weights import ABOUT, WEIGHTS
@@ -90,7 +90,7 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
     for folder in (run, run / CHECKPOINTS):
         remove_temporaries(folder)
     publish_json(run / DATA, data)
-    publish_json(run / ENVIRONMENT, environment())
+    publish_json(run / ENVIRONMENT, environment(config.hardware))
     return newest(run)
 
 
@@ -130,8 +130,14 @@ def data_record(
     }
 
 
-def environment() -> dict[str, Any]:
+def environment(hardware: HardwareConfig) -> dict[str, Any]:
     """Versions, commit, machine and devices."""
+    # To ask for a GPU's name takes half a GB of it, which a training on processors must not.
+    gpus = (
+        range(torch.cuda.device_count())
+        if hardware.accelerator != "cpu" and torch.cuda.is_available()
+        else ()
+    )
     return {
         "slakh-hier": _version("slakh-hier"),
         "commit": commit(),
@@ -144,7 +150,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processors": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu"],
+        "devices": [torch.cuda.get_device_name(i) for i in gpus] or ["cpu"],
         "cuda": torch.version.cuda,
     }
 

@@ -160,6 +160,20 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_training_on_processors_leaves_gpus_alone(
+    guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at a GPU's name takes memory of it, and breaks forks."""
+
+    def touched(number: int) -> str:
+        raise AssertionError("a GPU was asked for its name")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", touched)
+    train(tiny_config("sss"), guitar_shards, tmp_path / "run")
+
+
 def test_a_disk_without_room_for_a_checkpoint_is_said_before_any_work(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
