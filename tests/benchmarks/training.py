@@ -17,13 +17,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from bare_training import stepper
 from harness import report, wall_seconds
 
 from slakh_hier.hierarchy import load_hierarchy
-from slakh_hier.models.autoclip import AutoClip
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
-from slakh_hier.models.losses import masked_sums, tpsa_terms
 from slakh_hier.models.separator import build_separator
 from slakh_hier.models.training import train
 from slakh_hier.plan import plan_clips
@@ -91,23 +90,14 @@ def make_shards(work: Path, task: str, clips: int) -> Path:
 def bare_step(config: Config, device: str) -> float:
     """Seconds of an optimizer step on signals that lie on the device: the median of twenty."""
     separator = build_separator(config, LEVELS).train().to(device)
-    adam = torch.optim.Adam(separator.parameters(), lr=1e-4, fused=True)
-    clip = AutoClip(config.optimizer.clip_percentile)
     samples = round(RATE * (config.data.crop_seconds or SECONDS))
     signals = torch.randn(config.training.batch_size, 1 + LEVELS, samples, device=device)
     query = torch.randn(config.training.batch_size, RATE * SECONDS, device=device)
-    available = torch.ones(config.training.batch_size, LEVELS, dtype=torch.bool, device=device)
+    step = stepper(separator, signals, query if separator.takes_query else None)
     times = []
     for _ in range(25 if device == "cuda" else 3):
         began = wall_seconds()
-        adam.zero_grad()
-        spectra = separator.stft(signals)
-        anchor = separator.encode(query) if separator.takes_query else None
-        terms = tpsa_terms(separator.masks(spectra[:, 0], anchor), spectra[:, 0], spectra[:, 1:])
-        total, count = masked_sums(terms, available, "all")
-        (total / count).backward()
-        clip.clip(list(separator.parameters()))  # waits for the device
-        adam.step()
+        step()
         times.append(wall_seconds() - began)
     return sorted(times)[len(times) // 2]
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 
 import torch
+from bare_training import stepper
 from harness import cpu_seconds, in_turns, report
 from torch import nn
 
-from slakh_hier.models.autoclip import AutoClip
 from slakh_hier.models.config_file import load_config
-from slakh_hier.models.losses import masked_sums, tpsa_terms
 from slakh_hier.models.separator import build_separator
 
 RATE, LEVELS = 16_000, 3
@@ -37,21 +36,11 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     samples = round(options.seconds * RATE)
-    mix, sources = torch.randn(options.batch, samples), torch.randn(options.batch, LEVELS, samples)
-    available = torch.ones(options.batch, LEVELS, dtype=torch.bool)
+    signals = torch.randn(options.batch, 1 + LEVELS, samples)
 
     settings = [f"network.units={options.units}", f"network.layers={options.layers}"]
     separator = build_separator(load_config("sss", settings=settings), LEVELS).train()
-    adam, clip = torch.optim.Adam(separator.parameters(), lr=1e-4), AutoClip(10)
-
-    def ours() -> None:
-        adam.zero_grad()
-        spectra = separator.stft(torch.cat((mix.unsqueeze(1), sources), 1))
-        mixture, truth = spectra[:, 0], spectra[:, 1:]
-        total, count = masked_sums(tpsa_terms(separator.masks(mixture), mixture, truth), available, "all")
-        (total / count).backward()
-        clip.clip(separator.parameters())
-        adam.step()
+    ours = stepper(separator, signals)
 
     bins, frames = separator.stft.bins, separator.stft.frames(samples)
     lstm = nn.LSTM(bins, options.units, options.layers, batch_first=True, bidirectional=True, dropout=0.3)
