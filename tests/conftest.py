@@ -24,7 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first: at the end, one of several processes would work them off alone."""
+    """The long ones first: at the end, one of several processes would run them alone."""
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
@@ -34,6 +34,24 @@ def slakh_mini() -> Path:
     if not MINI.is_dir():
         pytest.skip("the small real data set is not beside this checkout")
     return MINI
+
+
+@pytest.fixture(scope="session")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six composed songs of about 15 s, two per split: what every checkout has of music (5 s of CPU time)."""
+    pytest.importorskip("pretty_midi")
+    from slakh_hier import make_data_set
+
+    out = tmp_path_factory.mktemp("composed") / "slakh"
+    make_data_set([], out, compose=6, seconds=12, splits=(34, 33, 33), jobs=1)
+    return out
+
+
+@pytest.fixture(scope="session", params=["composed", "slakh_mini"])
+def music(request: pytest.FixtureRequest) -> Path:
+    """A data set of music: composed songs, and the real ones where they are. Tests must not change it."""
+    path: Path = request.getfixturevalue(request.param)
+    return path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -115,14 +133,14 @@ def small_set(small_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="session")
-def mini_catalog(slakh_mini: Path) -> Catalog:
+def music_catalog(music: Path) -> Catalog:
     from slakh_hier import load_hierarchy, scan
 
-    return scan(slakh_mini, load_hierarchy("slakh34"), split_scheme="folders")
+    return scan(music, load_hierarchy("slakh34"), split_scheme="folders")
 
 
 @pytest.fixture(scope="session")
-def mini_activity(mini_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def music_activity(music_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from slakh_hier.plan import measure_activity
 
-    return measure_activity(mini_catalog, tmp_path_factory.mktemp("mini") / "activity.h5")
+    return measure_activity(music_catalog, tmp_path_factory.mktemp("music") / "activity.h5", jobs=1)

@@ -141,12 +141,12 @@ def test_a_dead_worker_ends_the_run_naming_what_was_open(tmp_path: Path) -> None
     check_squares(list(run(square, {f"task {n}": (n,) for n in range(8)}, jobs=2)), 8)
 
 
-@pytest.mark.timeout(60)
 def note_process(number: int, folder: str) -> None:
     Path(folder, f"{os.getpid()}").touch()
     time.sleep(30)
 
 
+@pytest.mark.timeout(60)
 def test_a_worker_that_dies_while_tasks_are_given_out_ends_the_run_alike(tmp_path: Path) -> None:
     def arguments(id: str) -> tuple[int, str]:
         if id == "c":  # the workers have begun with the first two

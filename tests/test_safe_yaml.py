@@ -217,8 +217,8 @@ def test_merge_bomb_is_refused_at_once() -> None:
     assert time.perf_counter() - began < 1.0  # PyYAML: minutes
 
 
-def test_real_metadata(slakh_mini: Path) -> None:
-    files = sorted(slakh_mini.rglob("metadata.yaml"))
+def test_metadata_of_music(music: Path) -> None:
+    files = sorted(music.rglob("metadata.yaml"))
     assert files
     for file in files:
         data = file.read_bytes()

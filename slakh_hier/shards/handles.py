@@ -88,11 +88,6 @@ class Handles:
                 while pool.open:
                     pool.open.popitem()[1].file.close()
 
-    @property
-    def open_files(self) -> int:
-        """Files that are open now in this process."""
-        return len(self._pool.open) if self._pool.pid == os.getpid() else 0
-
     def _open(self, pool: _Pool, shard: int) -> _Open:
         promise = self._promises[shard]
         signature = _signature(check_file(promise))

@@ -43,12 +43,12 @@ def test_training_clips_improve_at_every_level(
         assert summary["levels"][level]["delta"] > least, summary["levels"]
 
 
-def test_the_tiny_preset_learns_real_music(slakh_mini: Path, tmp_path: Path) -> None:
-    """The preset as it is, but for a third of its steps: guitars of four seconds, rendered from real stems."""
+def test_the_tiny_preset_learns_music(music: Path, tmp_path: Path) -> None:
+    """The preset as it is, but for a third of its steps: guitars of four seconds, rendered from stems."""
     from slakh_hier import load_hierarchy, plan_clips, render, scan
 
     tree = load_hierarchy("slakh34")
-    catalog = scan(slakh_mini, tree, jobs=1)
+    catalog = scan(music, tree, split_scheme="folders", jobs=1)
     plan = plan_clips(
         catalog, tree, target="clean_guitars", clips={"train": 8, "validation": 2}, clip_seconds=4, jobs=1
     )

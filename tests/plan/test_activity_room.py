@@ -30,10 +30,19 @@ def test_no_room_is_said_before_any_measuring(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("of", ["formulas", "songs"])
-def test_the_room_is_foreseen_within_a_factor_of_two(of: str, request: pytest.FixtureRequest) -> None:
-    names = ("small_catalog", "small_activity") if of == "formulas" else ("mini_catalog", "mini_activity")
-    catalog, path = map(request.getfixturevalue, names)
+def test_the_size_of_formula_data_is_estimated_within_a_factor_of_two(
+    small_catalog: Catalog, small_activity: Path
+) -> None:
+    check_estimate(small_catalog, small_activity)
+
+
+def test_the_size_of_music_is_estimated_within_a_factor_of_two(
+    music_catalog: Catalog, music_activity: Path
+) -> None:
+    check_estimate(music_catalog, music_activity)
+
+
+def check_estimate(catalog: Catalog, path: Path) -> None:
     with ActivityFile(path) as file:
         foreseen = module.foreseen_bytes(catalog, list(file))
     # Tracks of seconds: two thirds of the file are HDF5's own, a few kB a track.

@@ -104,8 +104,8 @@ def test_any_submix_in_any_window_has_the_level_of_its_audio(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_so_it_is_with_real_music(mini_catalog: Catalog, mini_activity: Path, data: st.DataObject) -> None:
-    check_random_window(mini_catalog, mini_activity, data)
+def test_so_it_is_with_music(music_catalog: Catalog, music_activity: Path, data: st.DataObject) -> None:
+    check_random_window(music_catalog, music_activity, data)
 
 
 def check_random_window(catalog: Catalog, path: Path, data: st.DataObject) -> None:

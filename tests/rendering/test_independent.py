@@ -230,23 +230,23 @@ def test_one_path(
 @pytest.mark.parametrize(
     ("target", "levels"), [(None, [0, 1, 2, 3]), ("clean_guitars", None)], ids=["any", "one path"]
 )
-def test_real_music(
-    mini_catalog: Catalog,
-    mini_activity: Path,
-    slakh_mini: Path,
+def test_music(
+    music_catalog: Catalog,
+    music_activity: Path,
+    music: Path,
     tmp_path: Path,
     target: str | None,
     levels: list[int] | None,
 ) -> None:
     plan = plan_clips(
-        mini_catalog,
-        mini_catalog.hierarchy,
+        music_catalog,
+        music_catalog.hierarchy,
         target=target,
         clips={"train": 4, "validation": 2, "test": 2},
-        activity=mini_activity,
+        activity=music_activity,
     )
     render(plan, tmp_path, levels=levels, jobs=1)
-    states = check(slakh_mini, tmp_path)
+    states = check(music, tmp_path)
     assert states["sounding"] > 20
     assert states["queries"] == (0 if target else 8)
     assert verify(tmp_path, full=True, jobs=1) == []

@@ -85,12 +85,12 @@ def compare(root: Path, catalog: sh.Catalog, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["clean_guitars", None])
-def test_real_music(target: str | None, slakh_mini: Path, tmp_path: Path) -> None:
+def test_music(target: str | None, music: Path, tmp_path: Path) -> None:
     tree = sh.load_hierarchy("slakh34")
-    catalog = sh.scan(slakh_mini, tree, split_scheme="folders")
+    catalog = sh.scan(music, tree, split_scheme="folders")
     plan = sh.plan_clips(catalog, tree, target=target, clips=CLIPS)
     sh.render(plan, tmp_path / "shards", levels=[0, 1, 2, 3] if target is None else None)
-    compare(slakh_mini, catalog, tmp_path / "shards")
+    compare(music, catalog, tmp_path / "shards")
 
 
 @pytest.mark.parametrize(

@@ -361,13 +361,14 @@ def test_the_data_set_is_only_read(tmp_path, tree):
     assert sorted((p, p.lstat().st_mtime_ns, p.lstat().st_size) for p in root.rglob("*")) == before
 
 
-def test_real_music(slakh_mini, tree):
-    catalog = scan(slakh_mini, tree)
+def test_music(music, tree):
+    catalog = scan(music, tree)
     assert catalog.scheme == "folders"
     assert catalog.problems == []
-    found = {p.relative_to(slakh_mini).as_posix() for p in slakh_mini.glob("*/*/stems/*.flac")}
+    found = {p.relative_to(music).as_posix() for p in music.glob("*/*/stems/*.flac")}
     assert set(catalog.frame["path"]) - {""} == found
-    assert set(catalog.frame["status"]) == {"audio", "no_audio"}
+    assert (catalog.frame["status"] == "audio").sum() == len(found) > 40
+    assert set(catalog.frame["status"]) <= {"audio", "no_audio"}
 
 
 def test_stems_of_differing_lengths_are_told(tmp_path, tree):

@@ -95,12 +95,12 @@ def test_a_dropping_tree_drops_nothing_of_a_copy(make_track, mixed_tree, tmp_pat
     assert not (tmp_path / "out" / "hierarchy.yaml").exists()
 
 
-def test_real_music(slakh_mini, tree, tmp_path, plain):
-    """The sum of the stems is Slakh's own mix, within its rounding."""
-    catalog = scan(slakh_mini, tree)
+def test_music(music, tree, tmp_path, plain):
+    """The sum of the stems is the data set's own mix, within its rounding."""
+    catalog = scan(music, tree)
     report = write_submixes(catalog, tmp_path / "out", level="stems", splits=["validation"], jobs=1)
     assert report.tracks == 2
     for folder in (tmp_path / "out" / "validation").iterdir():
-        (path,) = (slakh_mini / "validation" / folder.name).glob("mix.*")
+        (path,) = (music / "validation" / folder.name).glob("mix.*")
         mix, _ = soundfile.read(path, dtype="int16")
         assert np.abs(plain.sound(folder / "mix.flac").astype(int) - mix).max() <= 16

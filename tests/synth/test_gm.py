@@ -15,6 +15,18 @@ def test_names_are_pretty_midis():
     assert list(PROGRAM_NAMES) == theirs
 
 
+def test_classes_are_pretty_midis_but_for_slakhs_spellings():
+    pretty_midi = pytest.importorskip("pretty_midi")
+    slakhs = {
+        "Ensemble": "Strings (continued)",
+        "Synth Effects": "Sound Effects",
+        "Sound Effects": "Sound effects",
+    }
+    for program in range(128):
+        theirs = pretty_midi.program_to_instrument_class(program)
+        assert instrument_class(program) == slakhs.get(theirs, theirs)
+
+
 def test_names_and_classes_are_those_of_real_metadata(slakh_mini):
     stems = [
         stem

@@ -13,9 +13,9 @@ from slakh_hier.errors import SongError
 from slakh_hier.synth.midi_file import CONTROL, NOTE_OFF, NOTE_ON, SYSEX, parse_midi
 
 
-def test_same_events_as_mido(slakh_mini):
+def test_same_events_as_mido(music):
     mido = pytest.importorskip("mido")
-    for path in sorted(slakh_mini.glob("*/Track*/all_src.mid")):
+    for path in sorted(music.glob("*/Track*/all_src.mid")):
         data = path.read_bytes()
         expected = []
         reference = mido.MidiFile(file=io.BytesIO(data), charset="latin-1")

@@ -20,9 +20,9 @@ def only(song):
     return song.parts[0]
 
 
-def test_same_notes_as_pretty_midi(slakh_mini):
+def test_same_notes_as_pretty_midi(music):
     pretty_midi = pytest.importorskip("pretty_midi")
-    for path in sorted(slakh_mini.glob("*/Track*/all_src.mid")):
+    for path in sorted(music.glob("*/Track*/all_src.mid")):
         data = path.read_bytes()
         if b"\xb0\x40" in data:
             continue  # pretty_midi leaves pedals to the synthesiser
