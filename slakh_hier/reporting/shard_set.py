@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -83,7 +84,8 @@ def _facts(found: dict[str, Any]) -> Facts:
         {
             "Tree": hierarchy.get("name") if isinstance(hierarchy, dict) else None,
             "Target": made.get("target") or "any node",
-            "Salience": f"{made['salience_db']} dBFS" if "salience_db" in made else None,
+            "Salience": _salience(made),
+            "Companion": made.get("companion"),
             "Seed": made.get("seed"),
             "Samples": f"{found['dtype']}, {found['sample_rate']:,} Hz",
             "On disk": f"{found['bytes'] / 1e6:,.1f} MB in {found['shards']:,} shards",
@@ -91,6 +93,12 @@ def _facts(found: dict[str, Any]) -> Facts:
             "Plan": found["plan_digest"],
         }
     )
+
+
+def _salience(made: Mapping[str, Any]) -> str | None:
+    if made.get("salience_below_mix") is not None:
+        return f"{made['salience_below_mix']} dB below the mixture"
+    return f"{made['salience_db']} dBFS" if made.get("salience_db") is not None else None
 
 
 def _tree_plot(shards: ShardSet, found: dict[str, Any], rows: list[TreeRow]) -> Plot:
