@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, jobs_option, note, print_json, print_table
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    format_option,
+    jobs_option,
+    note,
+    print_json,
+    print_table,
+)
+from slakh_hier.cli.inputs import audio_format_option, overwrite_option
+
+if TYPE_CHECKING:
+    from slakh_hier.importing.sources import AudioMode
+    from slakh_hier.output.audio import AudioFormat
 
 _MOST = 20
 
@@ -19,10 +32,10 @@ _MOST = 20
     "--new-map", type=click.Path(), help="Write a map to start from, made of the names found, and stop."
 )
 @click.option(
-    "--split",
-    default="train=80,validation=10,test=10",
+    "--splits",
+    default="80,10,10",
     show_default=True,
-    help="Percentages drawn by song, a CSV or YAML file (song, split), or folders: train, validation, test in STEMS.",
+    help="Percentages of songs for train, validation, test; a CSV or YAML file (song, split); or folders: as in STEMS.",
 )
 @click.option("--seed", type=int, default=588, show_default=True, help="Another seed draws other splits.")
 @click.option(
@@ -33,44 +46,39 @@ _MOST = 20
     help="Convert to 16-bit mono, or hard-link or copy the files as they are.",
 )
 @click.option(
-    "--sample-rate", type=int, show_default="that of most of a song's stems", help="Of converted files (Hz)."
+    "--sample-rate",
+    type=int,
+    show_default="that of most of a song's files",
+    help="Sample rate of converted files (Hz).",
 )
+@audio_format_option
 @click.option(
-    "--format",
-    "audio_format",
-    type=click.Choice(["flac", "wav"]),
-    default="flac",
-    show_default=True,
-    help="Of converted files.",
+    "--update",
+    is_flag=True,
+    help="Make tracks again whose songs, map or options have changed, and remove those whose songs are gone.",
 )
-@click.option("--overwrite", is_flag=True, help="Make tracks again whose songs, map or options have changed.")
+@overwrite_option
 @jobs_option
-@click.option(
-    "--report",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the result is printed on stdout.",
-)
+@format_option
 def import_(
     stems: str,
     map_file: str | None,
     out: str | None,
     new_map: str | None,
-    split: str,
+    splits: str,
     seed: int,
-    audio: str,
+    audio: AudioMode,
     sample_rate: int | None,
-    audio_format: str,
+    audio_format: AudioFormat,
+    update: bool,
     overwrite: bool,
     jobs: int,
     output_format: str,
 ) -> None:
     """Turn STEMS, a folder of songs that are folders of stems, into a data set in Slakh's layout.
 
-    The songs are only read. The same command again goes on where it was stopped. Exit code 1: songs or files were
-    left out; each is named with its reason.
+    The songs are only read. The same command resumes a folder that was interrupted. Exit code 1: songs or files were left
+    out; each is named with its reason.
     """
     from slakh_hier.importing import import_data_set, write_new_map
 
@@ -82,7 +90,7 @@ def import_(
         found = write_new_map(new_map, stems)
         count = len(found.instruments)
         note(
-            f"{new_map}: {count} instruments. Go through it, then: slakh-hier import {stems} --map {new_map} -o SLAKH"
+            f"{new_map}: {count} instruments. Check it, then: slakh-hier import {stems} --map {new_map} -o SLAKH"
         )
         return
     if map_file is None or out is None:
@@ -91,11 +99,12 @@ def import_(
         stems,
         out,
         map_file=map_file,
-        split=split,
+        splits=splits,
         seed=seed,
-        audio=audio,  # type: ignore[arg-type]  # click.Choice
+        audio=audio,
         sample_rate=sample_rate,
-        audio_format=audio_format,  # type: ignore[arg-type]
+        audio_format=audio_format,
+        update=update,
         overwrite=overwrite,
         jobs=jobs,
         progress=TerminalProgress(),
@@ -118,7 +127,7 @@ def import_(
         print_table(rows, output_format, title=f"{report.folder}: {report.made} made, {report.kept} kept")
     _note_all("left out", [f"{song}: {reason}" for song, reason in report.failures])
     unmatched = [f"{file.file} in {_songs(file.songs)} {file.hint}" for file in report.unmatched]
-    _note_all("not taken", unmatched)
+    _note_all("not used", unmatched)
     _note_all("warning", [f"{song}: {remark}" for song, remark in report.remarks])
     _note_all("note", report.notes)
     if report.failures or report.unmatched:
@@ -129,7 +138,7 @@ def _note_all(kind: str, texts: Sequence[str]) -> None:
     for text in texts[:_MOST]:
         note(f"{kind}: {text}")
     if len(texts) > _MOST:
-        note(f"... and {len(texts) - _MOST} more; --report json lists all")
+        note(f"... and {len(texts) - _MOST} more; --format json lists all")
 
 
 def _songs(names: Sequence[str], most: int = 3) -> str:

@@ -26,6 +26,28 @@ split_scheme_option = click.option(
 )
 
 
+audio_format_option = click.option(
+    "--audio-format",
+    type=click.Choice(["flac", "wav"]),
+    default="flac",
+    show_default=True,
+    help="Format of the audio files.",
+)
+overwrite_option = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Start from scratch: remove what an earlier run made in the folder first.",
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+on_broken_option = click.option(
+    "--on-broken",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="At stems that cannot be decoded: stop, or continue without them and list them in failures.jsonl.",
+)
+
+
 def catalog_options(command: F) -> F:
     """--hierarchy, --split-scheme, --catalog, --errata."""
     for option in (

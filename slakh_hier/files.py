@@ -12,8 +12,8 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +50,57 @@ def publish(path: Path, data: Bytes | Iterable[Bytes], *, owner: Owner | None = 
     FaultError
         The disk is full, the file cannot be written, or ``owner`` is over; the temporary file is removed.
     """
+    with replacing([path], data, owner=owner) as (temporary,), open(temporary, "r+b") as file:
+        file.writelines([data] if isinstance(data, Bytes) else data)
+
+
+@contextmanager
+def replacing(
+    paths: Sequence[Path], data: object = None, *, owner: Owner | None = None
+) -> Iterator[list[Path]]:
+    """Empty files under temporary names, which get the names ``paths`` when the block ends well: see :func:`publish`.
+
+    Parameters
+    ----------
+    data
+        What will be written, where an error is to name its size.
+
+    Raises
+    ------
+    FaultError
+        An OSError came out of the block, or ``owner`` has ended; no file is replaced.
+    """
     try:
-        if owner is None:
-            _remove_abandoned(path)
-        with temporary_file(path.parent, target=path.name if owner is None else None) as (handle, temporary):
-            with open(handle, "wb", closefd=False) as file:
-                file.writelines([data] if isinstance(data, Bytes) else data)
-            os.fsync(handle)
+        with ExitStack() as stack:
+            files = []
+            for path in paths:
+                if owner is None:
+                    _remove_abandoned(path)
+                target = path.name if owner is None else None
+                files.append(stack.enter_context(temporary_file(path.parent, target=target)))
+            yield [temporary for _, temporary in files]
+            for handle, _ in files:
+                os.fsync(handle)
             if owner is not None:
                 owner.check()
-            os.replace(temporary, path)
-            _unlock(handle)
-            sync_folder(path.parent)
+            for (handle, temporary), path in zip(files, paths, strict=True):
+                os.replace(temporary, path)
+                _unlock(handle)
+            for folder in {path.parent for path in paths}:
+                sync_folder(folder)
     except OSError as error:
-        size = f"{memoryview(data).nbytes / 1e6:.1f} MB, " if isinstance(data, Bytes) else ""
-        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-        raise FaultError(
-            f"cannot write {path} ({size}{free / 1e6:.1f} MB free): "
-            f"{error.strerror or error}. Finished files are kept; make room and run the same command again"
-        ) from error
+        raise cannot_write(paths[0], error, data) from error
+
+
+def cannot_write(path: Path, error: OSError, data: object = None) -> FaultError:
+    """The error for ``path``, which the system refuses to write: how much was to be written, what is free, what to do."""
+    size = f"{memoryview(data).nbytes / 1e6:.1f} MB, " if isinstance(data, Bytes) else ""
+    place = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
+    free = shutil.disk_usage(place).free / 1e6
+    return FaultError(
+        f"cannot write {path} ({size}{free:.1f} MB free): {error.strerror or error}. What is finished is kept; "
+        "free disk space and run the same command again"
+    )
 
 
 def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) -> None:
@@ -127,13 +159,6 @@ def _rename_over(folder: Path, target: Path, replaced: Path, attempts: int = 10)
         shutil.rmtree(replaced, ignore_errors=True)
         with suppress(FileNotFoundError):  # Dask may run a task twice, and the other one was faster
             os.rename(target, replaced)
-
-
-def remove_temporary_folders(folder: Path) -> None:
-    """Remove folders that a killed run left under temporary names. Call it only while holding the folder's lock."""
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -291,13 +316,21 @@ def remove_temporaries(folder: Path, *, older_than: float | None = None) -> list
     ----------
     older_than
         Seconds since the last write: what is younger may be another run's, where runs share a folder without a lock.
+        Then only files are removed.
+
+    Returns
+    -------
+    The files.
     """
     last_write = math.inf if older_than is None else time.time() - older_than
     removed = []
     for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
         with suppress(FileNotFoundError):  # another run may remove it too
             about = path.lstat()
-            if not stat.S_ISDIR(about.st_mode) and about.st_mtime < last_write:
+            if stat.S_ISDIR(about.st_mode):
+                if older_than is None:
+                    shutil.rmtree(path, ignore_errors=True)
+            elif about.st_mtime < last_write:
                 path.unlink()
                 removed.append(path)
     return removed
@@ -308,8 +341,8 @@ def require_free(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed * 1.05:
         raise FaultError(
-            f"{folder}: {what} needs {_size(needed)}, but only {_size(free)} are free. Nothing was written; make room or "
-            "choose another folder"
+            f"{folder}: {what} needs {_size(needed)}, but only {_size(free)} are free. Nothing was written; free "
+            "disk space or choose another folder"
         )
 
 

@@ -47,3 +47,9 @@ def difference(mean: float | None, ends: Sequence[float] | None, p: float | None
 def shortened(text: str, most: int) -> str:
     """At most so many characters of a value that somebody else wrote, with dots for the rest."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def some(names: Sequence[str], separator: str = ", ", most: int = 5) -> str:
+    """The first names of a list that may be long, and how many more there are."""
+    more = f"{separator}and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more

@@ -2,146 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from math import log10
+from itertools import accumulate
+from math import inf, log10
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from slakh_hier.importing.signals import Samples, read_together
-from slakh_hier.submix.encode import AudioFormat, AudioWriter, Encoding
+from slakh_hier.audio import StemFile
+from slakh_hier.errors import AudioError, InputError, SongError
+from slakh_hier.files import require_free
+from slakh_hier.importing.sources import ImportRecord, Song, SourceFile
+from slakh_hier.output.audio import Encoding, Levels, check_audio, write_fitting, write_sums
+from slakh_hier.output.tracks import stem_name
+from slakh_hier.signals import Block, length_at, read_atoms
+from slakh_hier.slakh.headers import Header
 
-_HIGHEST, _LOWEST = 32767, -32768
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What was written.
-
-    Attributes
-    ----------
-    gain
-        Factor on every stem, 1 unless a stem or the mix would have gone over full scale.
-    silent
-        Names of files that hold zeros only.
-    mix_difference
-        Level of (given mixture - sum of the stems), in dB relative to the mixture; None without a mixture.
-    """
-
-    gain: float
-    silent: tuple[str, ...]
-    mix_difference: float | None
+MIX_DIFFERENCE_DB = -30.0
+"""A mixture that differs more from the sum of its stems is reported; rounding and lossy coding differ by less."""
+_ANYWHERE = Path("/")  # a user's own stems may be links to wherever they lie
 
 
 def convert(
-    song: str,
-    stems: Sequence[tuple[str, Path, Path]],
-    mix: Path,
-    *,
-    given_mix: tuple[str, Path] | None,
-    audio_format: AudioFormat,
-    rate: int,
-    frames: int,
-) -> Converted:
-    """Write every stem, and their sum as ``mix``, each as 16-bit samples.
+    song: Song, headers: Mapping[str, Header], folder: Path, remarks: Sequence[str]
+) -> tuple[float, ImportRecord]:
+    """Write every stem, and their sum as ``mix``, as 16-bit samples: the gain on all stems, and the track's record.
 
-    The mix is the sum of the written integers, so stems add up to it exactly. Samples are rounded half to even,
-    without dither. Files are read once; a second time where a gain below 1 turns out to be needed.
+    The mix is the sum of the written integers, so stems add up to it exactly. Files are read once; a second time where a
+    stem or the mix would exceed full scale: then all of them get one gain below 1.
 
     Parameters
     ----------
-    stems
-        Name for errors, file to read and file to write.
-    given_mix
-        Name and file of the song's own mixture, which is compared with the sum.
-    rate, frames
-        Of all files written: Hz, samples.
+    headers
+        Of the stems' files, by name.
+    remarks
+        What is known of the song already.
 
     Raises
     ------
     AudioError
         A file cannot be read.
+    SongError
+        The format cannot hold the song.
     OSError
         A file cannot be written.
     """
-    encoding = Encoding(audio_format)
-    sources = [(name, path) for name, path, _ in stems]
-    targets = [*(target for *_, target in stems), mix]
-    meter = _Meter(len(stems))
-    both = [*sources, given_mix] if given_mix else sources
-    _write(read_together(song, both, rate, frames), targets, encoding, rate, 1.0, meter)
-    gain = meter.gain()
+    remarks = list(remarks)
+    given = song.mix
+    if given is not None:
+        try:
+            headers = {**headers, given.name: given.header(song.name)}
+        except AudioError as error:
+            remarks.append(f"its mixture {given.name} is not compared: {error.reason}")
+            given = None
+    rate = song.settings.sample_rate or _rate(song, headers)
+    frames = max(length_at(header.frames, header.sample_rate, rate) for header in headers.values())
+    suffix = song.settings.audio_format
+    try:
+        check_audio(suffix, rate)
+    except InputError as error:
+        raise SongError(str(error)) from error
+    require_free(folder, 2 * frames * (len(song.stems) + 1), song.name)
+    comparison = _Comparison()
+    paths = [folder / "stems" / f"{stem_name(i)}.{suffix}" for i in range(len(song.stems))]
+
+    def one_pass(gain: float) -> Levels:
+        compared = [given] if given is not None and gain == 1.0 else []
+        with ExitStack() as stack:
+            files = [stack.enter_context(_open(song, file)) for file in (*song.files, *compared)]
+            blocks = read_atoms(files, [(index,) for index in range(len(files))], rate, frames)
+            return write_sums(
+                comparison.of(blocks) if compared else blocks,
+                _sums(song),
+                [*paths, folder / f"mix.{suffix}"],
+                rate,
+                frames,
+                Encoding(suffix),
+                gain,
+            )
+
+    levels, gain = write_fitting(one_pass, len(song.files))
+    silent = [stem.name for stem, peak in zip(song.stems, levels.peaks, strict=False) if peak == 0]
     if gain < 1:
-        again = _Meter(len(stems))
-        _write(read_together(song, sources, rate, frames), targets, encoding, rate, gain, again)
-    silent = tuple(name for (name, _), peak in zip(sources, meter.peaks, strict=True) if peak == 0)
-    return Converted(gain, silent, meter.mix_difference() if given_mix else None)
+        remarks.append(f"exceeded full scale: all its stems are multiplied by {gain:.4f}")
+    if silent:
+        remarks.append(f"silent: {', '.join(silent)}")
+    if given is not None and comparison.decibels > MIX_DIFFERENCE_DB:
+        remarks.append(
+            f"its mixture {given.name} is not the sum of its stems (the difference is {comparison.decibels:.1f} dB "
+            f"relative to it): a stem is missing, or the mixture was processed. mix.{suffix} is the sum"
+        )
+    folded = sum(any(headers[file.name].channels > 1 for file in stem.files) for stem in song.stems)
+    record = ImportRecord(frames / rate, len(song.stems), len(silent), remarks=tuple(remarks), folded=folded)
+    return gain, record
 
 
-class _Meter:
-    """Peaks of the stems and of their sum, and the energy of what a given mixture differs by."""
+class _Comparison:
+    """Energy of a given mixture, and of what it differs by from the sum of the stems."""
 
-    def __init__(self, stems: int):
-        self.peaks = np.zeros(stems)
-        self.mix_peak = 0.0
-        self.fits = True
-        self.mixture_energy = self.difference_energy = 0.0
+    def __init__(self) -> None:
+        self._mixture = self._difference = 0.0
 
-    def add(self, stems: Sequence[Samples], given_mix: Samples | None) -> None:
-        total = np.zeros(len(stems[0]))
-        for i, samples in enumerate(stems):
-            self.peaks[i] = max(self.peaks[i], float(samples.max()), -float(samples.min()))
-            total += samples
-        self.mix_peak = max(self.mix_peak, float(total.max()), -float(total.min()))
-        if given_mix is not None:
+    def of(self, blocks: Iterator[list[Block]]) -> Iterator[list[Block]]:
+        """The blocks without the mixture, which is their last signal."""
+        for *stems, mixture in blocks:
+            total = np.sum(stems, axis=0, dtype=np.float64)
             # Not by a product of vectors: BLAS would start threads for it.
-            self.mixture_energy += float(np.square(given_mix, dtype=np.float64).sum())
-            self.difference_energy += float(np.square(given_mix - total).sum())
+            self._mixture += float(np.square(mixture, dtype=np.float64).sum())
+            self._difference += float(np.square(mixture - total).sum())
+            yield stems
 
-    def gain(self) -> float:
-        if self.fits:
-            return 1.0
-        # Each rounded stem may be half a step off, so the mix half a step for every stem.
-        margin = (len(self.peaks) + 1) / 2
-        excess = max(float(self.peaks.max()) / (_HIGHEST - 0.5), self.mix_peak / (_HIGHEST - margin))
-        return 1 / excess
-
-    def mix_difference(self) -> float:
-        if self.difference_energy == 0:
-            return -np.inf
-        if self.mixture_energy == 0:
-            return np.inf
-        return 10 * log10(self.difference_energy / self.mixture_energy)
+    @property
+    def decibels(self) -> float:
+        """Level of the difference relative to the mixture."""
+        if self._difference == 0:
+            return -inf
+        return 10 * log10(self._difference / self._mixture) if self._mixture else inf
 
 
-def _write(
-    blocks: Iterator[list[Samples]],
-    targets: Sequence[Path],
-    encoding: Encoding,
-    rate: int,
-    gain: float,
-    meter: _Meter,
-) -> None:
-    """Write the stems and their sum, which is the last of ``targets``."""
-    with ExitStack() as stack:
-        *files, mix_file = (stack.enter_context(AudioWriter(path, rate, encoding)) for path in targets)
-        for signals in blocks:
-            stems, given_mix = signals[: len(files)], signals[len(files) :]
-            meter.add(stems, given_mix[0] if given_mix else None)
-            total = np.zeros(len(stems[0]), np.int64)
-            for samples, file in zip(stems, files, strict=True):
-                # In float64: a product in float32 would be off by whole steps near full scale.
-                values = np.rint(samples * np.float64(gain)).astype(np.int64)
-                total += values
-                meter.fits &= _append(file, values)
-            meter.fits &= _append(mix_file, total)
+def _sums(song: Song) -> list[tuple[int, ...]]:
+    """The files that are added up in each stem, and in the mix, by their indices in ``song.files``."""
+    ends = list(accumulate(len(stem.files) for stem in song.stems))
+    stems = [tuple(range(end - len(stem.files), end)) for stem, end in zip(song.stems, ends, strict=True)]
+    return [*stems, tuple(range(ends[-1]))]
 
 
-def _append(file: AudioWriter, values: NDArray[np.int64]) -> bool:
-    """Write integers; False when some had to be clipped, and the file is of no use."""
-    fits = bool(values.max() <= _HIGHEST and values.min() >= _LOWEST)
-    file.write(values if fits else values.clip(_LOWEST, _HIGHEST))
-    return fits
+def _open(song: Song, file: SourceFile) -> StemFile:
+    return StemFile(Path(file.path), root=_ANYWHERE, track=song.name, stem=file.name)
+
+
+def _rate(song: Song, headers: Mapping[str, Header]) -> int:
+    """The sample rate of most files; of equally common ones the highest, which loses nothing."""
+    rates = Counter(headers[file.name].sample_rate for file in song.files)
+    return max(rates, key=lambda rate: (rates[rate], rate))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
-from slakh_hier.errors import InputError, SongError
+from slakh_hier.errors import SongError
 from slakh_hier.importing.songs import SongFolder, shown_name
+from slakh_hier.importing.sources import Settings, Song, SourceFile, SourceStem
 from slakh_hier.importing.stem_map import StemMap
-from slakh_hier.importing.track import Settings, SourceFile, TrackJob
+from slakh_hier.output.items import digest_of
+from slakh_hier.output.tracks import MAX_STEMS, TrackTask, check_count, track_name
 
-MAX_TRACKS = 99_999
-MAX_STEMS = 1000
-_RECIPE = 1
-"""Raised when the same files and settings give other audio, so that an old folder is not continued with it."""
+_RECIPE = 2
+"""Raised when the same files and settings give other audio, so that an old folder is not resumed with it."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,14 @@ class Unmatched:
 
 
 @dataclass
-class TrackPlan:
+class ImportPlan:
     """What is to be made, and what is left out.
 
-    ``failures`` are songs that cannot be used with the reason. ``idle`` are the map's patterns that fit no file of
-    any song, as text with their place.
+    ``tasks`` are tracks by place. ``failures`` are songs that cannot be used with the reason. ``idle`` are the map's patterns
+    that fit no file of any song, as text with their place.
     """
 
-    jobs: list[TrackJob] = field(default_factory=list)
+    tasks: dict[str, TrackTask] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     unmatched: list[Unmatched] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
@@ -45,26 +43,27 @@ class TrackPlan:
 
 def plan_tracks(
     songs: Sequence[SongFolder], splits: Mapping[str, str], stem_map: StemMap, settings: Settings
-) -> TrackPlan:
-    """A job for every song that has a stem. Tracks are numbered by the place of the song among all, in order of names.
+) -> ImportPlan:
+    """A task for every song that has a stem. Tracks are numbered by the place of the song among all, in order of names.
 
     Parameters
     ----------
     splits
         Split by the song's name.
     """
-    if len(songs) > MAX_TRACKS:
-        raise InputError(f"{len(songs)} songs are more than the {MAX_TRACKS} that tracks can be numbered for")
-    plan = TrackPlan()
+    check_count(len(songs))
+    plan = ImportPlan()
     unmatched: dict[str, list[str]] = defaultdict(list)
-    for number, song in enumerate(songs, start=1):
+    for number, folder in enumerate(songs, start=1):
         try:
-            roles = _roles(song, stem_map)
+            roles = _roles(folder, stem_map)
             for name in roles.unmatched:
-                unmatched[name].append(song.name)
-            plan.jobs.append(_job(f"Track{number:05d}", splits[song.name], song, roles, settings))
+                unmatched[name].append(folder.name)
+            song = _song(folder, roles, settings)
+            place = f"{splits[folder.name]}/{track_name(number)}"
+            plan.tasks[place] = TrackTask(song.name, song.uuid, _digest(place, song), (song,))
         except SongError as error:
-            plan.failures.append((song.name, str(error)))
+            plan.failures.append((folder.name, str(error)))
     plan.unmatched = [
         Unmatched(name, tuple(names), stem_map.hint(name)) for name, names in sorted(unmatched.items())
     ]
@@ -74,7 +73,7 @@ def plan_tracks(
 
 @dataclass
 class _Roles:
-    stems: list[SourceFile] = field(default_factory=list)
+    stems: list[SourceStem] = field(default_factory=list)
     mixes: list[SourceFile] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
 
@@ -93,15 +92,15 @@ def _roles(song: SongFolder, stem_map: StemMap) -> _Roles:
         path = str((song.folder / file).absolute())
         instrument = stem_map.instrument(name)
         if stem_map.is_mix(name):
-            roles.mixes.append(SourceFile(name, path, {}))
+            roles.mixes.append(SourceFile(name, path))
         elif instrument:
-            roles.stems.append(SourceFile(name, path, instrument.labels()))
+            roles.stems.append(SourceStem(name, (SourceFile(name, path),), instrument.labels()))
         else:
             roles.unmatched.append(name)
     return roles
 
 
-def _job(track: str, split: str, song: SongFolder, roles: _Roles, settings: Settings) -> TrackJob:
+def _song(folder: SongFolder, roles: _Roles, settings: Settings) -> Song:
     if not roles.stems:
         files = ", ".join([*roles.unmatched, *(mix.name for mix in roles.mixes)][:3]) or "only ignored files"
         raise SongError(f"no pattern of the map makes any of its files a stem ({files})")
@@ -109,19 +108,19 @@ def _job(track: str, split: str, song: SongFolder, roles: _Roles, settings: Sett
         raise SongError(f"{len(roles.stems)} stems are more than the {MAX_STEMS} that a track holds")
     if len(roles.mixes) > 1:
         raise SongError(
-            f"{', '.join(mix.name for mix in roles.mixes)} all fit mix: in the map; one mixture a song"
+            f"{', '.join(mix.name for mix in roles.mixes)} all fit mix: in the map; a song has one mixture"
         )
     if doubled := _same_names_in_folders(roles.stems):
         raise SongError(
             f"{' and '.join(doubled)} have one name: is this several songs? songs: ['*/*'] in the map looks for songs "
             "one level deeper; or ignore one folder of them"
         )
-    mix = roles.mixes[0] if roles.mixes else None
-    job = TrackJob(track, split, song.name, song.uuid, tuple(roles.stems), mix, settings, digest="")
-    return replace(job, digest=_digest(job))
+    return Song(
+        folder.name, folder.uuid, tuple(roles.stems), roles.mixes[0] if roles.mixes else None, settings
+    )
 
 
-def _same_names_in_folders(stems: Sequence[SourceFile]) -> list[str]:
+def _same_names_in_folders(stems: Sequence[SourceStem]) -> list[str]:
     """The first two files that have the same name in different folders of a song: takes, or songs side by side."""
     first: dict[str, str] = {}
     for stem in stems:
@@ -132,18 +131,18 @@ def _same_names_in_folders(stems: Sequence[SourceFile]) -> list[str]:
     return []
 
 
-def _digest(job: TrackJob) -> str:
+def _digest(place: str, song: Song) -> str:
     """Digest of all that decides a track: names, labels, settings, and size and time of every file."""
-    files = [*job.stems, *([job.mix] if job.mix else [])]
     stamps = []
-    for file in files:
+    for file in (*song.files, *([song.mix] if song.mix else [])):
         try:
             info = os.stat(file.path)
         except OSError as error:
             raise SongError(f"{file.name}: {error.strerror}") from error
-        stamps.append((file.name, dict(file.labels), info.st_size, info.st_mtime_ns))
-    content = (_RECIPE, job.track, job.split, job.song, bool(job.mix), asdict(job.settings), stamps)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        stamps.append((info.st_size, info.st_mtime_ns))
+    stems = [(stem.name, [file.name for file in stem.files], dict(stem.labels)) for stem in song.stems]
+    mix = song.mix.name if song.mix else None
+    return digest_of(_RECIPE, place, song.name, song.uuid, stems, mix, asdict(song.settings), stamps)
 
 
 def _idle(songs: Sequence[SongFolder], stem_map: StemMap) -> list[str]:

@@ -14,23 +14,23 @@ from slakh_hier.importing.songs import SongFolder
 from slakh_hier.importing.stem_map import file_key
 from slakh_hier.safe_yaml import load_marked
 from slakh_hier.slakh.layout import SPLIT_FOLDERS
-from slakh_hier.slakh.splits import some
-from slakh_hier.synth.splits import SPLITS, assign_splits, check_shares
+from slakh_hier.splits import OMITTED, SPLITS, assign_splits, parse_shares
+from slakh_hier.wording import some
 
-DEFAULT_SPLIT = "train=80,validation=10,test=10"
+DEFAULT_SPLITS = "80,10,10"
 FOLDERS = "folders"
-_NAMES = (*SPLITS, "omitted")
+_NAMES = (*SPLITS, OMITTED)
 _MAX_BYTES = 16 << 20
 
 
-def split_songs(songs: Sequence[SongFolder], split: str | os.PathLike[str], seed: int) -> dict[str, str]:
+def split_songs(songs: Sequence[SongFolder], splits: str | os.PathLike[str], seed: int) -> dict[str, str]:
     """The split of every song, by its name.
 
     Parameters
     ----------
-    split
-        Percentages as ``train=80,validation=10,test=10``, drawn by song; ``folders``: the folder train, validation or
-        test that the song lies in; or a file: CSV with the columns song and split, or YAML with ``song: split``.
+    splits
+        Percentages of train, validation and test as ``80,10,10``, drawn by song; ``folders``: the folder train, validation
+        or test that the song lies in; or a file: CSV with the columns song and split, or YAML with ``song: split``.
     seed
         Another seed draws other splits.
 
@@ -41,10 +41,10 @@ def split_songs(songs: Sequence[SongFolder], split: str | os.PathLike[str], seed
     ConfigError
         The file has problems: all of them, with their lines.
     """
-    text = os.fspath(split)
+    text = os.fspath(splits)
     if text == FOLDERS:
         found = _by_folder(songs)
-    elif "=" in text and not os.path.exists(text):
+    elif are_shares(splits):
         drawn = assign_splits((song.uuid for song in songs), parse_shares(text), seed)
         found = {song.name: drawn[song.uuid] for song in songs}
     else:
@@ -53,31 +53,16 @@ def split_songs(songs: Sequence[SongFolder], split: str | os.PathLike[str], seed
     return found
 
 
-def parse_shares(text: str) -> tuple[float, float, float]:
-    """``train=80,validation=10,test=10`` as three percentages; a split that is not named gets none.
-
-    Raises
-    ------
-    InputError
-        It is not written so, or they do not add up to 100.
-    """
-    shares = dict.fromkeys(SPLITS, 0.0)
-    for part in text.split(","):
-        name, _, number = (word.strip() for word in part.partition("="))
-        if name not in shares:
-            raise InputError(f"split {text!r}: {_unknown(name, SPLITS)}")
-        try:
-            shares[name] = float(number)
-        except ValueError:
-            raise InputError(f"split {text!r}: {number!r} is no percentage; write {DEFAULT_SPLIT}") from None
-    return check_shares(list(shares.values()))
+def are_shares(splits: str | os.PathLike[str]) -> bool:
+    """Whether splits are given as percentages, and not as a file or by folders."""
+    return "," in os.fspath(splits) and not os.path.exists(splits)
 
 
 def _by_folder(songs: Sequence[SongFolder]) -> dict[str, str]:
     if without := [song.name for song in songs if not song.in_split_folder]:
         raise InputError(
-            f"split folders: {some(without)} {'lies' if len(without) == 1 else 'lie'} in no folder called "
-            f"{', '.join(SPLIT_FOLDERS)}; draw splits (--split {DEFAULT_SPLIT}) or give them in a file"
+            f"splits folders: {some(without)} {'lies' if len(without) == 1 else 'lie'} in no folder called "
+            f"{', '.join(SPLIT_FOLDERS)}; draw splits (--splits {DEFAULT_SPLITS}) or give them in a file"
         )
     return {song.name: SPLIT_FOLDERS[song.name.partition("/")[0].lower()] for song in songs}
 
@@ -88,7 +73,7 @@ def _by_file(songs: Sequence[SongFolder], path: Path) -> dict[str, str]:
             data = file.read(_MAX_BYTES)
     except OSError as error:
         raise InputError(
-            f"split {path}: {error.strerror}. Give a CSV or YAML file, percentages ({DEFAULT_SPLIT}) or folders"
+            f"splits {path}: {error.strerror}. Give a CSV or YAML file, percentages ({DEFAULT_SPLITS}) or folders"
         ) from error
     rows = _yaml_rows(data, path) if path.suffix.lower() in (".yaml", ".yml") else _csv_rows(data, path)
     given = _GivenSplits(songs, path)
@@ -167,10 +152,10 @@ def _csv_rows(data: bytes, path: Path) -> list[tuple[int, int, str, str]]:
         ]
     except UnicodeDecodeError as error:
         raise InputError(
-            f"split {path}: not UTF-8 text (byte {error.start}): save the file as UTF-8"
+            f"splits {path}: not UTF-8 text (byte {error.start}): save the file as UTF-8"
         ) from error
     except csv.Error as error:
-        raise InputError(f"split {path}: not CSV: {error}") from error
+        raise InputError(f"splits {path}: not CSV: {error}") from error
 
 
 def _refuse_leaks(songs: Sequence[SongFolder], found: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,7 @@ from typing import Any
 
 import h5py
 
-from slakh_hier.errors import FaultError
-from slakh_hier.files import sync_folder, temporary_file
+from slakh_hier.files import cannot_write, sync_folder, temporary_file
 
 
 @contextmanager
@@ -46,11 +44,7 @@ def hdf5_stream(path: Path, scratch: Path) -> Iterator[tuple[h5py.File, Callable
             os.replace(temporary, path)
             sync_folder(path.parent)
     except OSError as error:
-        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-        raise FaultError(
-            f"cannot write {path} ({free / 1e6:.1f} MB free): {error.strerror or error}. Finished work is kept; make room and run the same "
-            "command again"
-        ) from error
+        raise cannot_write(path, error) from error
 
 
 class _Sink(io.RawIOBase):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from slakh_hier.slakh.layout import NO_SPLIT
 from slakh_hier.slakh.rows import Track
-from slakh_hier.slakh.splits import FOLDERS, some, split_of
+from slakh_hier.slakh.splits import FOLDERS, split_of
+from slakh_hier.wording import some
 
 
 def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:

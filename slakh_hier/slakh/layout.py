@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.output import METADATA
 
 SPLIT_FOLDERS = {
     "train": "train",
@@ -20,7 +21,6 @@ SPLIT_FOLDERS = {
 
 NO_SPLIT = "none"
 LEADS_OUT = "a link that leads out of the data set; links are followed inside it only"
-METADATA = "metadata.yaml"
 STEMS = "stems"
 _TRACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _SLAKH_NAME = re.compile(r"Track[0-9]{5}")

@@ -20,8 +20,9 @@ from slakh_hier.slakh.catalog import Catalog
 from slakh_hier.slakh.frame import StemTable
 from slakh_hier.slakh.layout import TrackFolder, find_tracks, resolve_root
 from slakh_hier.slakh.rows import Track, stem_rows
-from slakh_hier.slakh.splits import check_scheme, describe_leaks, identify, some
+from slakh_hier.slakh.splits import check_scheme, describe_leaks, identify
 from slakh_hier.slakh.tracks import FileFacts, TrackFacts, look
+from slakh_hier.wording import some
 
 _TASK = 50  # tracks of one task
 _SAVE_SECONDS = 60.0

@@ -12,6 +12,7 @@ from importlib import resources
 
 from slakh_hier.errors import InputError
 from slakh_hier.slakh.layout import NO_SPLIT
+from slakh_hier.wording import some
 
 SCHEMES = ("orig", "split2", "redux", "folders")
 FOLDERS = "folders"
@@ -131,12 +132,6 @@ def describe_leaks(leaks: Sequence[tuple[str, dict[str, list[str]]]], scheme: st
         advice = "move a song's tracks into one split, in the folders or in a saved catalog"
     count = "1 song lies" if len(leaks) == 1 else f"{len(leaks)} songs lie"
     return f"{count} in more than one split (splits: {scheme}): {some(named, '; ')}; {advice}"
-
-
-def some(names: Sequence[str], separator: str = ", ", most: int = 5) -> str:
-    """The first names of a list that may be long, and how many more there are."""
-    more = f"{separator}and {len(names) - most} more" if len(names) > most else ""
-    return separator.join(names[:most]) + more
 
 
 @cache

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from slakh_hier.output import METADATA
 from slakh_hier.plain_files import read_plain, stat_below
 from slakh_hier.slakh.headers import HeaderError, read_header
-from slakh_hier.slakh.layout import METADATA
 from slakh_hier.slakh.tracks import SUFFIXES
 from slakh_hier.wording import shortened
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slakh_hier.errors import MetadataError
+from slakh_hier.output import METADATA
 from slakh_hier.safe_yaml import read_bytes
 from slakh_hier.slakh.deep import check_audio
 from slakh_hier.slakh.headers import HeaderError, read_header
-from slakh_hier.slakh.layout import LEADS_OUT, METADATA, STEMS, inside
+from slakh_hier.slakh.layout import LEADS_OUT, STEMS, inside
 from slakh_hier.slakh.metadata import STEM_ID, TrackMetadata, read_metadata
 
 SUFFIXES = (".flac", ".wav")

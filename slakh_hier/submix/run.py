@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from slakh_hier.errors import AudioError, FaultError, InputError
-from slakh_hier.files import make_folder, remove_temporaries, remove_temporary_folders, require_free
+from slakh_hier.files import make_folder, remove_temporaries, require_free
 from slakh_hier.locks import folder_lock
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.progress import Progress, Silent
@@ -305,4 +305,3 @@ def _check(
 
 def _remove_leftovers(out: Path) -> None:
     remove_temporaries(out)
-    remove_temporary_folders(out)

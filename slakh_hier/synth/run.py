@@ -16,7 +16,6 @@ from slakh_hier.files import (
     make_folder,
     publish_json,
     remove_temporaries,
-    remove_temporary_folders,
     require_free,
 )
 from slakh_hier.locks import Owner, folder_lock, refuse_locked
@@ -26,10 +25,10 @@ from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh.headers import HeaderError, read_header
 from slakh_hier.slakh.track_note import damage
+from slakh_hier.splits import DEFAULT_SHARES, SPLITS, assign_splits, check_shares
 from slakh_hier.synth.extras import default_soundfont, require
 from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
-from slakh_hier.synth.splits import DEFAULT_SHARES, SPLITS, assign_splits, check_shares
 from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
 from slakh_hier.synth.track import Settings, Source, TrackRecord, foreseen_bytes, make_track
 
@@ -307,7 +306,6 @@ def _claim(folder: Path, record: dict[str, Any]) -> None:
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed runs and workers left behind; the lock is held."""
     remove_temporaries(folder)
-    remove_temporary_folders(folder)
 
 
 def _kept(track: Path) -> TrackRecord | None:

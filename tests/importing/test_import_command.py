@@ -29,7 +29,7 @@ ARGUMENTS = ("import", "songs", "-o", "slakh", "--audio", "link")
 
 
 def test_done(command):
-    code, out, _ = command(*ARGUMENTS, "--map", "map.yaml", "--report", "json")
+    code, out, _ = command(*ARGUMENTS, "--map", "map.yaml", "--format", "json")
     report = json.loads(out)
     assert (code, report["made"], report["kept"], report["unmatched"]) == (0, 6, 0, [])
     assert [(row["split"], row["tracks"], row["stems"]) for row in report["splits"]] == [
@@ -50,7 +50,7 @@ def test_left_out(command, songs):
     code, _, err = command(*ARGUMENTS, "--map", "map.yaml")
     assert code == 1
     assert "left out: Artist 2 - Song: bass.wav: is empty\n" in err
-    assert "not taken: kazoo.wav in Artist 1 - Song fits no pattern of map.yaml: add a pattern for it" in err
+    assert "not used: kazoo.wav in Artist 1 - Song fits no pattern of map.yaml: add a pattern for it" in err
 
 
 def test_problems_of_the_map(command):
@@ -74,9 +74,7 @@ def test_a_new_map_fits_the_songs(command, songs):
         (song / "bass.wav").rename(song / f"0{number}_Bass [DI].wav")
     code, _, err = command("import", "songs", "--new-map", "new.yaml")
     assert code == 0
-    assert (
-        "new.yaml: 4 instruments. Go through it, then: slakh-hier import songs --map new.yaml -o SLAKH" in err
-    )
+    assert "new.yaml: 4 instruments. Check it, then: slakh-hier import songs --map new.yaml -o SLAKH" in err
     found = {instrument.name: instrument for instrument in load_map("new.yaml").instruments}
     assert {name: found[name].program for name in found} == {
         "bass_di": 33,

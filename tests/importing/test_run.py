@@ -16,8 +16,8 @@ import slakh_hier as sh
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.importing import ImportReport
+from slakh_hier.output.audio import AudioWriter
 from slakh_hier.shards.verify import verify
-from slakh_hier.submix.encode import AudioWriter
 
 TREE = """\
 schema: 1
@@ -50,7 +50,7 @@ def test_from_files_to_shards(tmp_path: Path, make_song: MakeSong, run: Run) -> 
         "  vocals: {files: [vocals]}\n  drums: {files: [drums], drums: true}\n"
         "  bass: {files: [bass], program: 33}\n  other: {files: [other]}\n"
     )
-    report = run(tmp_path / "songs", split="train=50,validation=25,test=25")
+    report = run(tmp_path / "songs", splits="50,25,25")
     assert (report.made, report.failures, report.unmatched, report.remarks) == (6, (), (), ())
     tree = parse_hierarchy(TREE, "tree.yaml")
     catalog = sh.scan(tmp_path / "slakh", tree, strict=True)
@@ -197,7 +197,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
     monkeypatch.setattr(AudioWriter, "write", fail)
     with pytest.raises(
         FaultError,
-        match=r"cannot write .* \([\d.]+ MB free\): No space left on device. Finished tracks are kept",
+        match=r"cannot write .* \([\d.]+ MB free\): No space left on device. What is finished is kept",
     ):
         run(songs)
     out = songs.parent / "slakh"
@@ -261,7 +261,7 @@ def test_remarks(songs: Path, make_song: MakeSong, run: Run, tracks: Tracks) -> 
     (gain,) = [text for song, text in report.remarks if song == "Loud"]
     track = tracks(songs.parent / "slakh")["Loud"]
     metadata = yaml.safe_load((track / "metadata.yaml").read_text())
-    assert gain == f"went over full scale: all its stems are multiplied by {metadata['overall_gain']:.4f}"
+    assert gain == f"exceeded full scale: all its stems are multiplied by {metadata['overall_gain']:.4f}"
     stem = samples(track / "stems" / "S00.flac")
     source = soundfile.read(songs / "Loud" / "bass.wav")[0].mean(axis=1) * 32768
     assert np.abs(stem - source * metadata["overall_gain"]).max() <= 0.51
@@ -272,10 +272,10 @@ def test_remarks(songs: Path, make_song: MakeSong, run: Run, tracks: Tracks) -> 
     ("options", "message"),
     [
         ({"audio": "convrt"}, "audio must be one of convert, link, copy"),
-        ({"audio_format": "mp3"}, "format must be one of flac, wav"),
+        ({"audio_format": "mp3"}, "audio format must be flac or wav"),
         ({"audio": "link", "sample_rate": 8000}, "audio link takes the files as they are"),
-        ({"sample_rate": 10}, "the sample rate must be 1000 to 384000 Hz, not 10"),
-        ({"split": "nothing"}, "split nothing: No such file"),
+        ({"sample_rate": 10}, "the sample rate must lie between 1000 and 384000 Hz, not 10"),
+        ({"splits": "nothing"}, "splits nothing: No such file"),
     ],
 )
 def test_wrong_parameters_do_nothing(songs: Path, options: dict[str, object], message: str, run: Run) -> None:

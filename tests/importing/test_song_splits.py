@@ -17,7 +17,7 @@ def song(name: str) -> SongFolder:
 
 
 SONGS = [song(f"Song {i:02d}") for i in range(20)]
-SHARES = "train=80,validation=10,test=10"
+SHARES = "80,10,10"
 
 
 def test_shares_are_exact_and_drawn_by_the_seed() -> None:
@@ -29,7 +29,7 @@ def test_shares_are_exact_and_drawn_by_the_seed() -> None:
 
 def test_a_song_in_two_folders_stays_in_one_split() -> None:
     songs = [song(f"{folder}Song {i}") for i in range(10) for folder in ("", "train/", "test/")]
-    drawn = split_songs(songs, "train=50,test=50", 3)
+    drawn = split_songs(songs, "50,0,50", 3)
     assert all(drawn[f"train/Song {i}"] == drawn[f"test/Song {i}"] == drawn[f"Song {i}"] for i in range(10))
 
 
@@ -43,10 +43,9 @@ def test_folders() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train=80,validaton=20", "no split is called 'validaton'; did you mean validation?"),
-        ("train=80,val=20", "did you mean validation?"),
-        ("train=80,test=10", "not three percentages that add up to 100"),
-        ("train=all", "'all' is no percentage; write train=80,validation=10,test=10"),
+        ("80,10", "three percentages for train, validation, test, as 75,15,10; not 80,10"),
+        ("80,10,20", "not three percentages that add up to 100"),
+        ("all,0,0", "as 75,15,10; not 'all,0,0'"),
         ("splits.csv", "splits.csv: No such file or directory. Give a CSV or YAML file, percentages"),
     ],
 )

@@ -270,7 +270,7 @@ def merge(limit, target):
             for track in source:
                 add(source, track)
     except FaultError as error:
-        return 3 if "File too large. Finished work is kept; make room" in str(error) else 4
+        return 3 if "File too large. What is finished is kept; free disk space" in str(error) else 4
     return 0
 
 for limit in json.loads(sys.argv[3]):

@@ -99,7 +99,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
         [*command, *FLAGS, "-j", jobs], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 3, done.stderr
-    assert "File too large. Finished files are kept; make room" in done.stderr
+    assert "File too large. What is finished is kept; free disk space" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not list(out.glob(".tmp-*"))
@@ -163,7 +163,7 @@ def test_a_disk_that_fills_up_meanwhile_stops_the_run_and_the_same_command_compl
     code, said, left, kept, rerun, found = json.loads(done.stdout)
     assert code == 3
     assert "No space left on device" in said
-    assert "make room" in said
+    assert "free disk space" in said
     assert "Traceback" not in said
     assert left == []
     assert kept >= 1

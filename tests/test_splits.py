@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slakh_hier.errors import InputError
-from slakh_hier.synth.splits import assign_splits, check_shares
+from slakh_hier.splits import assign_splits, check_shares, parse_shares
 
 SONGS = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), min_size=1, max_size=60)
 
@@ -49,3 +49,10 @@ def test_seeds_differ():
 def test_wrong_shares(shares):
     with pytest.raises(InputError, match="percentages"):
         check_shares(shares)
+
+
+@pytest.mark.parametrize("text", ["a,b", "75,15", "", "75 15 10"])
+def test_text_that_is_not_shares(text):
+    with pytest.raises(InputError, match="as 75,15,10; not"):
+        parse_shares(text)
+    assert parse_shares("75,15, 10") == (75, 15, 10)

@@ -1,4 +1,4 @@
-"""Which songs train: by what a song is, so that no song is in two splits, and by one seed."""
+"""The splits, and which songs go to which: by what a song is, so that no song is in two, and by one seed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ from collections.abc import Iterable, Sequence
 from slakh_hier.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+OMITTED = "omitted"
+"""Songs that are kept aside, as Slakh2100 does with doubled ones."""
 DEFAULT_SHARES = (75.0, 15.0, 10.0)
 _PAIR = 2
 """A query is drawn from another song of its split: a split of one song has none."""
 
 
-def check_shares(shares: Sequence[float]) -> tuple[float, float, float]:
-    """Three percentages, train, validation and test, that add up to 100.
+def parse_shares(text: str) -> tuple[float, float, float]:
+    """Percentages written ``75,15,10`` (train, validation, test); raises InputError, as :func:`check_shares`."""
+    try:
+        return check_shares([float(share) for share in text.split(",")])
+    except ValueError:
+        raise InputError(
+            f"splits are three percentages for {', '.join(SPLITS)}, as 75,15,10; not {text!r}"
+        ) from None
 
-    Raises
-    ------
-    InputError
-        They are not.
-    """
+
+def check_shares(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Three percentages, train, validation and test, that add up to 100; else an InputError."""
     text = ",".join(f"{share:g}" for share in shares)
     if len(shares) != len(SPLITS):
-        raise InputError(f"splits are three percentages, for {', '.join(SPLITS)}, as 75,15,10; not {text}")
+        raise InputError(f"splits are three percentages for {', '.join(SPLITS)}, as 75,15,10; not {text}")
     if not all(math.isfinite(share) and share >= 0 for share in shares) or not math.isclose(sum(shares), 100):
         raise InputError(f"the splits {text} are not three percentages that add up to 100")
     return float(shares[0]), float(shares[1]), float(shares[2])
 
 
 def assign_splits(songs: Iterable[str], shares: Sequence[float], seed: int) -> dict[str, str]:
-    """The split of every song, given by the md5 of its MIDI file.
+    """The split of every song, given by its identity (32 hex digits).
 
-    The distinct songs are ordered by a hash of (seed, md5) and cut at the shares, so that names and order of the
+    The distinct songs are ordered by a hash of (seed, song) and cut at the shares, so that names and order of the
     files do not matter. Where there are songs enough, every split that has a share gets at least two.
     """
     ordered = sorted(set(songs), key=lambda song: hashlib.blake2b(f"{seed}/{song}".encode()).digest())

@@ -1,0 +1,6 @@
+"""What every command that makes something shares: its folder, its finished items, its audio files."""
+
+from typing import Final
+
+METADATA: Final = "metadata.yaml"
+"""Of a track in Slakh's layout; people may edit it."""
