@@ -42,10 +42,10 @@ def _parse_splits(context: click.Context, parameter: click.Parameter, value: str
 )
 @click.option(
     "--synthesiser",
-    type=click.Choice(["builtin", "symusic", "fluidsynth"]),
+    type=click.Choice(["builtin", "fluidsynth"]),
     default="builtin",
     show_default=True,
-    help="What plays it: this package, symusic (no dynamics, refuses some notes) or FluidSynth (if installed).",
+    help="What plays it: this package, or FluidSynth (if installed).",
 )
 @click.option("--reorchestrate", is_flag=True, help="Spread the parts over all instrument categories.")
 @click.option(
@@ -110,6 +110,8 @@ def synth(
     print_table([asdict(split) for split in report.splits], output_format)
     if report.kept:
         note(f"{report.kept} tracks were there already, {report.made} were made now")
+    for name, remark in report.remarks:
+        note(f"note: {name}: {remark}")
     for name, reason in report.failures:
         note(f"left out: {name}: {reason}")
     if report.made + report.kept:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from slakh_hier.errors import ConfigError, InputError, Problem
 from slakh_hier.models.config import Config, Task, without_removed
 from slakh_hier.plain_files import open_plain
 from slakh_hier.safe_yaml import MAX_BYTES, Places, load, load_marked, read_bytes
-from slakh_hier.wording import shortened
+from slakh_hier.wording import did_you_mean, nearest, shortened
 
 KeyPath = tuple[str | int, ...]
 FREE = ("preset", "training.epochs", "training.checkpoint_every", "hardware.")
@@ -200,11 +199,12 @@ def _unknown_key(path: KeyPath) -> str:
     name, wrong = shortened(".".join(map(str, path)), 100), str(path[-1])[:100]
     lead = "".join(f"{part}." for part in path[:-1])
     own = list(_section(path[:-1]).model_fields)
-    near = [lead + key for key in difflib.get_close_matches(wrong, own, 1, 0.6)]
+    found = nearest(wrong, own)
+    near = [lead + found] if found else []
     if not near:
         every = [key for key, _ in leaves(Config(task="sss").model_dump())]
-        ends = difflib.get_close_matches(wrong, [key.rpartition(".")[2] for key in every], 1, 0.75)
-        near = [key for key in every if key.rpartition(".")[2] in ends]
+        end = nearest(wrong, [key.rpartition(".")[2] for key in every])
+        near = [key for key in every if key.rpartition(".")[2] == end]
     hint = f"did you mean {' or '.join(near)}?" if near else f"its section has {', '.join(own)}"
     return f"unknown key {name}: {hint}"
 
@@ -220,9 +220,7 @@ def _section(path: KeyPath) -> type[BaseModel]:
 
 
 def _unknown_preset(name: str) -> str:
-    near = difflib.get_close_matches(name, presets(), 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else f"presets are {', '.join(presets())}"
-    return f"unknown preset {name!r}: {hint}"
+    return f"unknown preset {name!r}: {did_you_mean(name, presets())}"
 
 
 def leaves(values: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:

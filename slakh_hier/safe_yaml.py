@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 import yaml
@@ -26,7 +24,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from slakh_hier.errors import Problem, SlakhHierWarning, TextError
+from slakh_hier.errors import Problem, TextError
 from slakh_hier.wording import shortened
 
 MAX_BYTES = 1 << 20
@@ -40,8 +38,6 @@ Path = tuple[Any, ...]
 
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MERGE = "<<"
-_NONE_YET: Any = object()
-_SKIPPED: Any = object()
 _STAR = "put text that starts with * in quotes"
 _ADVICE = {
     "cannot start any token": "indent with spaces, not tabs, and put text that starts with @ ` or % in quotes",
@@ -65,33 +61,20 @@ class Place(NamedTuple):
     raw_key: str | None
 
 
-@dataclass
-class Places(Mapping[Path, Place]):
+class Places(dict[Path, Place]):
     """The place of every value, by its path.
 
     ``complete`` is False when something of the text is not in the value: behind a fault, an alias, a second value of
     a key.
     """
 
-    found: dict[Path, Place] = field(default_factory=dict)
-    complete: bool = True
-
-    def __getitem__(self, path: Path) -> Place:
-        return self.found[path]
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter(self.found)
-
-    def __len__(self) -> int:
-        return len(self.found)
+    complete = True
 
     def nearest(self, path: Path) -> Place:
         """The place of ``path``, else of the closest value around it."""
-        while path not in self.found:
-            if not path:
-                return Place(1, 1, 1, 1, None, None)
+        while path not in self and path:
             path = path[:-1]
-        return self.found[path]
+        return self.get(path, Place(1, 1, 1, 1, None, None))
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -116,13 +99,13 @@ def load(data: bytes, file: str, *, max_bytes: int = MAX_BYTES, error: type[Text
     Raises
     ------
     TextError
-        (or ``error``) With every problem found: what is not YAML, is empty, goes over a limit, is there twice as
-        a key, is a key but no scalar, an alias, an anchor, a merge key, a tag or a second document.
+        (or ``error``) With every problem found: what is not YAML, is empty, exceeds a limit, is there twice as
+        a key, is a key but not a scalar, an alias, an anchor, a merge key, a tag or a second document.
     """
-    builder = _Builder(data, file, max_bytes, places=None)
-    value = builder.build()
-    if builder.problems:
-        raise error(builder.problems)
+    reader = _Reader(data, file, max_bytes, None)
+    value = reader.read()
+    if reader.problems:
+        raise error(reader.problems)
     return value
 
 
@@ -137,57 +120,38 @@ def load_marked(
 
 
 def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> tuple[Any, Places, list[Problem]]:
-    """:func:`load_marked` that returns the problems, for readers that go on to look for more.
+    """:func:`load_marked` that returns the problems, for readers that look for more.
 
     Of a key that is there twice the first value counts; an alias reads as ``None``. When a fault ends the reading
     (a syntax error, a limit), the value is ``None``.
     """
     places = Places()
-    builder = _Builder(data, file, max_bytes, places)
-    value = builder.build()
-    places.complete = not builder.lost
-    return value, places, builder.problems
+    reader = _Reader(data, file, max_bytes, places)
+    value = reader.read()
+    places.complete = not reader.lost
+    return value, places, reader.problems
 
 
 class _Stop(Exception):
     """The rest of the text cannot be read."""
 
 
-class _Frame:
-    """A mapping or list that is being filled."""
-
-    __slots__ = ("container", "key", "key_event", "lines", "path")
-
-    def __init__(self, container: dict[Any, Any] | list[Any], path: Path | None):
-        self.container = container
-        self.path = path  # None inside a value that is thrown away
-        self.key: Any = _NONE_YET
-        self.key_event: ScalarEvent | None = None
-        self.lines: dict[Any, int] = {}  # of each key, to say where the first of two is
-
-
-class _Builder:
-    """Turns parser events into values, and collects problems."""
+class _Reader:
+    """Turns parser events into values from top to bottom, and collects problems."""
 
     def __init__(self, data: bytes, file: str, max_bytes: int, places: Places | None):
-        self.data, self.file, self.max_bytes = data, file, max_bytes
-        self.places = None if places is None else places.found
+        self.data, self.file, self.max_bytes, self.places = data, file, max_bytes, places
         self.problems: list[Problem] = []
-        self.frames: list[_Frame] = []
-        self.root: Any = _NONE_YET
         self.lost = False
+        self.events: Iterator[Any] = iter(())
+        self.count = self.depth = 0
 
-    def build(self) -> Any:
+    def read(self) -> Any:
         """The document; ``None`` when it could not be read to its end."""
         try:
             self._check_text()
-            for count, event in enumerate(_events(self.data)):
-                if count >= MAX_EVENTS:
-                    self._stop(event, f"more than {MAX_EVENTS:,} YAML events: this is no file of ours")
-                self._take(event)
-            if self.root is not _NONE_YET:
-                return self.root
-            self._add(1, 1, "the file holds nothing but comments or white space")
+            self.events = yaml.parse(self.data, Loader=_PARSER)
+            return self._document()
         except _Stop:
             pass
         except yaml.MarkedYAMLError as fault:
@@ -201,96 +165,83 @@ class _Builder:
         self.lost = True
         return None
 
-    def _take(self, event: Any) -> None:
+    def _document(self) -> Any:
+        self._next()  # the stream's start
+        if type(self._next()) is not DocumentStartEvent:
+            self._add(1, 1, "the file holds nothing but comments or white space")
+            raise _Stop
+        value = self._value(self._next(), ())
+        self._next()  # the document's end
+        if type(event := self._next()) is DocumentStartEvent:
+            self._stop(event, "a second YAML document: one file holds one")
+        return value
+
+    def _next(self) -> Any:
+        event = next(self.events)
+        self.count += 1
+        if self.count > MAX_EVENTS:
+            self._stop(event, f"more than {MAX_EVENTS:,} YAML events: this is not a slakh-hier file")
+        return event
+
+    def _value(self, event: Any, path: Path | None, key: Any = None) -> Any:
+        """The value that starts with ``event``; without a path it is thrown away, and so are the places in it."""
         kind = type(event)
-        if kind is ScalarEvent:
-            self._scalar(event)
-        elif kind is MappingStartEvent:
-            self._open(event, {})
-        elif kind is SequenceStartEvent:
-            self._open(event, [])
-        elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            self.frames.pop()
-        elif kind is AliasEvent:
+        if kind is AliasEvent:
             self._at(event, f"the alias *{event.anchor} is not allowed: write the value out ({_STAR})")
             self.lost = True
-            self._attach(None, event, None)
-        elif kind is DocumentStartEvent and self.root is not _NONE_YET:
-            self._stop(event, "a second YAML document: one file holds one")
-
-    def _scalar(self, event: ScalarEvent) -> None:
-        if event.anchor is not None or event.tag is not None:
+        elif event.anchor is not None or event.tag is not None:
             self._refuse_anchor_and_tag(event)
+        if self.places is not None and path is not None:
+            self.places[path] = _place(event, key)
+        if kind is ScalarEvent:
+            return self._scalar(event)
+        if kind is AliasEvent:
+            return None
+        if self.depth >= MAX_DEPTH:
+            self._stop(event, f"nested more than {MAX_DEPTH} deep")
+        self.depth += 1
+        value = self._mapping(path) if kind is MappingStartEvent else self._list(path)
+        self.depth -= 1
+        return value
+
+    def _list(self, path: Path | None) -> list[Any]:
+        items: list[Any] = []
+        while type(event := self._next()) is not SequenceEndEvent:
+            items.append(self._value(event, None if path is None else (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path | None) -> dict[Any, Any]:
+        values: dict[Any, Any] = {}
+        lines: dict[Any, int] = {}  # of each key, to say where the first of two is
+        while type(event := self._next()) is not MappingEndEvent:
+            name = self._value(event, None)
+            line = event.start_mark.line + 1
+            known = type(event) is ScalarEvent and name not in lines
+            if type(event) in (MappingStartEvent, SequenceStartEvent):
+                self._at(event, "a key must be a word or a number, not a list or a mapping")
+            elif type(event) is ScalarEvent:
+                if event.value == _MERGE and event.implicit[0]:
+                    self._at(event, "the merge key << is not allowed: write the values out")
+                if not known:
+                    twice = f"the key {_shown(event.value)} is there twice (first in line {lines[name]})"
+                    self._at(event, twice)
+            if known:
+                lines[name] = line
+                values[name] = self._value(self._next(), None if path is None else (*path, name), event)
+            else:
+                self.lost = True
+                self._value(self._next(), None)
+        return values
+
+    def _scalar(self, event: ScalarEvent) -> Any:
         raw: str = event.value
         if not event.implicit[0]:  # quoted, a block, or tagged
-            self._attach(raw, event, None)
-            return
+            return raw
         try:
-            value = resolve_plain(raw)
+            return resolve_plain(raw)
         except (ValueError, OverflowError) as fault:
-            self._at(event, f"{_shown(raw)} is no number or date ({fault}): put text in quotes")
-            value = raw
-        frame = self.frames[-1] if self.frames else None
-        if raw == _MERGE and frame and isinstance(frame.container, dict) and frame.key is _NONE_YET:
-            self._at(event, "the merge key << is not allowed: write the values out")
-        self._attach(value, event, raw)
-
-    def _open(self, event: Any, container: dict[Any, Any] | list[Any]) -> None:
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_anchor_and_tag(event)
-        if len(self.frames) >= MAX_DEPTH:
-            self._stop(event, f"nested more than {MAX_DEPTH} deep")
-        frame = self.frames[-1] if self.frames else None
-        if frame and isinstance(frame.container, dict) and frame.key is _NONE_YET:
-            self._at(event, "a key must be a word or a number, not a list or a mapping")
-            frame.key = _SKIPPED
-            self.lost = True
-            self.frames.append(_Frame(container, None))
-        else:
-            self.frames.append(_Frame(container, self._attach(container, event, None)))
-
-    def _attach(self, value: Any, event: Any, raw: str | None) -> Path | None:
-        """Put a value where it belongs (or keep it as the next key); its path, or None if it is thrown away."""
-        if not self.frames:
-            self.root = value
-            return self._mark((), event, None, raw)
-        frame = self.frames[-1]
-        key, key_event = frame.key, frame.key_event
-        if isinstance(frame.container, list):
-            key = len(frame.container)
-            frame.container.append(value)
-        elif key is _NONE_YET:
-            self._key(frame, value, event)
-            return None
-        else:
-            frame.key = _NONE_YET
-            if key is _SKIPPED:
-                return None
-            frame.container[key] = value
-        return None if frame.path is None else self._mark((*frame.path, key), event, key_event, raw)
-
-    def _key(self, frame: _Frame, value: Any, event: Any) -> None:
-        frame.key, frame.key_event = value, event
-        line = event.start_mark.line + 1
-        if type(event) is AliasEvent:
-            frame.key = _SKIPPED
-        elif value in frame.lines:
-            first = frame.lines[value]
-            self._at(event, f"the key {_shown(event.value)} is there twice (first in line {first})")
-            frame.key = _SKIPPED
-            self.lost = True
-        else:
-            frame.lines[value] = line
-
-    def _mark(self, path: Path, event: Any, key_event: Any, raw: str | None) -> Path:
-        if self.places is not None:
-            start = event.start_mark
-            key = key_event.start_mark if key_event else start
-            raw_key = key_event.value if key_event and key_event.implicit[0] else None
-            self.places[path] = Place(
-                start.line + 1, start.column + 1, key.line + 1, key.column + 1, raw, raw_key
-            )
-        return path
+            self._at(event, f"{_shown(raw)} is not a number or date ({fault}): put text in quotes")
+            return raw
 
     def _check_text(self) -> None:
         """Size, encoding and characters: what the parser would report without a line."""
@@ -329,6 +280,14 @@ class _Builder:
         self.problems.append(Problem(self.file, line, column, message))
 
 
+def _place(event: Any, key: Any) -> Place:
+    start, key_start = event.start_mark, (key or event).start_mark
+    raw, raw_key = (
+        one.value if type(one) is ScalarEvent and one.implicit[0] else None for one in (event, key)
+    )
+    return Place(start.line + 1, start.column + 1, key_start.line + 1, key_start.column + 1, raw, raw_key)
+
+
 def resolve_plain(raw: str) -> Any:
     """The value of an unquoted scalar under YAML 1.1, as ``yaml.safe_load`` gives it.
 
@@ -358,22 +317,8 @@ def _constructor_of(raw: str) -> Any:
     return None
 
 
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C takes a fifth of the time
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
-
-
-def _events(data: bytes) -> Iterator[Any]:
-    return yaml.parse(data, Loader=_parser())
-
-
-@cache
-def _parser() -> Any:
-    if yaml.__with_libyaml__:
-        return yaml.CSafeLoader
-    warnings.warn(
-        SlakhHierWarning("PyYAML was built without libyaml: reading metadata takes some five times as long"),
-        stacklevel=2,
-    )
-    return yaml.SafeLoader
 
 
 def _line_and_column(before: str) -> tuple[int, int]:

@@ -1,8 +1,10 @@
-"""Figures and values as people read them: one wording for messages, terminals, Markdown and pages."""
+"""Values and names as people read them: one wording for messages, terminals, Markdown and pages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 UNKNOWN: Final = "–"
@@ -42,6 +44,53 @@ def p_value(p: float | None) -> str:
 def difference(mean: float | None, ends: Sequence[float] | None, p: float | None) -> str:
     """``+0.31 [+0.10, +0.52] p 0.012``: a paired difference (dB)."""
     return f"{with_interval(mean, ends, 2, sign=True)} p {p_value(p)}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that ``word`` was probably meant to be, whatever its case: one that it begins, else a similar one.
+
+    Similar is a ratio of 0.6 of :mod:`difflib`, its own default: two typing errors in a word of ten letters.
+    """
+    exact = {name.casefold(): name for name in known}
+    key = word.casefold()[:100]  # the time grows with the length
+    if key in exact:
+        return exact[key]
+    begun = [name for name in exact if len(key) > 1 and name.startswith(key)]
+    found = begun if len(begun) == 1 else difflib.get_close_matches(key, exact, n=1)
+    return exact[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: ``did you mean X?``, else ``there are A, B``."""
+    names = list(known)
+    near = nearest(word, names)
+    return f"did you mean {near}?" if near else f"there are {', '.join(names) or 'none'}"
+
+
+_UNPRINTED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of characters that steer a terminal, reverse text, break a line, or stand for bytes that are not UTF-8."""
+
+
+def escaped(text: str, *, keep: str = "") -> str:
+    """A text of unknown origin, so that a terminal shows it and obeys nothing in it: ``\\x1b``, ``\\u202e``.
+
+    Bytes of a path that are not UTF-8 become their value (``\\xe9``).
+
+    Parameters
+    ----------
+    keep
+        Characters left as they are, such as a line break between lines of our own.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(c) if unicodedata.category(c) in _UNPRINTED and c not in keep else c for c in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00  # a byte, as Python keeps it in a path
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shortened(text: str, most: int) -> str:

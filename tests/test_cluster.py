@@ -86,7 +86,7 @@ def test_a_worker_killed_on_the_way_changes_no_byte(
     command: str, writers: dict[str, Write], cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command == "synth":
-        pytest.importorskip("symusic")
+        pytest.importorskip("mido")
     (tmp_path / "alone").mkdir()
     writers[command](tmp_path / "alone", jobs=1)
     (tmp_path / "out").mkdir()
@@ -109,7 +109,7 @@ def test_commands_take_a_scheduler(
     command: str, small_plan: sh.Plan, small_slakh: Path, cluster: Any, tmp_path: Path
 ) -> None:
     if command == "synth":
-        pytest.importorskip("symusic")
+        pytest.importorskip("mido")
     small_plan.save(tmp_path / "plan")
     folders = [tmp_path / "alone", tmp_path / "out"]
     for out, how in zip(

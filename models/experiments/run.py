@@ -9,7 +9,6 @@ from typing import Any
 
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import make_own_folder
-from slakh_hier.hierarchy.model import nearest
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.experiments.cell import RUNS, Cell, run_cell
 from slakh_hier.models.experiments.grid import cell_config, cell_task, load_grid
@@ -18,6 +17,7 @@ from slakh_hier.models.experiments.processes import run_in_processes
 from slakh_hier.models.experiments.results import results
 from slakh_hier.models.experiments.writing import write_results
 from slakh_hier.progress import Progress, Silent
+from slakh_hier.wording import did_you_mean
 
 Report = Callable[[str], None]
 
@@ -156,9 +156,7 @@ def _chosen(every: Sequence[Cell], names: Sequence[str]) -> list[Cell]:
     known = list(dict.fromkeys(cell.name for cell in every))
     for name in names:
         if name not in known:
-            close = nearest(name, known)
-            hint = f"did you mean {close}?" if close else f"there are {', '.join(known)}"
-            raise InputError(f"there is no cell {name}: {hint}")
+            raise InputError(f"there is no cell {name}: {did_you_mean(name, known)}")
     return [cell for cell in every if not names or cell.name in names]
 
 

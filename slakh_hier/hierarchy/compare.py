@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, programs_text, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text, word_key
 from slakh_hier.hierarchy.model import Hierarchy
 
 K = TypeVar("K", bound=int | str)
@@ -35,7 +35,6 @@ def compare(first: Hierarchy, second: Hierarchy) -> list[Change]:
         *_changes("node", _parents(first), _parents(second)),
         *_changes("category", _homes(first), _homes(second)),
         *_order(first, second),
-        *_grouped("labels", _labels(first), _labels(second), ", ".join),
         *_grouped("program", _programs(first), _programs(second), programs_text),
         *_grouped("patch", _patches(first), _patches(second), ", ".join),
         *_grouped("patch override", _overrides(first), _overrides(second), ", ".join),
@@ -57,14 +56,6 @@ def _parents(tree: Hierarchy) -> dict[str, str]:
 
 def _homes(tree: Hierarchy) -> dict[str, str]:
     return {name: tree.categories[name].node for name in tree.level_nodes(0)}
-
-
-def _labels(tree: Hierarchy) -> dict[str, str]:
-    return {
-        "/".join(label_key(path)): owner.name
-        for owner in tree.categories.values()
-        for path in owner.rule.labels
-    }
 
 
 def _programs(tree: Hierarchy) -> dict[int, str]:

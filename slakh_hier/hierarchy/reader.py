@@ -7,11 +7,12 @@ from pathlib import Path
 
 from slakh_hier.errors import HierarchyError, InputError
 from slakh_hier.hierarchy.build import build
-from slakh_hier.hierarchy.model import Hierarchy, nearest
+from slakh_hier.hierarchy.model import Hierarchy
 from slakh_hier.hierarchy.recipes import as_tree, is_recipe
 from slakh_hier.hierarchy.report import Report, check_shape, check_traps
 from slakh_hier.hierarchy.schema import HierarchyText, RecipeText
 from slakh_hier.safe_yaml import read_bytes, read_marked
+from slakh_hier.wording import did_you_mean
 
 _PACKAGE = "slakh_hier.hierarchies"
 _SUFFIX = ".yaml"
@@ -40,11 +41,9 @@ def load_hierarchy(name_or_path: str | Path) -> Hierarchy:
     try:
         data = read_bytes(path)
     except FileNotFoundError:
-        near = nearest(str(name_or_path), shipped())
         raise InputError(
-            f"{name_or_path}: no such file, and no tree of that name comes with slakh-hier ("
-            + (f"did you mean {near}?" if near else f"there are {', '.join(shipped())}")
-            + ")"
+            f"{name_or_path}: no such file, and no tree of that name comes with slakh-hier: "
+            f"{did_you_mean(str(name_or_path), shipped())}"
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(

@@ -9,10 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from slakh_hier.errors import HierarchyError, Problem
-from slakh_hier.hierarchy.model import nearest
-from slakh_hier.hierarchy.schema import ClipsText, HierarchyText, OverrideText, RuleText
+from slakh_hier.hierarchy.schema import HierarchyText, OverrideText, RuleText
 from slakh_hier.safe_yaml import Path, Place, Places, resolve_plain
-from slakh_hier.wording import shortened
+from slakh_hier.wording import nearest, shortened
 
 MAX_SUGGESTIONS = 100
 """Looking for the nearest name costs milliseconds: a file of thousands of wrong names must not take minutes."""
@@ -21,7 +20,6 @@ _PLAIN_INT = re.compile("0|-?[1-9][0-9]*")
 _KINDS = {
     "bool_type": "true or false",
     "dict_type": "keys with values",
-    "float_type": "a number",
     "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "keys with values",
@@ -142,10 +140,9 @@ def _unknown_key(report: Report, model: type[BaseModel], loc: Sequence[Any]) -> 
 
 
 def _keys(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:
-    """The keys of the model at ``loc``, found by the only three that lie deeper than the top."""
+    """The keys of the model at ``loc``, found by the only two that lie deeper than the top."""
     if model is HierarchyText and loc:
-        deeper: dict[Any, type[BaseModel]] = {"patch_overrides": OverrideText, "clips": ClipsText}
-        model = deeper.get(loc[0], RuleText)
+        model = OverrideText if loc[0] == "patch_overrides" else RuleText
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -161,9 +158,9 @@ def _message(error: Any, path: Path, raw: str | None) -> str:
         near = did_you_mean(nearest(value, known)) if isinstance(value, str) else ""
         return f"{path[-1]} must be {context['expected']}, not {shown(value, raw)}{near}"
     if kind == "greater_than_equal":
-        return f"{path[-1]} must be at least {context['ge']:g}, not {value:g}"
+        return f"{path[-1]} must be at least {context['ge']}, not {value}"
     if kind == "less_than_equal":
-        return f"{path[-1]} must be at most {context['le']:g}, not {value:g}"
+        return f"{path[-1]} must be at most {context['le']}, not {value}"
     as_list = f": write [{raw}]" if raw and not isinstance(value, dict) else ""
     if kind == "union_tag_not_found":
         what = "a node holds nodes, a list of categories, or 'match:' with a rule"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from slakh_hier.importing.stem_map import file_key
 from slakh_hier.safe_yaml import load_marked
 from slakh_hier.slakh.layout import SPLIT_FOLDERS
 from slakh_hier.splits import OMITTED, SPLITS, assign_splits, parse_shares
-from slakh_hier.wording import some
+from slakh_hier.wording import did_you_mean, nearest, some
 
 DEFAULT_SPLITS = "80,10,10"
 FOLDERS = "folders"
@@ -103,10 +102,10 @@ class _GivenSplits:
 
         names = self.by_key.get(file_key(song), [])
         if split not in _NAMES:
-            tell(_unknown(split, _NAMES))
+            tell(f"no split is called {split!r}: {did_you_mean(split, _NAMES)}")
         elif not names:
-            near = difflib.get_close_matches(file_key(song), self.by_key, 1)
-            hint = f": did you mean {self.by_key[near[0]][0]}?" if near else ""
+            near = nearest(file_key(song), self.by_key)
+            hint = f": did you mean {self.by_key[near][0]}?" if near else ""
             tell(f"there is no song {song!r}{hint}")
         elif len(names) > 1:
             tell(f"{song!r} may be {' or '.join(names)}: write the whole of it")
@@ -167,9 +166,3 @@ def _refuse_leaks(songs: Sequence[SongFolder], found: Mapping[str, str]) -> None
                 f"{other.name} ({found[other.name]}) and {song.name} ({found[song.name]}) are the same song by their "
                 "names, in two splits. Give both the same split, or rename one"
             )
-
-
-def _unknown(split: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(split.lower(), [*known, "val"], 1)
-    hint = f"did you mean {'validation' if near[0] == 'val' else near[0]}? " if near else ""
-    return f"no split is called {split!r}; {hint}There are: {', '.join(known)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 import unicodedata
@@ -13,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from slakh_hier.hierarchy import DRUM_PROGRAM
+from slakh_hier.wording import nearest
 
 _GLOB = re.compile(r"\[[^]]*\]|[*?]")
 
@@ -100,11 +100,11 @@ class StemMap:
         """Which pattern was probably meant for a file that none fits, and what to do."""
         bare = {_GLOB.sub("", file_key(pattern.text)): (owner, pattern) for owner, pattern in self.patterns()}
         name = file_key(PurePosixPath(path).stem)
-        near = difflib.get_close_matches(name, [text for text in bare if text], n=1, cutoff=0.5)
+        near = nearest(name, filter(None, bare))
         advice = "add a pattern for it, or ignore it"
         if not near:
             return f"fits no pattern of {self.file}: {advice}"
-        owner, pattern = bare[near[0]]
+        owner, pattern = bare[near]
         return f"fits no pattern; the nearest is {pattern.text!r} of {owner} ({self.file}:{pattern.line}): {advice}"
 
 

@@ -15,10 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier.hierarchy import Companion
 from slakh_hier.plan.energy import HOPS_PER_SECOND
-
-_COMPANIONS: dict[Companion, str] = {"family": "no other node of its family", "any": "no other node"}
 
 
 @dataclass(frozen=True)
@@ -29,10 +26,8 @@ class NodeReport:
     ----------
     windows
         Windows in which the node is salient.
-    alone
-        Those kept out because the companion that is asked for is not salient.
     candidates
-        The others, where there is a query if one is asked for.
+        Those in which another node of its family is salient too, and for which there is a query where asked for.
     songs
         Songs with a salient window.
     drawn
@@ -44,7 +39,6 @@ class NodeReport:
     split: str
     node: str
     windows: int
-    alone: int
     candidates: int
     songs: int
     drawn: int
@@ -69,7 +63,6 @@ def draw_split(
     count: int,
     queries: bool,
     seed: int,
-    companion: Companion = "family",
 ) -> Drawn:
     """Draw ``count`` clips of one split without replacement.
 
@@ -84,8 +77,6 @@ def draw_split(
         Finest nodes; ``node`` in the table counts in them.
     targets
         The finest nodes that may be drawn.
-    companion
-        The rule that the table's column of that name was made by: for the reports.
 
     Returns
     -------
@@ -105,7 +96,7 @@ def draw_split(
             open_targets.remove(target)
     drawn = np.array(rows, np.int64)
     found = [pools[nodes[columns.node[row]]].query(row) if queries else -1 for row in rows]
-    reports = [pools[target].report(split, taken[target], count, companion) for target in targets]
+    reports = [pools[target].report(split, taken[target], count) for target in targets]
     return Drawn(drawn, np.array(found, np.int64), reports)
 
 
@@ -158,19 +149,18 @@ class _Pool:
         place = self._key(row, "query") % (len(self.windows) - size)
         return int(self.windows[place if place < start else place + size])
 
-    def report(self, split: str, drawn: int, asked: int, companion: Companion) -> NodeReport:
+    def report(self, split: str, drawn: int, asked: int) -> NodeReport:
         reason = ""
-        alone = len(self.windows) - self.accompanied
         if len(self.windows) == 0:
             reason = "no window in which it is loud enough"
         elif self.accompanied == 0:
-            reason = f"{_COMPANIONS[companion]} sounds with it"
+            reason = "no other node of its family sounds with it"
         elif len(self.order) == 0:
             reason = "1 song only, so that no query can be drawn"
         elif drawn == len(self.order) and drawn < asked:
             reason = "all its clips are drawn"
         return NodeReport(
-            split, self.name, len(self.windows), alone, len(self.order), len(self.songs), drawn, reason
+            split, self.name, len(self.windows), len(self.order), len(self.songs), drawn, reason
         )
 
     def _key(self, row: int, purpose: str) -> int:

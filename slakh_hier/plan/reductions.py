@@ -7,7 +7,6 @@ withholds, 90 % withholds too, and ``leaf`` and ``all`` choose the same clips.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
+from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +56,7 @@ class Reduction:
             ("mode", self.mode, get_args(ReductionMode)),
         ):
             if value not in known:
-                close = difflib.get_close_matches(str(value), known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise InputError(f"a reduction's {what} must be {' or '.join(known)}, not {value!r}{hint}")
+                raise InputError(f"a reduction has no {what} {value!r}: {did_you_mean(str(value), known)}")
         if not (math.isfinite(self.percent) and 0 <= self.percent <= 100):
             raise InputError(f"a reduction's percentage must lie between 0 and 100, not {self.percent:g}")
         object.__setattr__(self, "percent", float(self.percent))

@@ -16,9 +16,9 @@ from slakh_hier.locks import folder_lock
 from slakh_hier.plain_files import REMOVE_IT
 from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, mask_file, read_index, write_index
-from slakh_hier.shards.read import nearest
 from slakh_hier.shards.tables import clip_table
 from slakh_hier.shards.write import mask_image
+from slakh_hier.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,7 @@ def remove_mask(folder: str | PathLike[str], name: str) -> str:
         visible = {mask.name: mask for mask in index.masks if not mask.hidden}
         name = name.replace(":", "-")
         if name not in visible:
-            known = ", ".join(visible) or "none"
-            raise InputError(f"{path}: has no mask {name!r}{nearest(name, list(visible))} (it has {known})")
+            raise InputError(f"{path}: has no mask {name!r}: {did_you_mean(name, visible)}")
         gone = visible[name]
         if gone.file is None:
             kept = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from slakh_hier.shards.index import Index, read_index
 from slakh_hier.shards.opening import shard_promise
 from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
+from slakh_hier.wording import did_you_mean
 
 State = Literal["sounding", "silent", "absent"]
 MAX_OPEN: Final = 128
@@ -162,9 +162,7 @@ class ShardSet:
             return self._column[name]
         except KeyError:
             names = list(self._column)
-            raise InputError(
-                f"{self.folder}: has no node {name!r}{nearest(name, names)} (it has {', '.join(names)})"
-            ) from None
+            raise InputError(f"{self.folder}: has no node {name!r}: {did_you_mean(name, names)}") from None
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -176,10 +174,9 @@ class ShardSet:
         if name not in self._masks:
             record = next((m for m in self.index.masks if m.name == name and m.file is not None), None)
             if record is None:
-                known = ", ".join(self.masks) or "none"
                 raise InputError(
-                    f"{self.folder}: has no mask {name!r}{nearest(name, self.masks)} (it has {known}). Add one with: "
-                    f"slakh-hier mask {self.folder} --add leaf:50"
+                    f"{self.folder}: has no mask {name!r}: {did_you_mean(name, self.masks)}. Add one with: slakh-hier mask "
+                    f"{self.folder} --add leaf:50"
                 )
             everything = read_mask_file(self.folder, self.index, record)
             here = np.repeat(
@@ -341,12 +338,4 @@ class Clip:
 def require_split(folder: Path, index: Index, split: str) -> None:
     """Raise :class:`~slakh_hier.errors.InputError` when a set has no such split."""
     if split not in index.splits:
-        raise InputError(
-            f"{folder}: has no split {split!r}{nearest(split, index.splits)} (it has {', '.join(index.splits)})"
-        )
-
-
-def nearest(name: str, names: list[str] | tuple[str, ...]) -> str:
-    """``; did you mean X?`` or nothing."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"{folder}: has no split {split!r}: {did_you_mean(split, index.splits)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from importlib import resources
 
 from slakh_hier.errors import InputError
 from slakh_hier.slakh.layout import NO_SPLIT
-from slakh_hier.wording import some
+from slakh_hier.wording import did_you_mean, some
 
 SCHEMES = ("orig", "split2", "redux", "folders")
 FOLDERS = "folders"
@@ -60,9 +59,7 @@ class Identity:
 def check_scheme(scheme: str) -> str:
     """Return ``scheme``, or raise InputError with the nearest right name."""
     if scheme not in SCHEMES:
-        near = difflib.get_close_matches(scheme, SCHEMES, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"no split scheme is called {scheme!r}; {hint}There are: {', '.join(SCHEMES)}")
+        raise InputError(f"no split scheme is called {scheme!r}: {did_you_mean(scheme, SCHEMES)}")
     return scheme
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.frame import STATUSES
 from slakh_hier.submix.layout import STEMS, Level, files_of, level_name
 from slakh_hier.submix.track import TrackTask
+from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +64,7 @@ class TrackTasks(Mapping[str, TrackTask]):
         there = sorted(set(catalog.frame["split"]))
         for split in splits:
             if split not in there:
-                near = difflib.get_close_matches(split, there, 1)
-                hint = f"did you mean {near[0]}? " if near else ""
-                raise InputError(f"no track is in a split {split!r}; {hint}There are: {', '.join(there)}")
+                raise InputError(f"no track is in a split {split!r}: {did_you_mean(split, there)}")
         self._catalog, self._level = catalog, level
         self._rows = StemsByTrack(catalog.frame, STATUSES)
         self.outlines: dict[str, Outline] = {}

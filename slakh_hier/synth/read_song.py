@@ -10,17 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from slakh_hier.errors import SongError
-from slakh_hier.synth.midi_file import (
-    BEND,
-    CONTROL,
-    NOTE_OFF,
-    NOTE_ON,
-    PROGRAM,
-    SYSEX,
-    Event,
-    MidiFile,
-    parse_midi,
-)
+from slakh_hier.synth.midi_file import Event, MidiFile, parse_midi
 from slakh_hier.synth.songs import NO_BEND, Curve, Note, Part, Song, cut
 
 MAX_SECONDS = 6 * 3600.0
@@ -54,6 +44,7 @@ def read_song(data: bytes, *, max_seconds: float | None = None) -> Song:
         tuple((clock.second(tick), 60e6 / tempo) for tick, tempo in file.tempos) or ((0.0, 120.0),),
         tuple((clock.second(tick), over, under) for tick, over, under in file.time_signatures)
         or ((0.0, 4, 4),),
+        tuple(file.remarks),
     )
     if max_seconds is not None:
         song = cut(song, max_seconds)
@@ -147,12 +138,13 @@ class _Reader:
     def parts(self) -> list[Part]:
         for event in self.file.events:
             self.last = event.tick
-            if event.kind == NOTE_ON:
+            message = event.message
+            if message.type == "note_on" and message.velocity:
                 self.strike(event)
-            elif event.kind == NOTE_OFF:
-                self.release((event.channel, event.track, event.first), event.tick)
-            elif event.kind == SYSEX:
-                self.exclusive(event.data)
+            elif message.type in ("note_on", "note_off"):
+                self.release((event.channel, event.track, message.note), event.tick)
+            elif message.type == "sysex":
+                self.exclusive(message.data)
             else:
                 self.change(event)
         quarter = self.file.division if self.file.frames_per_second is None else 12 * self.file.division
@@ -180,15 +172,15 @@ class _Reader:
         return self.channels[number]
 
     def strike(self, event: Event) -> None:
-        channel = self.channel(event.channel)
-        place = (event.channel, event.track, event.first)
+        channel, key = self.channel(event.channel), event.message.note
+        place = (event.channel, event.track, key)
         for keys in (self.struck, self.held):
             if place in keys:  # the same key again: the string is struck anew
                 part, start, velocity = keys.pop(place)
-                self.add(part, event.first, start, event.tick, velocity)
+                self.add(part, key, start, event.tick, velocity)
         part = (event.track, event.channel, channel.program, channel.drums)
         self.banks.setdefault(part, channel.bank)
-        self.struck[place] = (part, event.tick, event.second)
+        self.struck[place] = (part, event.tick, event.message.velocity)
 
     def release(self, place: _Place, tick: int) -> None:
         if place not in self.struck:
@@ -218,17 +210,17 @@ class _Reader:
 
     def change(self, event: Event) -> None:
         channel = self.channel(event.channel)
-        if event.kind == PROGRAM:
-            channel.program = event.first
+        if event.message.type == "program_change":
+            channel.program = event.message.program
             return
-        if event.kind == BEND:
-            channel.bend = (event.second << 7 | event.first) - 8192
-        elif event.kind == CONTROL:
+        if event.message.type == "pitchwheel":
+            channel.bend = event.message.pitch
+        else:
             self.control(channel, event)
         channel.update(event.tick)
 
     def control(self, channel: _Channel, event: Event) -> None:
-        number, value = event.first, event.second
+        number, value = event.message.control, event.message.value
         match number:
             case 0:
                 channel.bank = value
@@ -262,9 +254,9 @@ class _Reader:
                 if number == 120:
                     self.release_held(event.channel, event.tick)
 
-    def exclusive(self, data: bytes) -> None:
+    def exclusive(self, data: tuple[int, ...]) -> None:
         """System-exclusive messages that make a channel a drum channel, or say that the file is XG."""
-        if len(data) >= 8 and data[0] == 0x43 and bytes(data[2:7]) == b"\x4c\x00\x00\x7e\x00":
+        if data[:1] == (0x43,) and data[2:7] == (0x4C, 0x00, 0x00, 0x7E, 0x00):
             self.xg = True
         elif len(data) >= 8:
             maker, model, command, address, what = data[0], data[2], data[3], data[4], data[6]

@@ -45,7 +45,7 @@ _READ_AHEAD = 64
 _MAX_RECORD = 128 << 20
 """A record has some 150 bytes for each of at most 99,999 tracks, and more where names are long."""
 
-_LIBRARIES = ("symusic", "pyloudnorm", "scipy.signal")
+_LIBRARIES = ("mido", "pyloudnorm", "scipy.signal")
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,17 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class SynthReport:
-    """What was made: the folder, its splits, tracks made now and kept from before, songs left out and why."""
+    """What was made: the folder, its splits, tracks made now and kept from before, songs left out and why.
+
+    ``remarks`` say where the MIDI files of the tracks made now break the standard.
+    """
 
     folder: Path
     splits: tuple[SplitSummary, ...]
     made: int
     kept: int
     failures: tuple[tuple[str, str], ...]
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 def make_data_set(
@@ -105,7 +109,7 @@ def make_data_set(
     soundfont
         SF2 or SF3 file; by default TimGM6mb.sf2 from the package pretty_midi.
     synthesiser
-        ``builtin``, ``symusic`` or ``fluidsynth``.
+        ``builtin`` or ``fluidsynth``.
     reorchestrate
         Spread the parts over all categories.
     max_seconds
@@ -171,6 +175,7 @@ def _make_all(
     failures: list[tuple[str, str]],
     run: _Run,
 ) -> SynthReport:
+    remarks: list[tuple[str, str]] = []
     done = {s.track: record for s in sources if (record := _kept(folder / s.split / s.track)) is not None}
     kept = len(done)
     by_track = {source.track: source for source in sources}
@@ -191,12 +196,14 @@ def _make_all(
             else:
                 record = result.unwrap()
                 done[record.track] = record
+                remarks.extend((by_track[record.track].name, remark) for remark in record.remarks)
     return SynthReport(
         folder,
         tuple(_summary(split, sources, done) for split in SPLITS),
         len(done) - kept,
         kept,
         tuple(sorted(failures)),
+        tuple(sorted(remarks)),
     )
 
 

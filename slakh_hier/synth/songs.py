@@ -74,12 +74,13 @@ class Part:
 class Song:
     """A song: parts in the order of their tracks, tempos (s, quarter notes a minute), meters (s, over, under).
 
-    ``end`` is when the last note ends (s).
+    ``remarks`` say where its file breaks the standard. ``end`` is when the last note ends (s).
     """
 
     parts: tuple[Part, ...]
     tempos: tuple[tuple[float, float], ...]
     meters: tuple[tuple[float, int, int], ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def end(self) -> float:

@@ -1,34 +1,26 @@
 """From a part to its sound, block by block, behind one function for all synthesisers.
 
-``builtin`` plays SoundFonts by this package's own sampler. ``symusic`` is the synthesiser of symusic 0.5.9: the fastest by
-far, but it plays every velocity alike, ends notes at once, and does not return from some high notes, which are refused
-here. ``fluidsynth`` needs that library installed, and adds vibrato and moving filters.
+``builtin`` plays SoundFonts with this package's own sampler. ``fluidsynth`` needs that library installed, and adds vibrato
+and moving filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, get_args
+from collections.abc import Iterator
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
-from slakh_hier.synth.songs import Curve, Note, Part
+from slakh_hier.synth.sampler import Sampler
+from slakh_hier.synth.songs import Curve, Part
 
-Synthesiser = Literal["builtin", "symusic", "fluidsynth"]
+Synthesiser = Literal["builtin", "fluidsynth"]
 SYNTHESISERS: tuple[str, ...] = get_args(Synthesiser)
 FloatArray = NDArray[np.float32]
 BLOCK_SECONDS = 30.0
 _SMOOTHING = 0.01  # s over which a step of the volume is taken: a jump would click
-
-
-class NotePlayer(Protocol):
-    """A synthesiser whose notes do not touch each other, so that they can be added up in any portions."""
-
-    def play(self, notes: Sequence[Note], origin: float, out: FloatArray) -> FloatArray:
-        """Add notes to ``out``, whose first sample lies at ``origin`` (s)."""
-        ...
 
 
 def synthesise(
@@ -59,17 +51,9 @@ def synthesise(
         No such synthesiser, or the SoundFont cannot be used.
     MissingExtraError
         The synthesiser's library is not installed.
-    SongError
-        The synthesiser cannot render this part.
     """
     if synthesiser == "builtin":
-        from slakh_hier.synth.sampler import Sampler
-
         blocks = _in_blocks(Sampler(soundfont, part, rate), part, frames, rate)
-    elif synthesiser == "symusic":
-        from slakh_hier.synth.symusic_player import SymusicPlayer
-
-        blocks = _in_blocks(SymusicPlayer(soundfont, part, rate), part, frames, rate)
     elif synthesiser == "fluidsynth":
         from slakh_hier.synth.fluidsynth_player import fluidsynth_blocks
 
@@ -83,7 +67,7 @@ def synthesise(
         place += len(block)
 
 
-def _in_blocks(player: NotePlayer, part: Part, frames: int, rate: int) -> Iterator[FloatArray]:
+def _in_blocks(player: Sampler, part: Part, frames: int, rate: int) -> Iterator[FloatArray]:
     """Play note by note in the order of their starts; what rings on is carried into the next block."""
     block = int(BLOCK_SECONDS * rate)
     rest = np.zeros(0, np.float32)

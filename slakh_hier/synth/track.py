@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, log10
 from pathlib import Path
 from random import Random
@@ -88,13 +88,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """What became of a track: ``silent`` stems hold zeros, those ``without_audio`` have no category in Slakh."""
+    """What became of a track: ``silent`` stems hold zeros, those ``without_audio`` have no category in Slakh.
+
+    ``remarks`` say where its MIDI file breaks the standard.
+    """
 
     track: str
     seconds: float
     stems: int
     silent: int
     without_audio: int
+    remarks: tuple[str, ...] = ()
 
 
 def make_track(source: Source, settings: Settings, out: str, owner: Owner) -> TrackRecord:
@@ -149,7 +153,7 @@ def _song(data: bytes, source: Source, settings: Settings) -> Song:
     """The song as it is played."""
     song = read_song(data, max_seconds=settings.max_seconds)
     if settings.reorchestrate:
-        song = Song(reorchestrate(song.parts, _identity(source, settings)), song.tempos, song.meters)
+        song = replace(song, parts=reorchestrate(song.parts, _identity(source, settings)))
     return song
 
 
@@ -214,6 +218,7 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings) -> Track
         len(sounding),
         sum(stem.silent for stem in sounding),
         len(stems) - len(sounding),
+        song.remarks,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
 from slakh_hier.testing.track import AudioFormat, TrackSpec, metadata, write_audio, write_metadata
+from slakh_hier.wording import did_you_mean
 
 WHITE_NOISE_SONG = "2dfc2e66f4cace81c83f18e2d2f12f74"
 """The song of Slakh2100's Track00357, whose S03 is white noise."""
@@ -87,9 +87,7 @@ def check_defects(defects: Collection[str], tracks: int, stems: int, audio_forma
         raise InputError(f"defects is a collection of names; write [{defects!r}]")
     for name in defects:
         if name not in DEFECTS:
-            near = difflib.get_close_matches(name, DEFECTS, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InputError(f"no defect is called {name!r}; {hint}There are: {', '.join(DEFECTS)}")
+            raise InputError(f"no defect is called {name!r}: {did_you_mean(name, DEFECTS)}")
         defect = DEFECTS[name]
         needed = max(defect.track, 2)
         if tracks < needed:

@@ -46,7 +46,6 @@ def main() -> None:
                 compose_song(plan, options.seconds) for plan in plan_songs(options.songs, 588)
             ],
             "builtin": making("builtin"),
-            "symusic": making("symusic"),
         }
         if _fluidsynth():
             runs["fluidsynth"] = making("fluidsynth")

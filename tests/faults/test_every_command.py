@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pytorch_lightning")
-pytest.importorskip("symusic")
+pytest.importorskip("mido")
 SCRIPT = Path(__file__).with_name("check_commands.py")
 COMMANDS = ["activity", "render", "mask", "submix", "synth", "train"]
 

@@ -34,7 +34,7 @@ def test_killed_at_random_and_run_again_the_bytes_are_the_same(command: str, wor
     if command == "train":
         pytest.importorskip("pytorch_lightning")
     if command == "synth":
-        pytest.importorskip("symusic")
+        pytest.importorskip("mido")
     arguments = ["--command", command, "--kills", str(KILLS[command]), "--seed", "1", "--twice", "0.2"]
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments, "--keep", work],

@@ -113,7 +113,7 @@ def test_unassigned_is_a_column_only_when_kept(unassigned: str) -> None:
         ("strings", "level 2 of the tree small, a target is one of level 1: guitars, bass"),
         ("clean", "a target is a node of level 1: guitars"),
         ("Guitar", "did you mean guitars"),
-        ("xyzzy", "There are: guitars, bass, drums, others"),
+        ("xyzzy", "there are guitars, bass, drums, others"),
     ],
 )
 def test_wrong_targets_are_explained(tree: Hierarchy, target: str, part: str) -> None:

@@ -98,7 +98,7 @@ def test_mistakes_end_with_2_and_a_sentence(slakh_hier: Command, guitar_shards: 
         ),
         (("train", "sss", guitar_shards, "-o", run, "--preset", "papr"), "did you mean paper?"),
         (("train", "sss", tmp_path / "none", "-o", run), "there is no such folder"),
-        (("train", "sss", guitar_shards, "-o", run, "--set", "node=cleam"), "did you mean 'clean'"),
+        (("train", "sss", guitar_shards, "-o", run, "--set", "node=cleam"), "did you mean clean?"),
         (("evaluate", run, guitar_shards), "holds no trained separator"),
         (("separate", run, text, "-o", tmp_path / "out"), "holds no trained separator"),
         (("train", "bss", guitar_shards, "-o", run), "'bss' is not one of 'sss', 'qbe'"),

@@ -126,7 +126,7 @@ def test_parse_says_what_is_wrong(text, part):
 
 
 def test_mode_is_checked():
-    with pytest.raises(InputError, match="exact or bernoulli, not 'exakt'; did you mean exact"):
+    with pytest.raises(InputError, match="no mode 'exakt': did you mean exact"):
         Reduction("leaf", 50, "exakt")  # type: ignore[arg-type]
 
 

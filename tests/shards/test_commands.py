@@ -35,7 +35,7 @@ def test_mask(slakh_hier, make_set):
     assert [row["mask"] for row in json.loads(out)] == ["leaf-50", "all-50"]
     code, out, err = slakh_hier("mask", folder, "--remove", "leaf-90")
     assert (code, out) == (2, "")
-    assert "has no mask 'leaf-90'; did you mean" in err
+    assert "has no mask 'leaf-90': did you mean leaf-50?" in err
     assert slakh_hier("mask", folder, "--remove", "leaf-90", "--list")[0] == 2
     assert slakh_hier("mask", folder, "--add", "leaf")[0] == 2
     code, _, err = slakh_hier("mask", folder, "--add", "leaf:50", "--seed", 4)

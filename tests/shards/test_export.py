@@ -143,7 +143,7 @@ def test_default_split_is_the_first_with_clips(make_set, tmp_path):
         ((6,), {"split": "train"}, "split train has 6 clips, numbered from 0; there is no clip 6"),
         ((0,), {"split": "test"}, "split test has 0 clips"),
         ((-1,), {}, "there is no clip -1"),
-        ((0,), {"split": "tran"}, "did you mean 'train'"),
+        ((0,), {"split": "tran"}, "did you mean train"),
         ((0,), {"format": "mp3"}, "wav, flac, not 'mp3'"),
     ],
 )

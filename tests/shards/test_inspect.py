@@ -37,7 +37,7 @@ def test_one_split(shared_set, formula):
     assert all(node["sounding"] + node["silent"] + node["absent"] == 2 for node in found.values())
     empty = summary(shared_set.folder, split="test")["nodes"]
     assert all(node["mean_rms_dbfs"] is None and node["sounding"] == 0 for node in empty)
-    with pytest.raises(InputError, match="did you mean 'validation'"):
+    with pytest.raises(InputError, match="did you mean validation"):
         summary(shared_set.folder, split="validatin")
 
 

@@ -118,7 +118,7 @@ def test_same_bytes_each_time(make_set):
 
 
 def test_unknown_mask(make_set):
-    with pytest.raises(InputError, match=r"no mask 'leaf-5'; did you mean 'leaf-50'\?"):
+    with pytest.raises(InputError, match=r"no mask 'leaf-5': did you mean leaf-50\?"):
         remove_mask(make_set().folder, "leaf-5")
 
 

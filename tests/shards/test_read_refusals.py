@@ -15,10 +15,10 @@ from slakh_hier.shards import open_shards
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: s["string"], "did you mean 'strings'"),
-        (lambda s: s.available("leaf-5"), "did you mean 'leaf-50'.*slakh-hier mask"),
-        (lambda s: s.shards.node("x"), "it has mix, strings"),
-        (lambda s: open_shards(s.shards.folder, "tarin"), "did you mean 'train'"),
+        (lambda s: s["string"], "did you mean strings"),
+        (lambda s: s.available("leaf-5"), "did you mean leaf-50.*slakh-hier mask"),
+        (lambda s: s.shards.node("x"), "there are mix, strings"),
+        (lambda s: open_shards(s.shards.folder, "tarin"), "did you mean train"),
         (lambda s: open_shards(s.shards.folder, max_open=0), "1 or more"),
     ],
 )

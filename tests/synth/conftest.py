@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("symusic")
+pytest.importorskip("mido")
 pytest.importorskip("pyloudnorm")
 pytest.importorskip("pretty_midi")
 

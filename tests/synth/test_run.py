@@ -351,7 +351,7 @@ def test_a_song_without_sound(midi, tmp_path):
     assert "is silent" in report.failures[0][1]
 
 
-@pytest.mark.parametrize("missing", ["pyloudnorm", "symusic"])
+@pytest.mark.parametrize("missing", ["pyloudnorm", "mido"])
 def test_missing_libraries(songs, tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtraError, match=rf"{missing}.*slakh-hier\[synth\]"):

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from slakh_hier.synth.compose.form import Section, lay_out
 from slakh_hier.synth.compose.harmony_players import arpeggio, comp, inner, ostinato, pad, power
@@ -15,11 +14,10 @@ from slakh_hier.synth.compose.material import BeatNote, Voice
 from slakh_hier.synth.compose.melody import counter, lead, riff
 from slakh_hier.synth.compose.plan import Player, SongPlan
 from slakh_hier.synth.compose.rhythm_section import bass, drums, timpani
-from slakh_hier.synth.extras import require
 from slakh_hier.synth.gm import Register, register
 from slakh_hier.synth.songs import DRUMS
+from slakh_hier.synth.write_song import TICKS, TrackScore, score_midi
 
-TICKS = 480
 _JOBS: dict[str, Callable[[Voice, Section], list[BeatNote]]] = {
     "drums": drums, "timpani": timpani, "bass": bass, "comp": comp, "arpeggio": arpeggio, "pad": pad, "power": power,
     "inner": inner, "ostinato": ostinato, "lead": lead, "counter": counter, "riff": riff,
@@ -49,23 +47,20 @@ def compose_song(plan: SongPlan, seconds: float) -> ComposedSong:
     Raises
     ------
     MissingExtraError
-        symusic is not installed.
+        mido is not installed.
     """
-    symusic = require("symusic")
     random = Random(f"{plan.name}/{plan.key}/{plan.tempo}/{plan.players}")
     style = plan.style
     sections = lay_out(plan.key, style.beats, plan.tempo, seconds, plan.progressions)
-    score = symusic.Score(TICKS)
-    score.time_signatures.append(symusic.TimeSignature(0, style.beats, 4))
-    score.tempos.append(symusic.Tempo(0, float(plan.tempo)))
     last_bar = round(sections[-1].start * TICKS)
-    score.tempos.append(symusic.Tempo(last_bar, plan.tempo * _SLOWING))
+    tempos = [(0, float(plan.tempo)), (last_bar, plan.tempo * _SLOWING)]
+    tracks = []
     for number, player in enumerate(plan.players):
         own = Random(f"{random.random()}/{number}")
         notes = _played(plan, player, sections, own)
         if notes:
-            score.tracks.append(_track(symusic, plan, player, sections, notes, own))
-    data = bytes(score.dumps_midi())
+            tracks.append(_track(plan, player, sections, notes, own))
+    data = score_midi(tempos, [(0, style.beats, 4)], tracks)
     return ComposedSong(plan.name, hashlib.md5(data, usedforsecurity=False).hexdigest(), data)
 
 
@@ -95,15 +90,14 @@ def _played(plan: SongPlan, player: Player, sections: Sequence[Section], random:
 
 
 def _track(
-    symusic: Any,
     plan: SongPlan,
     player: Player,
     sections: Sequence[Section],
     notes: Sequence[BeatNote],
     random: Random,
-) -> Any:
+) -> TrackScore:
     is_drum = player.program == DRUMS
-    track = symusic.Track(player.role.name, program=0 if is_drum else player.program, is_drum=is_drum)
+    track = TrackScore(player.role.name, 0 if is_drum else player.program, is_drum)
     machine = plan.style.name == "electronic"
     for note in sorted(notes):
         start = _swung(note.start, plan.style.swing)
@@ -112,14 +106,14 @@ def _track(
             start = max(0.0, start + random.gauss(0, _TIMING))
         velocity = min(max(round(note.velocity + random.gauss(0, 3)), 1), 127)
         first = round(start * TICKS)
-        track.notes.append(symusic.Note(first, max(30, round(end * TICKS) - first), note.key, velocity))
+        track.notes.append((first, max(30, round(end * TICKS) - first), note.key, velocity))
     if player.role.job == "pad" and not is_drum:
         for section in sections:
             for beat in range(int(section.length)):
                 rise = math.sin(math.pi * (beat + 1) / (section.length + 1))
                 value = round(_SOFTEST + (127 - _SOFTEST) * rise)
                 tick = round((section.start + beat) * TICKS)
-                track.controls.append(symusic.ControlChange(tick, _EXPRESSION, value))
+                track.controls.append((tick, _EXPRESSION, value))
     return track
 
 

@@ -1,4 +1,4 @@
-"""symusic's synthesiser and FluidSynth behind the same function."""
+"""The built-in sampler and FluidSynth behind the same function."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from slakh_hier.errors import InputError, MissingExtraError, SongError
+from slakh_hier.errors import InputError, MissingExtraError
 from slakh_hier.synth.extras import default_soundfont
 from slakh_hier.synth.songs import Note, Part
-from slakh_hier.synth.symusic_player import SymusicPlayer
 from slakh_hier.synth.synthesise import synthesise
 
 RATE = 44_100
@@ -32,36 +31,13 @@ def envelope(sound):
     return np.sqrt(np.mean(np.square(sound[: len(sound) // 4410 * 4410]).reshape(-1, 4410), axis=1))
 
 
-def test_symusic_plays_the_same_notes():
-    sound = render(PIANO, "symusic")
+def test_notes_sound_when_they_are_played_and_the_same_each_time():
+    sound = render(PIANO, "builtin")
     assert sound.shape == (4 * RATE,)
     heard = envelope(sound) > 0.01
     for note in PIANO.notes:
         assert heard[round(note.start * 10) + 1]
-    assert not heard[34:].any()
-    np.testing.assert_array_equal(render(PIANO, "symusic"), sound)
-
-
-def test_a_note_that_symusic_never_finishes_is_refused():
-    part = Part("x", 80, False, 0, (Note(0.0, 3.0, 108, 100),))
-    with pytest.raises(
-        SongError, match=r"Lead 1 \(square\), key 108 at 0\.0 s: symusic 0\.5\.9 does not return"
-    ):
-        render(part, "symusic")
-    assert np.abs(render(part, "builtin")).max() > 0.01
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 3e30])
-def test_values_that_are_not_audio_are_refused(value):
-    # Program 78 gives such with TimGM6mb.sf2, depending on what the memory behind its samples holds.
-    class Broken:
-        def render(self, score, stereo):
-            return np.full((1, 100), value, np.float32)
-
-    player = SymusicPlayer(str(default_soundfont()), PIANO, RATE)
-    player.synthesizer = Broken()
-    with pytest.raises(SongError, match="Electric Piano 1: symusic renders it to values that are not audio"):
-        player.play(PIANO.notes, 0.0, np.zeros(0, np.float32))
+    np.testing.assert_array_equal(render(PIANO, "builtin"), sound)
 
 
 def test_fluidsynth_agrees_with_the_built_in_sampler():
@@ -87,5 +63,5 @@ def test_without_fluidsynth(monkeypatch):
 
 
 def test_unknown_synthesiser():
-    with pytest.raises(InputError, match="builtin, symusic, fluidsynth, not 'timidity'"):
+    with pytest.raises(InputError, match="builtin, fluidsynth, not 'timidity'"):
         render(PIANO, "timidity")
