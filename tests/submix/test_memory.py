@@ -21,7 +21,7 @@ from slakh_hier.slakh import scan
 from slakh_hier.submix import write_submixes
 tree = load_hierarchy("band")
 for root, out in zip(sys.argv[1::2], sys.argv[2::2]):
-    write_submixes(scan(root, tree, cache=False), out, level=1, sample_rate=11025, format="wav", jobs=1)
+    write_submixes(scan(root, tree, cache=False), out, level=1, sample_rate=11025, audio_format="wav", jobs=1)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
