@@ -38,8 +38,8 @@ def open_plain(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> 
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", str(path)) from None
-        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
-            raise OSError(errno.ENXIO, "is not a regular file", str(path)) from None
+        if error.errno in (errno.ENXIO, errno.EOPNOTSUPP):  # a pipe that nobody reads, or a socket
+            raise OSError(error.errno, "is not a regular file", str(path)) from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):

@@ -50,7 +50,7 @@ def check_audio(path: str | os.PathLike[str]) -> str:
 def _decode(path: str | os.PathLike[str], info: StreamInfo | None) -> str:
     stored = info.md5 if info else _NOT_STORED
     digest, frames = md5(usedforsecurity=False), 0
-    with soundfile.SoundFile(os.fspath(path)) as file:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
         if fault := _misnamed(path, file.format, info):
             return fault
         if info is None:
