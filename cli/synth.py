@@ -111,7 +111,7 @@ def synth(
     if report.kept:
         note(f"{report.kept} tracks were there already, {report.made} were made now")
     for name, remark in report.remarks:
-        note(f"note: {name}: {remark}")
+        note(f"warning: {name}: {remark}")
     for name, reason in report.failures:
         note(f"left out: {name}: {reason}")
     if report.made + report.kept:

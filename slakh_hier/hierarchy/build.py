@@ -107,7 +107,7 @@ def _check_override(draft: Draft, override: DraftOverride, homes: dict[str, str]
         report.value(at_node, f"there is no node {name}{did_you_mean(near)}")
     elif node.kind == "<nodes>":
         below = ", ".join(leaf.name for leaf in islice(draft.leaves_below(node), MAX_LISTED))
-        report.value(at_node, f"{name} is no finest node: the patch {override.patch} needs one of {below}")
+        report.value(at_node, f"{name} is not a finest node: the patch {override.patch} needs one of {below}")
     elif node.kind == "<match>":
         if category not in (None, name):
             report.value(

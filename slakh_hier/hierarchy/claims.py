@@ -77,7 +77,7 @@ class Claims:
         mine: set[int] = set()
         for item, span in self._valid((*path, "programs"), raw, check_programs):
             if twice := mine.intersection(span):
-                self.report.value(item, f"{_programs_text(twice)} is there twice in {owner}")
+                self.report.value(item, f"{_programs_text(twice)} appears twice in {owner}")
             self._claim_programs(owner, item, [program for program in span if program not in mine])
             mine.update(span)
         return mine
@@ -100,7 +100,7 @@ class Claims:
         for item, patch in self._valid((*path, "patches"), raw, check_patch):
             owners = self.patches[patch.casefold()]
             if owner in owners:
-                self.report.value(item, f"the patch {patch} is there twice in {owner}")
+                self.report.value(item, f"the patch {patch} appears twice in {owner}")
             else:
                 owners[owner] = item
                 mine.append(patch)
@@ -113,7 +113,7 @@ class Claims:
             if place == item:
                 mine.append(word)
             elif other == owner:
-                self.report.value(item, f"the {kind} {word!r} is there twice in {owner}")
+                self.report.value(item, f"the {kind} {word!r} appears twice in {owner}")
             else:
                 line = self.report.line(place)
                 self.report.value(

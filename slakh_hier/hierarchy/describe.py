@@ -32,7 +32,7 @@ def describe(tree: Hierarchy, stems: Mapping[str, int] | None = None) -> dict[st
     Parameters
     ----------
     stems
-        Number of stems of each node and category, of ``mix`` (all) and of ``unassigned``, to be told with them.
+        Number of stems of each node and category, of ``mix`` (all) and of ``unassigned``, to include.
     """
 
     def counted(name: str) -> dict[str, int]:

@@ -106,7 +106,7 @@ class Draft:
             )
             if (other := self.overrides.setdefault(key, override)) is not override:
                 self.report.key(
-                    path, f"the patch {patch} is there twice (also {self.report.line(other.path)})"
+                    path, f"the patch {patch} appears twice (also {self.report.line(other.path)})"
                 )
         for override in self.overrides.values():
             self._enter_override_category(override)
@@ -156,7 +156,7 @@ class Draft:
         if other.name != name:
             tell(path, f"{name} and {other.name} ({line}) differ only in case: choose another name")
         elif other.what == what:
-            tell(path, f"the {what} {name} is there twice (also {line})")
+            tell(path, f"the {what} {name} appears twice (also {line})")
         else:
             tell(path, f"{name} is a {what} here and a {other.what} in {line}: give one of them another name")
         return False

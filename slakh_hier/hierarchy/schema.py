@@ -51,7 +51,7 @@ def check_name(name: str) -> str:
         return name
     slug = name_from(name)
     advice = f": write {slug}" if slug else ""
-    raise ValueError(f"{_shown(name)} is no name (up to 64 letters a-z, digits, _ and -){advice}")
+    raise ValueError(f"{_shown(name)} is not a name (up to 64 letters a-z, digits, _ and -){advice}")
 
 
 def check_node_name(name: str) -> str:
@@ -97,7 +97,9 @@ def check_programs(value: Any) -> range:
     else:
         number = value.strip().lstrip("0") or "0" if isinstance(value, str) else ""
         advice = f": write {number}" if number.isascii() and number.isdigit() else ""
-        raise ValueError(f"{_shown(value)} is no program (a number like 26, or a range like 24-31){advice}")
+        raise ValueError(
+            f"{_shown(value)} is not a program (a number like 26, or a range like 24-31){advice}"
+        )
     if not 0 <= first <= last <= DRUM_PROGRAM:
         raise ValueError(
             f"the program {value} is out of range: they go from 0 to 127, and 128 stands for drums"

@@ -83,7 +83,7 @@ def _misnamed(path: str | os.PathLike[str], format: str, info: StreamInfo | None
 
 
 def _little_endian(block: NDArray[Any], bits: int) -> bytes:
-    """The bytes FLAC's MD5 is taken of: interleaved, signed, little-endian, in whole bytes a sample."""
+    """The bytes FLAC's MD5 is taken of: interleaved, signed, little-endian, in whole bytes per sample."""
     if block.dtype == np.int16:
         return block.astype("<i2", copy=False).tobytes()
     width = (bits + 7) // 8

@@ -20,7 +20,7 @@ _BLOCK_SIZE_BYTES = {6: 1, 7: 2}
 
 
 class StreamInfo(NamedTuple):
-    """``frames`` samples a channel, ``sample_rate`` in Hz, ``bits`` a sample, MD5 of all samples (zeros: not stored)."""
+    """``frames`` samples per channel, ``sample_rate`` in Hz, ``bits`` per sample, MD5 of all samples (zeros: not stored)."""
 
     frames: int
     sample_rate: int

@@ -1,6 +1,6 @@
 """What an audio file's header promises, read from its first bytes.
 
-libsndfile opens a WAV file that was cut short without a word, does not tell an unknown length from a damaged one, and takes six
+libsndfile opens a WAV file that was cut short without a word, does not distinguish an unknown length from a damaged one, and takes six
 to eight times as long (46 microseconds against 8, or one second of ten for Slakh2100's 22,000 stems). Other formats and
 unusual headers go to libsndfile.
 """
@@ -27,7 +27,7 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """``frames`` samples a channel, ``sample_rate`` in Hz, ``channels``."""
+    """``frames`` samples per channel, ``sample_rate`` in Hz, ``channels``."""
 
     frames: int
     sample_rate: int
@@ -40,7 +40,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     Raises
     ------
     HeaderError
-        The file is no audio, holds no samples, or promises what cannot be.
+        The file is not audio, holds no samples, or its header is not plausible.
     OSError
         It cannot be read at all.
     """

@@ -1,6 +1,6 @@
 """Whether a track that was made is as it was: a hidden note in its folder lists its audio and MIDI.
 
-A rerun looks at sizes and headers, which takes a millisecond a track. It finds what was deleted, cut or exchanged, and
+A rerun looks at sizes and headers, which takes a millisecond per track. It finds what was deleted, cut or exchanged, and
 not samples that changed in place: ``scan --deep`` does.
 """
 
@@ -23,7 +23,7 @@ _GONE = f"{NOTE}, the list of its files, is gone or damaged"
 
 
 def write_note(track: Path) -> None:
-    """Note all files below ``track`` but the metadata, which people may mend by hand."""
+    """Note all files below ``track`` but the metadata, which people may edit."""
     files = sorted(path for path in track.rglob("*") if path.is_file() and path.name not in (METADATA, NOTE))
     names = [path.relative_to(track).as_posix() for path in files]
     text = json.dumps({name: _facts(track, name) for name in names}, indent=1)
@@ -33,7 +33,7 @@ def write_note(track: Path) -> None:
 def damage(track: Path) -> str | None:
     """What is not as :func:`write_note` found it, in words; None where everything is. Without a note: that there is none.
 
-    The note may be a stranger's: no file outside of the track is looked at, and no link is followed.
+    The note may be untrusted: no file outside of the track is looked at, and no link is followed.
     """
     try:
         noted = json.loads(read_plain(track / NOTE, _MAX_NOTE))
