@@ -7,16 +7,38 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, jobs_option, note, print_table, shown_warnings
-from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    format_option,
+    jobs_option,
+    note,
+    print_table,
+    shown_warnings,
+)
+from slakh_hier.cli.inputs import (
+    audio_format_option,
+    backend_options,
+    catalog_options,
+    dry_run_option,
+    load_catalog,
+    note_left_out,
+    on_broken_option,
+    overwrite_option,
+)
 
 if TYPE_CHECKING:
+    from slakh_hier.output.audio import AudioFormat
+    from slakh_hier.parallel import Backend
+    from slakh_hier.slakh.broken import OnBroken
     from slakh_hier.submix import SubmixReport
+    from slakh_hier.submix.layout import Level
+    from slakh_hier.submix.track import OnClip
 
 
-def _parse_level(context: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
-    if value is None or value in ("category", "stems"):
-        return value
+def _parse_level(context: click.Context, parameter: click.Parameter, value: str | None) -> Level:
+    words: dict[str | None, Level] = {None: None, "category": "category", "stems": "stems"}
+    if value is None or value in words:
+        return words[value]
     if value.isascii() and value.isdigit():
         return int(value)
     raise click.BadParameter(f"a level is a number, category or stems; {value!r} is not")
@@ -36,10 +58,13 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
 @click.option(
     "--split", "splits", multiple=True, metavar="NAME", help="Only tracks of this split. Repeatable."
 )
+@audio_format_option
 @click.option(
-    "--format", type=click.Choice(["flac", "wav"]), default="flac", show_default=True, help="Of the audio."
+    "--sample-rate",
+    type=int,
+    show_default="the data set's own",
+    help="Sample rate of the audio files (Hz).",
 )
-@click.option("--sample-rate", type=int, show_default="the data set's own", help="Of the audio (Hz).")
 @click.option(
     "--on-clip",
     type=click.Choice(["scale", "float", "error"]),
@@ -47,25 +72,12 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
     show_default=True,
     help="When a submix exceeds full scale: one gain for the track's files, 32-bit float WAV for the track, or stop.",
 )
-@click.option(
-    "--on-broken",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="At stems that cannot be decoded: stop, or go on without them and list them in failures.jsonl.",
-)
+@on_broken_option
 @jobs_option
 @backend_options
-@click.option("--overwrite", is_flag=True, help="Remove what the folder holds of an earlier run first.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@click.option(
-    "--report",
-    "report_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the result is printed on stdout.",
-)
+@overwrite_option
+@dry_run_option
+@format_option
 def submix(
     slakh: str,
     out: str,
@@ -73,23 +85,23 @@ def submix(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
-    level: int | str | None,
+    level: Level,
     splits: tuple[str, ...],
-    format: str,
+    audio_format: AudioFormat,
     sample_rate: int | None,
-    on_clip: str,
-    on_broken: str,
+    on_clip: OnClip,
+    on_broken: OnBroken,
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
     overwrite: bool,
     dry_run: bool,
-    report_format: str,
+    output_format: str,
 ) -> None:
-    """Write full-length submixes of SLAKH: for each track, one audio file a node of the tree.
+    """Write full-length submixes of SLAKH: for each track, one audio file per node of the tree.
 
     Each track gets a folder with mix, its nodes, unassigned (what no node takes) and metadata.yaml; the files of a
-    level add up to the mix. The same command again goes on with a folder that was interrupted.
+    level add up to the mix. The same command resumes a folder that was interrupted.
     """
     from slakh_hier.locks import refuse_locked
     from slakh_hier.submix import write_submixes
@@ -101,14 +113,14 @@ def submix(
         report = write_submixes(
             stems,
             out,
-            level=level,  # type: ignore[arg-type]  # checked there
+            level=level,
             splits=splits,
-            format=format,  # type: ignore[arg-type]  # click.Choice
+            audio_format=audio_format,
             sample_rate=sample_rate,
-            on_clip=on_clip,  # type: ignore[arg-type]
-            on_broken=on_broken,  # type: ignore[arg-type]
+            on_clip=on_clip,
+            on_broken=on_broken,
             jobs=jobs,
-            backend=backend,  # type: ignore[arg-type]
+            backend=backend,
             scheduler=scheduler,
             overwrite=overwrite,
             dry_run=dry_run,
@@ -124,7 +136,7 @@ def submix(
         "MB": round(report.bytes / 1e6, 2),
         "left_out": len(report.failures),
     }
-    print_table([row], report_format)
+    print_table([row], output_format)
     if dry_run:
         note("dry run: nothing was written; MB is an estimate")
     incomplete = note_left_out(stems)
@@ -142,8 +154,9 @@ def _note_tracks(report: SubmixReport, most: int = 20) -> bool:
         lines.append(
             f"clipping: {record.track}/{record.loudest} peaks at {record.peak_dbfs:+.2f} dBFS; {done}"
         )
+    lines += [f"note: {track} was made again: {why}" for track, why in report.repaired.items()]
     lines += [f"left out: {track}: none of its stems has audio to mix" for track in report.empty]
-    lines += [f"left out: {f.track}: its stem {f.stem} {f.reason}" for f in report.failures]
+    lines += [f"left out: {error.track}: its stem {error.stem} {error.reason}" for error in report.failures]
     if report.failures:
         lines.insert(0, f"left out: {len(report.failures)} tracks; see {report.folder}/failures.jsonl")
     for line in lines[:most]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slakh_hier.cli.common import (
@@ -12,14 +14,11 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
-from slakh_hier.cli.inputs import backend_options
+from slakh_hier.cli.inputs import backend_options, overwrite_option
 
-
-def _parse_splits(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(share) for share in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"three percentages as in 75,15,10; {value!r} is not") from None
+if TYPE_CHECKING:
+    from slakh_hier.parallel import Backend
+    from slakh_hier.synth import Synthesiser
 
 
 @click.command()
@@ -55,13 +54,13 @@ def _parse_splits(context: click.Context, parameter: click.Parameter, value: str
     "--splits",
     default="75,15,10",
     show_default=True,
-    callback=_parse_splits,
     metavar="TRAIN,VALIDATION,TEST",
     help="Percentages of songs.",
 )
 @click.option(
-    "--seed", type=int, default=588, show_default=True, help="Of patches, splits and composed songs."
+    "--seed", type=int, default=588, show_default=True, help="Seed of patches, splits and composed songs."
 )
+@overwrite_option
 @jobs_option
 @backend_options
 @format_option
@@ -71,13 +70,14 @@ def synth(
     compose: int | None,
     seconds: float,
     soundfont: str | None,
-    synthesiser: str,
+    synthesiser: Synthesiser,
     reorchestrate: bool,
     max_seconds: float | None,
-    splits: tuple[float, ...],
+    splits: str,
     seed: int,
+    overwrite: bool,
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
     output_format: str,
 ) -> None:
@@ -88,6 +88,7 @@ def synth(
     """
     from dataclasses import asdict
 
+    from slakh_hier.splits import parse_shares
     from slakh_hier.synth import make_data_set
 
     with shown_warnings():
@@ -97,13 +98,14 @@ def synth(
             compose=compose or 0,
             seconds=seconds,
             soundfont=soundfont,
-            synthesiser=synthesiser,  # type: ignore[arg-type]  # click.Choice
+            synthesiser=synthesiser,
             reorchestrate=reorchestrate,
             max_seconds=max_seconds,
-            splits=splits,
+            splits=parse_shares(splits),
             seed=seed,
+            overwrite=overwrite,
             jobs=jobs,
-            backend=backend,  # type: ignore[arg-type]
+            backend=backend,
             scheduler=scheduler,
             progress=TerminalProgress(),
         )
@@ -112,6 +114,8 @@ def synth(
         note(f"{report.kept} tracks were there already, {report.made} were made now")
     for name, remark in report.remarks:
         note(f"warning: {name}: {remark}")
+    for text in report.notes:
+        note(f"note: {text}")
     for name, reason in report.failures:
         note(f"left out: {name}: {reason}")
     if report.made + report.kept:

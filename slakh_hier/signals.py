@@ -118,12 +118,14 @@ def read_atoms(
     AudioError
         A file cannot be decoded to its end.
     """
-    streams = [_in_blocks(_at_rate([files[index] for index in group], rate), frames) for group in groups]
+    streams = [_in_blocks(_at_rate([files[i] for i in group], rate, frames), frames) for group in groups]
     yield from (list(blocks) for blocks in zip(*streams, strict=True))
 
 
-def _at_rate(files: Sequence[StemFile], rate: int) -> Iterator[Block]:
-    native, end = files[0].sample_rate, max(file.frames for file in files)
+def _at_rate(files: Sequence[StemFile], rate: int, frames: int) -> Iterator[Block]:
+    """At least ``frames`` samples of a sum of files; after their end come zeros, in which a resampler rings out."""
+    native = files[0].sample_rate
+    end = max(-(-frames * native // rate), *(file.frames for file in files))
     stream = None
     if native != rate:
         stream = soxr.ResampleStream(native, rate, 1, dtype="float32", quality="HQ")
@@ -149,20 +151,14 @@ def _add_up(parts: Sequence[Block]) -> Block:
 
 
 def _in_blocks(pieces: Iterator[Block], frames: int) -> Iterator[Block]:
-    """The same samples in blocks of equal size, cut to ``frames`` or followed by zeros."""
-    held: Block | None = None
+    """The same samples in blocks of equal size, cut to ``frames``."""
+    held = np.zeros((1, 0))
     for piece in pieces:
-        held = np.concatenate((held, piece), axis=1) if held is not None and held.size else piece
-        while held.shape[1] >= BLOCK and frames:
+        held = np.concatenate((held, piece), axis=1) if held.size else piece
+        while frames and held.shape[1] >= min(BLOCK, frames):
             count = min(BLOCK, frames)
             yield held[:, :count]
             held, frames = held[:, count:], frames - count
-    assert held is not None
-    while frames:
-        count = min(BLOCK, frames)
-        part = held[:, :count]
-        yield np.pad(part, ((0, 0), (0, count - part.shape[1])))
-        held, frames = held[:, count:], frames - count
 
 
 @dataclass(frozen=True)

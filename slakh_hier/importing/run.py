@@ -19,7 +19,7 @@ from slakh_hier.locks import refuse_locked
 from slakh_hier.output.audio import AudioFormat, check_audio
 from slakh_hier.output.folder import OutputFolder
 from slakh_hier.output.items import finished_tracks
-from slakh_hier.output.tracks import DataSetReport, make_data_set
+from slakh_hier.output.tracks import DataSetReport, make_tracks
 from slakh_hier.progress import Progress
 from slakh_hier.wording import some
 
@@ -114,7 +114,7 @@ def import_data_set(
             "songs are gone; --overwrite starts from scratch"
         ),
     )
-    report, done = make_data_set(
+    report, done = make_tracks(
         folder,
         import_track,
         plan.tasks,

@@ -218,7 +218,7 @@ def make_all(
     with (progress or Silent()).stage(stage[0], total, stage[1], worth=worth) as advance:
         for result in results:
             if isinstance(result.error, left_out):
-                failures[result.id] = result.error
+                failures[result.id] = _bare(result.error)
             else:
                 made[result.id] = result.unwrap()
             advance(1 if amounts is None else amounts[result.id])
@@ -226,6 +226,12 @@ def make_all(
         {name: made[name] for name in tasks if name in made},
         {name: failures[name] for name in tasks if name in failures},
     )
+
+
+def _bare(error: Exception) -> Exception:
+    """An error without the frames, and all they hold, of the task that raised it."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _finished(folder: Path, note: Path, digest: str, kind: type[R]) -> Made[R] | str | None:

@@ -116,13 +116,14 @@ def check_count(songs: int) -> None:
         raise InputError(f"{songs} songs are more than the {MAX_TRACKS} that tracks can be numbered for")
 
 
-def make_data_set(
+def make_tracks(
     folder: OutputFolder,
     make: Callable[..., Made[T]],
     tasks: Mapping[str, TrackTask],
     *,
     failures: Sequence[tuple[str, str]] = (),
     room: Callable[[Sequence[str]], tuple[int, str]] | None = None,
+    shared: Sequence[Path] | None = None,
     stage: tuple[str, str],
     update: bool = False,
     overwrite: bool = False,
@@ -143,6 +144,8 @@ def make_data_set(
         Songs that are left out already.
     room
         For the places still to be made: bytes that will be written, and for what.
+    shared
+        Files and folders that workers on other machines must see; None: what the folder must not lie in.
     update
         Replace tracks of which the song or the settings have changed, and remove those whose songs are gone. Without it
         that is an error.
@@ -169,7 +172,7 @@ def make_data_set(
             make,
             {place: (target, place, task.digest, *task.arguments) for place, task in tasks.items()},
             target,
-            reads=folder.reads,
+            reads=folder.reads if shared is None else shared,
             stage=stage,
             left_out=(SongError,),
             jobs=jobs,

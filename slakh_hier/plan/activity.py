@@ -24,6 +24,7 @@ from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog, StemsByTrack
+from slakh_hier.slakh.by_track import stem_refs
 
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks a worker."""
@@ -188,7 +189,7 @@ def _measure(
     amounts = {id: sum(_seconds(stems[track]) for track in chunk) for id, chunk in by_id.items()}
 
     def arguments(id: str) -> tuple[Any, ...]:
-        work = [(track, wanted[track], _stem_refs(stems[track])) for track in by_id[id]]
+        work = [(track, wanted[track], stem_refs(stems[track])) for track in by_id[id]]
         return work, str(catalog.root), str(parts.resolve()), owner.of_workers(scheduler)
 
     tasks = Tasks(by_id, arguments)
@@ -217,10 +218,6 @@ def foreseen_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
 def _seconds(rows: pd.DataFrame) -> float:
     """Length of a track's longest stem."""
     return float((rows["frames"] / rows["sample_rate"]).max())
-
-
-def _stem_refs(rows: pd.DataFrame) -> list[StemRef]:
-    return [StemRef(*row) for row in rows[list(StemRef._fields)].itertuples(index=False, name=None)]
 
 
 def _chunks(missing: list[str]) -> list[list[str]]:

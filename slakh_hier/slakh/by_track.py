@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slakh_hier.audio import StemRef
+
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def stem_refs(rows: pd.DataFrame) -> list[StemRef]:
+    """The stems of a catalog's rows, to be opened."""
+    return [StemRef(*row) for row in rows[list(StemRef._fields)].itertuples(index=False, name=None)]
 
 
 class StemsByTrack(Mapping[str, "pd.DataFrame"]):

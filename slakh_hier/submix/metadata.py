@@ -36,7 +36,7 @@ def submix_metadata(
     about
         What goes under ``submix``.
     categories
-        Category and finest node by stem, added to its entry; empty where no tree is at work.
+        Category and leaf by stem, added to its entry; empty where no tree is at work.
 
     Raises
     ------

@@ -1,43 +1,35 @@
-"""Writing the submixes of a data set: in parallel, track by track, and resumed where it was stopped."""
+"""Writing the submixes of a data set: in parallel, track by track, and resumed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from slakh_hier.errors import AudioError, FaultError, InputError
-from slakh_hier.files import make_folder, remove_temporaries, require_free
-from slakh_hier.locks import folder_lock
-from slakh_hier.parallel import Backend, Tasks, run
-from slakh_hier.progress import Progress, Silent
-from slakh_hier.shared_folders import SharedFolders
-from slakh_hier.slakh.broken import OnBroken, broken_stems, read_failures, write_failures
-from slakh_hier.submix.encode import AudioFormat, Encoding
-from slakh_hier.submix.finished import NOTE, digest_of
-from slakh_hier.submix.folder import check_folder, check_place, claim, clear
+from slakh_hier.files import publish
+from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
+from slakh_hier.output.folder import OutputFolder, read_failures, write_failures
+from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all
+from slakh_hier.parallel import Backend, Tasks
+from slakh_hier.progress import Progress
+from slakh_hier.signals import length_at
+from slakh_hier.slakh.broken import OnBroken, broken_stems
 from slakh_hier.submix.layout import STEMS, Level, check_level, level_name
-from slakh_hier.submix.signals import frames_at
 from slakh_hier.submix.tasks import Outline, TrackTasks
-from slakh_hier.submix.track import OnClip, Settings, TrackRecord, make_track
+from slakh_hier.submix.track import OnClip, Settings, SubmixRecord, make_submixes
 
 if TYPE_CHECKING:
     from slakh_hier.slakh.catalog import Catalog
 
+TREE = "hierarchy.yaml"
+_RECIPE = 2
+"""Raised when the same settings give other audio: an old folder is then not resumed with new sound."""
 _FLAC_SHARE = 0.5
 """FLAC's usual share of the size of music as plain samples; only for estimates."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A track that was left out because one of its stems cannot be decoded."""
-
-    track: str
-    stem: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +51,8 @@ class SubmixReport:
         Tracks left out because a stem cannot be decoded.
     empty
         Tracks without any stem to mix.
+    repaired
+        Why tracks that were finished before were made again.
     """
 
     folder: Path
@@ -68,12 +62,13 @@ class SubmixReport:
     files: int
     bytes: int
     hours: float
-    records: tuple[TrackRecord, ...]
-    failures: tuple[Failure, ...]
-    empty: tuple[str, ...]
+    records: tuple[SubmixRecord, ...] = ()
+    failures: tuple[AudioError, ...] = ()
+    empty: tuple[str, ...] = ()
+    repaired: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def clipped(self) -> list[TrackRecord]:
+    def clipped(self) -> list[SubmixRecord]:
         """Tracks in which a submix exceeded full scale, whatever was done about it."""
         return [record for record in self.records if record.gain != 1.0 or record.subtype == "FLOAT"]
 
@@ -84,7 +79,7 @@ def write_submixes(
     *,
     level: Level = None,
     splits: Sequence[str] = (),
-    format: AudioFormat = "flac",
+    audio_format: AudioFormat = "flac",
     sample_rate: int | None = None,
     on_clip: OnClip = "scale",
     on_broken: OnBroken = "stop",
@@ -95,7 +90,7 @@ def write_submixes(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> SubmixReport:
-    """Write full-length submixes as audio files, a folder a track; a folder that holds part of the same is gone on with.
+    """Write full-length submixes as audio files, one folder per track; a folder that holds part of the same is resumed.
 
     A track gets ``mix``, one file for each node that it has stems of, ``unassigned`` for stems without a category
     (where the tree keeps them in the mix), and ``metadata.yaml``. The files are 16-bit mono, and those of one level
@@ -110,12 +105,12 @@ def write_submixes(
         in its own layout, with its folders and MIDI files.
     splits
         Only tracks of these splits; by default all. Others can be added later.
-    format
+    audio_format
         ``flac`` or ``wav``.
     sample_rate
         In Hz; None keeps each track's own. Resampled with soxr HQ.
     on_clip
-        When a file would exceed full scale: ``scale`` all files of the track by one gain, which its metadata tell;
+        When a file would exceed full scale: ``scale`` all files of the track by one gain, which its metadata hold;
         ``float``: write that track as 32-bit float WAV; ``error``: stop.
     on_broken
         ``stop`` (default) at a stem that cannot be decoded: before any work where the catalog knows of it, else when it
@@ -143,165 +138,112 @@ def write_submixes(
         Disk full or a worker died; finished tracks are kept.
     """
     out = Path(out)
-    _check(catalog, level, format, sample_rate, on_clip)
-    check_place(out, catalog.root)
-    parameters = _parameters(catalog, level, format, sample_rate, on_clip)
+    check_level(catalog.hierarchy, level)
+    check_audio(audio_format, sample_rate)
+    if on_clip not in get_args(OnClip):
+        raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
+    settings = _settings(catalog, level, audio_format, sample_rate, on_clip)
+    folder = OutputFolder(
+        out, "submix", settings, items=finished_tracks, beside=(TREE,), reads=[catalog.root]
+    )
     tasks = TrackTasks(catalog, level, splits)
     broken = broken_stems(catalog, splits, on_broken)
-    for track in tasks.outlines.values():
-        rate = sample_rate or track.sample_rate
-        Encoding(format).check(rate, frames_at(track.frames, track.sample_rate, rate))
-    if not overwrite:
-        check_folder(out, parameters)
+    for rate in {track.sample_rate for track in tasks.outlines.values()}:
+        check_audio(audio_format, sample_rate or rate)
     if dry_run:
-        return _foreseen(out, tasks, format, sample_rate, overwrite)
-    make_folder(out)
-    with folder_lock(out) as owner:
-        _remove_leftovers(out)
-        if overwrite:
-            clear(out)
-        else:
-            check_folder(out, parameters)  # again: another run may have begun it in between
-        missing = [track for track in tasks.outlines.values() if not (out / track.target / NOTE).exists()]
-        require_free(
-            out, sum(_bytes(track, format, sample_rate) for track in missing), "writing the submixes"
+        folder.check(overwrite=overwrite)
+        return _estimate(out, tasks, audio_format, sample_rate, overwrite)
+
+    def prepare() -> tuple[int, str]:
+        missing = [
+            track for track in tasks.outlines.values() if not (out / track.target / TRACK_NOTE).exists()
+        ]
+        return sum(_bytes(track, audio_format, sample_rate) for track in missing), "writing the submixes"
+
+    with folder.claimed(prepare, scheduler=scheduler, overwrite=overwrite) as target:
+        if level != STEMS and not (out / TREE).exists():
+            publish(out / TREE, catalog.hierarchy.text.encode())
+        common = Settings(str(catalog.root), audio_format, sample_rate, on_clip, digest_of(settings))
+        seconds = sum(track.frames / track.sample_rate for track in tasks.outlines.values()) / len(tasks)
+        done = make_all(
+            make_submixes,
+            Tasks(tasks, lambda track: (target, tasks[track], common)),
+            target,
+            reads=folder.reads,
+            stage=("submix", "tracks"),
+            worth=(seconds, "s of music"),
+            left_out=(AudioError,) if on_broken == "skip" else (),
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            progress=progress,
         )
-        claim(out, parameters, None if level == STEMS else catalog.hierarchy.text)
-        settings = Settings(
-            root=str(catalog.root),
-            out=str(out.resolve()),
-            format=format,
-            sample_rate=sample_rate,
-            on_clip=on_clip,
-            digest=digest_of(parameters),
-            owner=owner.of_workers(scheduler),
-        )
-        try:
-            records, failures = _make_all(
-                tasks, settings, on_broken == "skip", jobs, backend, scheduler, progress
-            )
-        finally:
-            _remove_leftovers(out)
-        _note_failures(out, {*tasks, *tasks.empty}, [*broken, *map(asdict, failures)])
-    if failures and not records:
-        first = failures[0]
+        failures = [error for error in done.failures.values() if isinstance(error, AudioError)]
+        lines = [{"track": error.track, "stem": error.stem, "reason": error.reason} for error in failures]
+        write_failures(out, [*_failures_of_others(out, {*tasks, *tasks.empty}), *broken, *lines])
+    if failures and not done.made:
         raise FaultError(
-            f"{out}: every track has a stem that cannot be decoded ({first.track}/{first.stem}: {first.reason}); is "
-            "the data set complete and readable?"
+            f"{out}: every track has a stem that cannot be decoded ({failures[0]}); is the data set complete and "
+            "readable?"
         )
+    records = done.records
     return SubmixReport(
         folder=out,
         tracks=len(records),
-        made=sum(not record.kept for record in records),
-        kept=sum(record.kept for record in records),
+        made=len(records) - done.kept,
+        kept=done.kept,
         files=sum(record.files for record in records),
         bytes=sum(record.bytes for record in records),
         hours=sum(record.seconds for record in records) / 3600,
         records=tuple(records),
         failures=tuple(failures),
         empty=tuple(tasks.empty),
+        repaired=done.repaired,
     )
 
 
-def _make_all(
-    tasks: TrackTasks,
-    settings: Settings,
-    skip_broken: bool,
-    jobs: int | None,
-    backend: Backend,
-    scheduler: str | None,
-    progress: Progress | None,
-) -> tuple[list[TrackRecord], list[Failure]]:
-    records: dict[str, TrackRecord] = {}
-    failures: dict[str, Failure] = {}
-    arguments = Tasks(tasks, lambda track: (tasks[track], settings))
-    seconds = sum(track.frames / track.sample_rate for track in tasks.outlines.values()) / len(tasks)
-    with (progress or Silent()).stage(
-        "submix", len(tasks), "tracks", worth=(seconds, "s of music")
-    ) as advance:
-        shared = SharedFolders([Path(settings.root)], Path(settings.out))
-        for result in run(
-            make_track, arguments, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared
-        ):
-            if skip_broken and isinstance(result.error, AudioError):
-                failures[result.id] = Failure(result.id, result.error.stem, result.error.reason)
-            else:
-                records[result.id] = result.unwrap()
-            advance(1)
-    return [records[track] for track in tasks if track in records], [
-        failures[track] for track in tasks if track in failures
-    ]
-
-
-def _note_failures(out: Path, tracks: set[str], failures: list[dict[str, str]]) -> None:
-    """Write ``failures.jsonl``; what it says of tracks that this run was not about stays."""
-    others: list[dict[str, Any]] = []
+def _failures_of_others(out: Path, tracks: set[str]) -> list[dict[str, Any]]:
+    """What ``failures.jsonl`` says of tracks that this run is not about."""
     with suppress(ValueError):
-        others = [failure for failure in read_failures(out) if failure.get("track") not in tracks]
-    write_failures(out, [*others, *failures])
+        return [failure for failure in read_failures(out) if failure.get("track") not in tracks]
+    return []
 
 
-def _parameters(
-    catalog: Catalog, level: Level, format: AudioFormat, sample_rate: int | None, on_clip: OnClip
+def _settings(
+    catalog: Catalog, level: Level, audio_format: AudioFormat, sample_rate: int | None, on_clip: OnClip
 ) -> dict[str, Any]:
     """What decides the content of the folder, beside the data set."""
     tree = {"name": catalog.hierarchy.name, "digest": catalog.hierarchy.digest}
     return {
+        "recipe": _RECIPE,
         **({} if level == STEMS else {"hierarchy": tree}),
         "level": level_name(level),
-        "format": format,
+        "audio_format": audio_format,
         "sample_rate": sample_rate or "native",
         "on_clip": on_clip,
         "splits": catalog.scheme,
     }
 
 
-def _foreseen(
-    out: Path,
-    tasks: TrackTasks,
-    format: AudioFormat,
-    sample_rate: int | None,
-    overwrite: bool,
+def _estimate(
+    out: Path, tasks: TrackTasks, audio_format: AudioFormat, sample_rate: int | None, overwrite: bool
 ) -> SubmixReport:
     """What a run would do, without looking into files."""
     tracks = tasks.outlines.values()
-    kept = 0 if overwrite else sum((out / track.target / NOTE).exists() for track in tracks)
     return SubmixReport(
         folder=out,
         tracks=len(tasks),
         made=0,
-        kept=kept,
+        kept=0 if overwrite else sum((out / track.target / TRACK_NOTE).exists() for track in tracks),
         files=sum(track.files for track in tracks),
-        bytes=sum(_bytes(track, format, sample_rate) for track in tracks),
+        bytes=sum(_bytes(track, audio_format, sample_rate) for track in tracks),
         hours=sum(track.frames / track.sample_rate for track in tracks) / 3600,
-        records=(),
-        failures=(),
         empty=tuple(tasks.empty),
     )
 
 
-def _bytes(track: Outline, format: AudioFormat, sample_rate: int | None) -> int:
-    """About how much room the track will take."""
-    frames = frames_at(track.frames, track.sample_rate, sample_rate or track.sample_rate)
-    share = _FLAC_SHARE if format == "flac" else 1.0
-    return round(track.files * frames * Encoding(format).bytes * share)
-
-
-def _check(
-    catalog: Catalog,
-    level: Level,
-    format: AudioFormat,
-    sample_rate: int | None,
-    on_clip: OnClip,
-) -> None:
-    check_level(catalog.hierarchy, level)
-    if format not in get_args(AudioFormat):
-        raise InputError(f"the format must be flac or wav, not {format!r}")
-    if sample_rate is not None and not 1_000 <= sample_rate <= 384_000:
-        raise InputError(f"the sample rate must lie between 1000 and 384000 Hz, not {sample_rate}")
-    if on_clip not in get_args(OnClip):
-        raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
-
-
-def _remove_leftovers(out: Path) -> None:
-    remove_temporaries(out)
+def _bytes(track: Outline, audio_format: AudioFormat, sample_rate: int | None) -> int:
+    """About how much disk space the track will take."""
+    frames = length_at(track.frames, track.sample_rate, sample_rate or track.sample_rate)
+    share = _FLAC_SHARE if audio_format == "flac" else 1.0
+    return round(track.files * frames * Encoding(audio_format).bytes * share)

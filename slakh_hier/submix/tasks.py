@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slakh_hier.audio import StemRef
 from slakh_hier.errors import InputError
-from slakh_hier.slakh.by_track import StemsByTrack
+from slakh_hier.slakh.by_track import StemsByTrack, stem_refs
 from slakh_hier.slakh.frame import STATUSES
 from slakh_hier.submix.layout import STEMS, Level, files_of, level_name
 from slakh_hier.submix.track import TrackTask
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Outline(NamedTuple):
-    """What must be known of each track before the first is worked off.
+    """What is known of each track before the first is processed.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ def _task(catalog: Catalog, level: Level, track: str, rows: pd.DataFrame) -> Tra
     mixed = rows[rows["status"].isin(["audio", "unassigned"] if keeps else ["audio"])]
     if mixed.empty:
         return None
-    stems = tuple(StemRef(*row) for row in mixed[list(StemRef._fields)].itertuples(index=False, name=None))
+    stems = tuple(stem_refs(mixed))
     source = _folder(stems)
     places: dict[str, tuple[str | None, str | None]] = {}
     if level != STEMS:

@@ -5,7 +5,6 @@ An hour of ten stems is 6 GB. Plain reads and writes, not a memory map: mapped p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +64,9 @@ class Scratch:
             file.seek(_SAMPLE * place)
             file.write(np.ascontiguousarray(samples, self._dtypes[name]).data)
 
-    def read(self, name: str, place: int) -> NDArray[Any]:
-        """The block of at most ``BLOCK`` samples from sample ``place`` on; not to be changed."""
-        count = min(BLOCK, self.frames - place)
+    def read(self, name: str, place: int, count: int | None = None) -> NDArray[Any]:
+        """At most ``count`` samples (None: ``BLOCK``) from sample ``place`` on; not to be changed."""
+        count = min(count or BLOCK, self.frames - place)
         if not self.on_disk:
             return self._arrays[name][place : place + count]
         return np.fromfile(self._path(name), self._dtypes[name], count, offset=_SAMPLE * place)
@@ -75,10 +74,6 @@ class Scratch:
     def places(self) -> range:
         """Where the blocks begin."""
         return range(0, self.frames, BLOCK)
-
-    def blocks(self, name: str) -> Iterator[NDArray[Any]]:
-        """A signal block by block."""
-        return (self.read(name, place) for place in self.places())
 
     def remove(self, name: str) -> None:
         """Free a signal's place."""

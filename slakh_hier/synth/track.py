@@ -6,7 +6,6 @@ By Slakh's recipe: every stem is brought to -13 LUFS, then the whole track to a 
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, log10
@@ -18,17 +17,19 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from slakh_hier.errors import FaultError, SongError
-from slakh_hier.files import publish_folder, temporary_folder
-from slakh_hier.locks import Owner
-from slakh_hier.slakh.track_note import write_note
-from slakh_hier.synth.flac import write_flac
+from slakh_hier.audio import FULL_SCALE
+from slakh_hier.errors import SongError
+from slakh_hier.output import METADATA
+from slakh_hier.output.audio import LARGEST, Encoding, write_sums
+from slakh_hier.output.folder import Target
+from slakh_hier.output.items import Made, make_track
+from slakh_hier.output.tracks import MAX_STEMS, TrackRecord, stem_name
 from slakh_hier.synth.gm import instrument_class, program_name
 from slakh_hier.synth.instruments import category_of, draw_patch
 from slakh_hier.synth.loudness import LoudnessMeter, gain_to
 from slakh_hier.synth.read_song import read_song
 from slakh_hier.synth.reorchestrate import reorchestrate
-from slakh_hier.synth.scratch import Scratch
+from slakh_hier.synth.scratch import BLOCK, Scratch
 from slakh_hier.synth.songs import Part, Song
 from slakh_hier.synth.synthesise import Synthesiser, synthesise
 from slakh_hier.synth.write_song import song_midi
@@ -39,15 +40,12 @@ PEAK_DBFS = -1.0
 TAIL_SECONDS = 2.0
 """How long the last notes may ring on after the song."""
 
-MAX_STEMS = 1000
 FLAC_SHARE = 0.25
 """Of the size as plain samples: 0.21 to 0.30 were measured, Slakh2100 has 0.2. Only for estimates."""
 
 _FADE_SECONDS, _CUT_SECONDS = 0.5, 0.02
 _REFINEMENTS = 3
 _LEVEL_TOLERANCE = 0.005  # dB
-_FULL_SCALE = 32768.0
-_TOTAL = "total"  # of the stems' integers
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,6 @@ class Source:
     """A song to be made into a track: its name for the metadata, the md5 of its bytes, and where they are."""
 
     track: str
-    split: str
     name: str
     md5: str
     path: str | None = None
@@ -86,28 +83,10 @@ class Settings:
     seed: int
 
 
-@dataclass(frozen=True)
-class TrackRecord:
-    """What became of a track: ``silent`` stems hold zeros, those ``without_audio`` have no category in Slakh.
-
-    ``remarks`` say where its MIDI file breaks the standard.
-    """
-
-    track: str
-    seconds: float
-    stems: int
-    silent: int
-    without_audio: int
-    remarks: tuple[str, ...] = ()
-
-
-def make_track(source: Source, settings: Settings, out: str, owner: Owner) -> TrackRecord:
-    """Make one track below ``out``, in a temporary folder that is renamed when all is there.
-
-    Parameters
-    ----------
-    owner
-        The run that gave the task: when it is over, the track is not published.
+def synthesise_track(
+    target: Target, place: str, digest: str, source: Source, settings: Settings
+) -> Made[TrackRecord]:
+    """Make one track below the output folder.
 
     Raises
     ------
@@ -116,30 +95,22 @@ def make_track(source: Source, settings: Settings, out: str, owner: Owner) -> Tr
     FaultError
         The disk is full.
     """
-    data = source.read()
-    song = _song(data, source, settings)
-    if len(song.parts) > MAX_STEMS:
-        raise SongError(f"has {len(song.parts)} parts; a track holds {MAX_STEMS} stems at most")
-    target = Path(out) / source.split / source.track
-    try:
-        with temporary_folder(Path(out), source.track) as folder:
-            for name in ("stems", "MIDI"):
-                (folder / name).mkdir()
-            record = _fill(folder, source, song, settings)
-            (folder / "all_src.mid").write_bytes(data)
-            write_note(folder)
-            publish_folder(folder, target, owner=owner)
-    except OSError as error:
-        free = shutil.disk_usage(out).free / 1e6
-        raise FaultError(
-            f"cannot write {target}: {error.strerror or error} ({free:.1f} MB free). Finished tracks are kept; make room "
-            "and run the same command again"
-        ) from error
-    return record
+
+    def fill(folder: Path) -> TrackRecord:
+        data = source.read()
+        song = _song(data, source, settings)
+        if len(song.parts) > MAX_STEMS:
+            raise SongError(f"has {len(song.parts)} parts; a track holds {MAX_STEMS} stems at most")
+        for name in ("stems", "MIDI"):
+            (folder / name).mkdir()
+        (folder / "all_src.mid").write_bytes(data)
+        return _fill(folder, source, song, settings)
+
+    return make_track(target, place, digest, TrackRecord, fill)
 
 
-def foreseen_bytes(source: Source, settings: Settings) -> int:
-    """About how much room the track will take; 0 where its song cannot be used."""
+def estimated_bytes(source: Source, settings: Settings) -> int:
+    """About how much disk space the track will take; 0 where its song cannot be used."""
     try:
         song = _song(source.read(), source, settings)
     except SongError:
@@ -190,7 +161,7 @@ class _Stem:
 def _fill(folder: Path, source: Source, song: Song, settings: Settings) -> TrackRecord:
     identity = _identity(source, settings)
     stems = [
-        _Stem(f"S{i:02d}", part, draw_patch(part.program_num, Random(f"{identity}/{i}")))
+        _Stem(stem_name(i), part, draw_patch(part.program_num, Random(f"{identity}/{i}")))
         for i, part in enumerate(song.parts)
     ]
     sounding = [stem for stem in stems if stem.patch is not None]
@@ -200,20 +171,28 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings) -> Track
             f"has no part that Slakh's categories know, only {', '.join(programs)}; try --reorchestrate"
         )
     frames, cut = _frames(song, settings)
-    scratch = Scratch(folder / "stems", frames, len(sounding) + 1)
-    scratch.add(_TOTAL, np.int32)
+    scratch = Scratch(folder / "stems", frames, len(sounding))
     fade = _CUT_SECONDS if cut else _FADE_SECONDS
     for stem in sounding:
         _render(stem, scratch, settings, fade)
-    overall = _levels(sounding, scratch)
-    for stem in sounding:
-        _write_stem(folder / "stems" / f"{stem.name}.flac", stem, overall, scratch)
         (folder / "MIDI" / f"{stem.name}.mid").write_bytes(song_midi([stem.part], song))
-    write_flac(folder / "mix.flac", scratch.blocks(_TOTAL), RATE)
-    scratch.remove(_TOTAL)
-    (folder / "metadata.yaml").write_text(_metadata(source, overall, stems), encoding="utf-8")
+    overall = _levels(sounding, scratch)
+    paths = [*(folder / "stems" / f"{stem.name}.flac" for stem in sounding), folder / "mix.flac"]
+    every = tuple(range(len(sounding)))
+    # The same integers go into the stems and into the mix: it is exactly their sum.
+    levels = write_sums(
+        _blocks(sounding, scratch, overall),
+        [*((i,) for i in every), every],
+        paths,
+        RATE,
+        frames,
+        Encoding("flac"),
+    )
+    assert levels.fits, f"{source.name}: {levels.peaks}"
+    for stem in sounding:
+        scratch.remove(stem.name)
+    (folder / METADATA).write_text(_metadata(source, overall, stems), encoding="utf-8")
     return TrackRecord(
-        source.track,
         frames / RATE,
         len(sounding),
         sum(stem.silent for stem in sounding),
@@ -272,21 +251,17 @@ def _track_gain(stems: Sequence[_Stem], scratch: Scratch) -> float:
         raise SongError("is silent: the SoundFont has no sound for its parts, or their volume is zero")
     # Stems may cancel in the mix: none of them may clip by itself.
     loudest = max(stem.gain * stem.meter.peak for stem in stems)
-    return float(min(10 ** (PEAK_DBFS / 20) / peak, (_FULL_SCALE - 1) / _FULL_SCALE / loudest))
+    return float(min(10 ** (PEAK_DBFS / 20) / peak, LARGEST / FULL_SCALE / loudest))
 
 
-def _write_stem(path: Path, stem: _Stem, overall: float, scratch: Scratch) -> None:
-    """Write a stem's integers, and add the same integers to the total: the mix is exactly their sum."""
-    factor = stem.gain * overall * _FULL_SCALE
-
-    def integers() -> Iterator[NDArray[np.int32]]:
-        for place in scratch.places():
-            values = np.rint(scratch.read(stem.name, place) * np.float64(factor)).astype(np.int32)
-            scratch.write(_TOTAL, place, scratch.read(_TOTAL, place) + values)
-            yield values
-
-    write_flac(path, integers(), RATE)
-    scratch.remove(stem.name)
+def _blocks(stems: Sequence[_Stem], scratch: Scratch, overall: float) -> Iterator[list[NDArray[np.float64]]]:
+    """The stems at their levels, (1, samples) each, in units of 16-bit integers."""
+    gains = [np.float64(stem.gain * overall * FULL_SCALE) for stem in stems]
+    step = max(1 << 12, BLOCK // len(stems))  # all stems at a time
+    for place in range(0, scratch.frames, step):
+        yield [
+            scratch.read(stem.name, place, step)[None] * gain for stem, gain in zip(stems, gains, strict=True)
+        ]
 
 
 def _metadata(source: Source, overall: float, stems: list[_Stem]) -> str:

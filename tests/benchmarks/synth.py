@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import cpu_seconds, in_turns, report
 
-from slakh_hier.synth import Synthesiser, SynthReport, make_data_set
+from slakh_hier.synth import DataSetReport, Synthesiser, make_data_set
 from slakh_hier.synth.compose import compose_song, plan_songs
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    reports: dict[str, SynthReport] = {}
+    reports: dict[str, DataSetReport] = {}
     with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
         out = Path(name) / "slakh"
 
@@ -60,7 +60,7 @@ def main() -> None:
     )
 
 
-def _seconds(made: SynthReport) -> tuple[float, float]:
+def _seconds(made: DataSetReport) -> tuple[float, float]:
     """Seconds of mixtures and of stems."""
     mixtures = sum(split.minutes for split in made.splits) * 60
     stems = sum(split.minutes * 60 * split.stems / max(split.tracks, 1) for split in made.splits)

@@ -33,7 +33,7 @@ def loud(make_track):
 
 def test_a_clean_run(command, make_track, tmp_path):
     root = make_track({0: np.ones(400, np.int16), 128: np.ones(400, np.int16)})
-    arguments = (root, "-o", tmp_path / "out", "--hierarchy", "band", "--level", 1, "--report", "json")
+    arguments = (root, "-o", tmp_path / "out", "--hierarchy", "band", "--level", 1, "--format", "json")
     code, out, err = command(*arguments)
     assert (code, err) == (0, "")
     (row,) = json.loads(out)
@@ -59,7 +59,7 @@ def test_what_is_left_out_is_listed(command, songs, tmp_path):
     try:
         broken.write_bytes(data[: len(data) // 2])
         code, out, err = command(
-            songs, "-o", tmp_path / "out", "--on-broken", "skip", "--level", 3, "--report", "csv"
+            songs, "-o", tmp_path / "out", "--on-broken", "skip", "--level", 3, "--format", "csv"
         )
     finally:
         broken.write_bytes(data)

@@ -21,7 +21,7 @@ LABELS = ["track", "song", "split", "stem", "patch", "program", "is_drum", "inst
 @pytest.fixture(scope="module")
 def copy(catalog, tmp_path_factory):
     out = tmp_path_factory.mktemp("copy") / "out"
-    write_submixes(catalog, out, level="stems", format="wav", sample_rate=4000, jobs=1)
+    write_submixes(catalog, out, level="stems", audio_format="wav", sample_rate=4000, jobs=1)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Going on where a run was stopped, and refusing what is something else."""
+"""Resuming where a run was stopped, and refusing what is something else."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def _cut(folder):
 
 
 def _forget(folder):
-    (folder / ".submix.json").write_text("{")
+    (folder / ".made.json").write_text("{")
 
 
 def _note(change):
     def damage(folder):
-        note = json.loads((folder / ".submix.json").read_text())
+        note = json.loads((folder / ".made.json").read_text())
         change(note)
-        (folder / ".submix.json").write_text(json.dumps(note))
+        (folder / ".made.json").write_text(json.dumps(note))
 
     return damage
 
@@ -65,8 +65,8 @@ def _pipe(path):
 
 
 ODD = {
-    "note is a pipe": lambda folder: _pipe(folder / ".submix.json"),
-    "note is deep": lambda folder: (folder / ".submix.json").write_text("[" * 100_000),
+    "note is a pipe": lambda folder: _pipe(folder / ".made.json"),
+    "note is deep": lambda folder: (folder / ".made.json").write_text("[" * 100_000),
     "mix is a pipe": lambda folder: (
         _note(lambda note: note["files"]["mix.flac"].update(bytes=0))(folder), _pipe(folder / "mix.flac")
     ),
@@ -104,7 +104,7 @@ def test_a_changed_stem_is_noticed(songs, tree, tmp_path):
     first, second = sorted((root / "train" / "Track00001" / "stems").iterdir())[:2]
     first.write_bytes(second.read_bytes())
     report = write_submixes(scan(root, tree), tmp_path / "out", level=1, jobs=1)
-    assert [record.track for record in report.records if not record.kept] == ["Track00001"]
+    assert (report.made, report.kept) == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_changed_stem_is_noticed(songs, tree, tmp_path):
     [
         ({"level": 2}, "level: 1 in the folder, 2 now"),
         ({"level": 1, "sample_rate": 4000}, "sample_rate: native in the folder, 4000 now"),
-        ({"level": 1, "format": "wav"}, "format: flac in the folder, wav now"),
+        ({"level": 1, "audio_format": "wav"}, "audio_format: flac in the folder, wav now"),
         ({"level": 1, "on_clip": "float"}, "on_clip: scale in the folder, float now"),
     ],
 )
@@ -131,7 +131,7 @@ def test_another_tree_is_refused(out, catalog):
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("overwrite", [True, False])
-@pytest.mark.parametrize("what", ["pipe", "deep", "deep parameters"])
+@pytest.mark.parametrize("what", ["pipe", "deep", "deep settings"])
 def test_a_record_that_is_none_is_refused(out, catalog, what, overwrite):
     path = out / "submix.json"
     if what == "pipe":
@@ -141,10 +141,10 @@ def test_a_record_that_is_none_is_refused(out, catalog, what, overwrite):
     else:
         deep = "[" * 900 + "]" * 900
         path.write_text(
-            f'{{"format": "slakh-hier submix", "format_version": 1, "parameters": {{"level": {deep}}}}}'
+            f'{{"format": "slakh-hier submix", "format_version": 1, "settings": {{"level": {deep}}}}}'
         )
-    with pytest.raises(InputError, match=r"submix\.json cannot be read|holds submixes made otherwise"):
-        write_submixes(catalog, out, level=1, jobs=1, overwrite=overwrite and what != "deep parameters")
+    with pytest.raises(InputError, match=r"submix\.json cannot be read|with other settings"):
+        write_submixes(catalog, out, level=1, jobs=1, overwrite=overwrite and what != "deep settings")
 
 
 def test_overwrite_removes_its_own_alone(out, catalog):
@@ -158,7 +158,7 @@ def test_overwrite_removes_its_own_alone(out, catalog):
 
 
 @pytest.mark.parametrize("linked", ["Track00001", "train", "train/Track00001"])
-def test_overwrite_leaves_what_lies_behind_links(catalog, plain, tmp_path, linked):
+def test_what_lies_behind_links_is_only_read(catalog, plain, tmp_path, linked):
     level = "stems" if "train" in linked else 1
     out, place = tmp_path / "out", tmp_path / "out" / linked
     write_submixes(catalog, out, level=level, jobs=1)
@@ -166,16 +166,17 @@ def test_overwrite_leaves_what_lies_behind_links(catalog, plain, tmp_path, linke
     place.symlink_to(tmp_path / "mine")
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     before = plain.files(tmp_path / "mine")
-    assert write_submixes(catalog, out, level=level, jobs=1, overwrite=True).kept  # read through the link
-    assert plain.files(tmp_path / "mine") == before
-    next((tmp_path / "mine").rglob("mix.flac")).unlink()
+    assert write_submixes(catalog, out, level=level, jobs=1).kept == 4
+    next((tmp_path / "mine").rglob("mix.*")).unlink()
     before = plain.files(tmp_path / "mine")
     with pytest.raises(InputError, match=rf"{linked}: is a symbolic link; nothing is written through"):
-        write_submixes(catalog, out, level=level, jobs=1, overwrite=True)
+        write_submixes(catalog, out, level=level, jobs=1)
     assert plain.files(tmp_path / "mine") == before
     assert not list(out.glob(".tmp-*"))
-    place.unlink()
-    assert write_submixes(catalog, out, level=level, jobs=1).tracks == 4
+    if linked == "train":  # a folder that it did not make is not removed
+        place.unlink()
+    assert write_submixes(catalog, out, level=level, jobs=1, overwrite=True).made == 4
+    assert not place.is_symlink()
     assert plain.files(tmp_path / "mine") == before
 
 

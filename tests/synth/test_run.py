@@ -22,10 +22,10 @@ from click.testing import CliRunner
 from slakh_hier.errors import FaultError, InputError, LockedError, MissingExtraError
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.locks import folder_lock
+from slakh_hier.output import folder as folder_module
+from slakh_hier.output.audio import AudioWriter
 from slakh_hier.slakh import scan
 from slakh_hier.synth import make_data_set, scratch
-from slakh_hier.synth import run as run_module
-from slakh_hier.synth import track as track_module
 
 RATE = 44_100
 
@@ -193,6 +193,8 @@ def test_a_stopped_run_is_completed(made, songs, tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
     assert report.splits == made[1].splits
     assert not list(copy.glob(".tmp-*"))
+    assert make_data_set([songs], copy, overwrite=True, jobs=1).made == 5
+    assert digests(copy) == digests(out)
 
 
 def cut_in_half(path):
@@ -215,9 +217,9 @@ def nest(path):
         *((name, Path.unlink) for name in ("mix.flac", "metadata.yaml", "all_src.mid", "stems/S00.flac", "MIDI/S00.mid")),
         ("metadata.yaml", cut_in_half),
         *((name, cut_in_half) for name in ("mix.flac", "stems/S00.flac", "MIDI/S00.mid", "all_src.mid")),
-        *((name, pipe) for name in ("mix.flac", "metadata.yaml", "stems/S00.flac", ".files.json")),
-        *((name, nest) for name in ("metadata.yaml", ".files.json")),
-        (".files.json", lambda path: path.write_text("{}") and pipe(path.with_name("mix.flac"))),
+        *((name, pipe) for name in ("mix.flac", "metadata.yaml", "stems/S00.flac", ".made.json")),
+        *((name, nest) for name in ("metadata.yaml", ".made.json")),
+        (".made.json", lambda path: path.write_text("{}") and pipe(path.with_name("mix.flac"))),
         ("mix.flac", lambda path: path.write_bytes(b"")),
         ("stems/S00.flac", lambda path: soundfile.write(path, np.zeros(100), RATE)),
     ],
@@ -234,15 +236,15 @@ def test_a_track_of_which_a_file_is_gone_is_made_again(made, songs, tmp_path, na
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({"seed": 1}, "seed was 588, is 1"), ({"max_seconds": 2.0}, "max_seconds was None, is 2.0"),
-     ({"splits": (80, 10, 10)}, "splits was")],
+    [({"seed": 1}, "seed: 588 in the folder, 1 now"), ({"max_seconds": 2.0}, "max_seconds: nothing in the folder, 2.0 now"),
+     ({"splits": (80, 10, 10)}, "splits: ")],
 )  # fmt: skip
-def test_a_folder_made_otherwise_is_refused(made, songs, more, said):
+def test_a_folder_of_other_settings_is_refused(made, songs, more, said):
     out, _ = made
     before = digests(out)
     with pytest.raises(InputError, match=said):
         make_data_set([songs], out, **more)
-    with pytest.raises(InputError, match="its songs were 6 others"):
+    with pytest.raises(InputError, match="5 of its tracks would now be made otherwise or not at all"):
         make_data_set([songs / "b.MID"], out)
     assert digests(out) == before
 
@@ -284,24 +286,24 @@ def test_no_room_is_said_before_any_track(made, songs, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{}, {"reorchestrate": True}, {"max_seconds": 6.0}])
-def test_the_room_is_foreseen_within_a_factor_of_two(tmp_path, monkeypatch, options):
-    foreseen = []
-    monkeypatch.setattr(run_module, "require_free", lambda folder, needed, what: foreseen.append(needed))
+def test_the_disk_space_is_estimated_within_a_factor_of_two(tmp_path, monkeypatch, options):
+    estimates = []
+    monkeypatch.setattr(folder_module, "require_free", lambda folder, needed, what: estimates.append(needed))
     make_data_set([], tmp_path / "out", compose=3, seconds=12, jobs=1, **options)
     taken = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.flac"))
-    assert taken / 2 < foreseen[0] < 2 * taken
+    assert taken / 2 < estimates[0] < 2 * taken
 
 
 def test_a_full_disk_leaves_no_half_track(songs, tmp_path, monkeypatch):
-    real, calls = track_module.write_flac, []
+    real, calls = AudioWriter.write, []
 
-    def full(path, blocks, rate):
-        calls.append(path)
+    def full(self, samples):
+        calls.append(self.path)
         if len(calls) == 4:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, blocks, rate)
+        real(self, samples)
 
-    monkeypatch.setattr(track_module, "write_flac", full)
+    monkeypatch.setattr(AudioWriter, "write", full)
     with pytest.raises(FaultError, match="No space left on device"):
         make_data_set([songs], tmp_path / "out", jobs=1)
     left = [path.relative_to(tmp_path / "out").parts for path in (tmp_path / "out").rglob("metadata.yaml")]
@@ -415,4 +417,5 @@ def test_compose_command(tmp_path):
     assert result.exit_code == 0
     assert len(tracks(tmp_path / "out")) == 2
     assert Path(tmp_path / "out" / "synth.json").exists()
-    assert run_command("--splits", "a,b", "-o", tmp_path / "x", "song.mid").exit_code == 2
+    refused = run_command("--splits", "a,b", "-o", tmp_path / "x", "song.mid")
+    assert isinstance(refused.exception, InputError)
