@@ -33,7 +33,7 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(min=0),
     default=0,
-    show_default="one per processor",
+    show_default="one per CPU core",
     help="Parallel workers.",
 )
 
@@ -74,7 +74,7 @@ def print_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Tell the person something on stderr; stdout is for results."""
+    """Print a message on stderr; stdout is for results."""
     click.echo(text, err=True)
 
 
@@ -96,7 +96,7 @@ def shown_warnings() -> Iterator[None]:
 
 
 class TerminalProgress:
-    """A bar on a terminal, one line a minute elsewhere (both on stderr)."""
+    """A bar on a terminal, one line per minute elsewhere (both on stderr)."""
 
     @contextmanager
     def stage(

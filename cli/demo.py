@@ -13,7 +13,7 @@ from slakh_hier.errors import MissingExtraError
 SSS_CLIPS = "train=32,validation=8,test=8"
 QBE_CLIPS = "train=48,validation=12,test=12"
 TRAINING = ("--preset", "tiny", "--set", "training.epochs=4", "--set", "training.steps_per_epoch=20")
-"""80 steps each, less than a minute for both: they show the way and learn little."""
+"""80 steps each, less than a minute for both: they show the steps and learn little."""
 
 
 @click.command()
@@ -40,7 +40,7 @@ TRAINING = ("--preset", "tiny", "--set", "training.epochs=4", "--set", "training
 )
 @jobs_option
 def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs: int) -> None:
-    """Show the whole way: make a small data set, render it for SSS and QBE, train on it, and write pages to open.
+    """End-to-end demo: make a small data set, render it for SSS and QBE, train on it, and write pages to open.
 
     Every step is an ordinary command, printed before it is run. What is already made is kept.
     """

@@ -36,7 +36,7 @@ text_or_json_option = click.option(
 
 @click.group()
 def hierarchy() -> None:
-    """Instrument trees: which there are, what they hold, whether a file of yours is right.
+    """Instrument trees: list, show, check, start and compare them.
 
     A TREE is the name of a tree that comes with slakh-hier (see `list`) or a YAML file; a submix definition of
     slakh-utils (Mixing key, Recipes) is read as a tree of one level.
@@ -68,7 +68,7 @@ def list_trees(output_format: str) -> None:
 
 @hierarchy.command()
 @click.argument("tree", type=click.Path())
-@click.option("--slakh", type=click.Path(), help="A data set: tell how many of its stems each node has.")
+@click.option("--slakh", type=click.Path(), help="A data set: show how many of its stems each node has.")
 @split_scheme_option
 @click.option("--split", help="With --slakh: count the stems of this split only.")
 @text_or_json_option
@@ -155,7 +155,7 @@ def new(file: str, template: str | None) -> None:
 @click.argument("second", metavar="B", type=click.Path())
 @format_option
 def diff(first: str, second: str, output_format: str) -> None:
-    """Tell what tree B has, moves or leaves out against tree A."""
+    """Show what tree B adds, moves or leaves out compared with tree A."""
     from dataclasses import asdict
 
     from slakh_hier.hierarchy import load_hierarchy

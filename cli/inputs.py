@@ -114,10 +114,21 @@ def plan_options(command: F) -> F:
             help="Draw a query clip (the same node in another song) for each clip.",
         ),
         click.option(
+            "--companion",
+            type=click.Choice(["family", "any", "none"]),
+            show_default="as the tree says, else family",
+            help="Which other finest node must sound in a clip: of the same top node, any, or none.",
+        ),
+        click.option(
+            "--salience-below-mix",
+            type=float,
+            metavar="DB",
+            help="A node sounds down to so many dB below the mixture, instead of --salience-db.",
+        ),
+        click.option(
             "--salience-db",
             type=float,
-            default=-30.0,
-            show_default=True,
+            show_default="as the tree says, else -30",
             help="A node sounds above this RMS (dBFS).",
         ),
         click.option("--step", type=float, default=2.5, show_default=True, help="Grid of clip starts (s)."),
@@ -178,7 +189,9 @@ def draw_plan(
     clips: str,
     clip_seconds: float,
     step: float,
-    salience_db: float,
+    salience_db: float | None,
+    salience_below_mix: float | None,
+    companion: str | None,
     queries: bool | None,
     seed: int,
     jobs: int,
@@ -190,6 +203,8 @@ def draw_plan(
 
     if target is not None and any_target:
         raise click.UsageError("--target and --any exclude each other")
+    if salience_db is not None and salience_below_mix is not None:
+        raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
     stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
     return plan_clips(
@@ -200,6 +215,8 @@ def draw_plan(
         clip_seconds=clip_seconds,
         step=step,
         salience_db=salience_db,
+        salience_below_mix=salience_below_mix,
+        companion=companion,  # type: ignore[arg-type]  # click.Choice
         queries=queries,
         seed=seed,
         activity=activity,
@@ -231,4 +248,11 @@ def note_short(plan: Plan) -> bool:
             note(f"  {report.node}: {report.drawn} clips, {report.songs} songs: {report.reason}")
         if not reports:
             note("  the data set has no track of this split")
+        alone = [report for report in plan.reports if report.split == split and report.alone]
+        if alone:
+            rule = plan.parameters.companion
+            note(
+                f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of {len(alone)} "
+                f"nodes out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
+            )
     return bool(plan.short)

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from slakh_hier.errors import SlakhHierError
 
         if signals:
-            # It was lost in a destructor, or after a fork; what it ended, as a worker, is no fault.
+            # It was lost in a destructor, or after a fork; what it ended, as a worker, is not a fault.
             _leave(signals[0])
         if not isinstance(error, SlakhHierError):
             raise

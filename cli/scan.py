@@ -39,7 +39,7 @@ from slakh_hier.cli.inputs import hierarchy_option, note_left_out, split_scheme_
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
-    help="Write the catalog, one row a stem, to this CSV file.",
+    help="Write the catalog, one row per stem, to this CSV file.",
 )
 @format_option
 @jobs_option
@@ -106,7 +106,7 @@ def scan(
 
 
 def _note_stems(stems: list[dict[str, str]], most: int = 20) -> None:
-    """One line a stem; Slakh2100 has thousands that were never rendered."""
+    """One line per stem; Slakh2100 has thousands that were never rendered."""
     for stem in stems[:most]:
         note(f"{stem['status']}: {stem['track']}/{stem['stem']}: {stem['why']}")
     if len(stems) > most:

@@ -113,7 +113,7 @@ def synth(
     if report.kept:
         note(f"{report.kept} tracks were there already, {report.made} were made now")
     for name, remark in report.remarks:
-        note(f"note: {name}: {remark}")
+        note(f"warning: {name}: {remark}")
     for text in report.notes:
         note(f"note: {text}")
     for name, reason in report.failures:

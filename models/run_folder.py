@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -31,6 +30,7 @@ from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.weights import ABOUT, WEIGHTS
+from slakh_hier.parallel import cpu_cores
 from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.index import INDEX_NAME
 from slakh_hier.shards.read import ShardSet
@@ -148,7 +148,7 @@ def environment(hardware: HardwareConfig) -> dict[str, Any]:
             for name in ("torch", "pytorch-lightning", "torchmetrics", "safetensors", "numpy", "h5py", "soxr")
         },
         "platform": platform.platform(),
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": cpu_cores(),
         "threads": torch.get_num_threads(),
         "devices": [torch.cuda.get_device_name(i) for i in gpus] or ["cpu"],
         "cuda": torch.version.cuda,

@@ -157,7 +157,7 @@ class StemFile:
         real = os.path.realpath(self.path)
         if os.path.commonpath([real, root]) != str(root):
             raise self._error(
-                f"{self.path} leads out of the data set ({root}); links are not followed out of it"
+                f"{self.path} points outside the data set ({root}); links are followed inside it only"
             )
         try:
             mode = os.stat(real).st_mode

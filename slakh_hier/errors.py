@@ -18,7 +18,7 @@ class SlakhHierError(Exception):
 
 
 class SlakhHierWarning(UserWarning):
-    """Root of all warnings of this package: the work goes on, but the user should know."""
+    """Root of all warnings of this package: the work continues, but the user should know."""
 
 
 @dataclass(frozen=True, order=True)
@@ -75,7 +75,7 @@ class AudioError(SlakhHierError):
 
 
 class ClippingError(SlakhHierError):
-    """A submix exceeds full scale, and the caller asked to be told rather than to have it scaled."""
+    """A submix exceeds full scale, and the caller asked for an error rather than for scaling."""
 
     exit_code = 3
 

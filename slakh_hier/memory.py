@@ -15,8 +15,8 @@ LARGEST_BYTES = 32 << 20  # the most that glibc takes
 def keep_freed_memory() -> bool:
     """Let this process keep up to 256 MB of freed memory instead of giving each array back to the system.
 
-    glibc gives large arrays back as soon as they are freed, and the system hands out every page anew, zeroed: a third
-    of a small network's training step, 6 % of rendering. Called once by whatever works through many such arrays.
+    glibc gives large arrays back as soon as they are freed, and the system hands out every page again, zeroed: a third
+    of a small network's training step, 6 % of rendering. Called once by whatever processes many such arrays.
 
     Returns
     -------

@@ -77,10 +77,17 @@ class Tasks(Mapping[str, tuple[Any, ...]]):
 
 
 def resolve_jobs(jobs: int | None) -> int:
-    """Number of workers: None or 0 means the processors this process may use."""
+    """Number of workers: None or 0 means one per CPU core that this process may use."""
     if jobs is not None and jobs < 0:
-        raise InputError(f"the number of jobs must be 1 or more (0: one per processor), not {jobs}")
-    return jobs or len(os.sched_getaffinity(0))
+        raise InputError(f"the number of jobs must be 1 or more (0: one per CPU core), not {jobs}")
+    return jobs or cpu_cores()
+
+
+def cpu_cores() -> int:
+    """CPU cores that this process may use; where the system does not tell (macOS), all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Opening files of a folder that may come from a stranger: no links, no pipes, no more bytes than are sensible.
+"""Opening files of an untrusted folder: no links, no pipes, no more bytes than are sensible.
 
 A link there would let whoever made the folder choose what is read, and where is written; opening a pipe waits for
 ever. Errors are ``OSError`` whose ``strerror`` says what was found; callers add the file's name and what to do.
@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 REMOVE_IT = "Remove it if you do not know it, and run the same command again"
-"""What to do about something else in the place of a file of ours."""
+"""What to do about something else under the name of a slakh-hier file."""
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
@@ -31,15 +31,15 @@ def open_plain(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> 
     Raises
     ------
     OSError
-        It is not there (``FileNotFoundError``), is no regular file, or cannot be opened.
+        It is not there (``FileNotFoundError``), is not a regular file, or cannot be opened.
     """
     try:
         handle = os.open(path, flags | (0 if links else os.O_NOFOLLOW) | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "is a symbolic link, which is not followed here", str(path)) from None
-        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
-            raise OSError(errno.ENXIO, "is not a regular file", str(path)) from None
+        if error.errno in (errno.ENXIO, errno.EOPNOTSUPP):  # a pipe that nobody reads, or a socket
+            raise OSError(error.errno, "is not a regular file", str(path)) from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -78,8 +78,8 @@ def stat_below(folder: Path, name: str) -> os.stat_result:
     Raises
     ------
     OSError
-        The name leads out of the folder or cannot be one, a folder on the way is a link, the file is not there
-        (``FileNotFoundError``), or it is no regular file.
+        The name points outside the folder or is not a file name, a folder on the way is a link, the file is not there
+        (``FileNotFoundError``), or it is not a regular file.
     """
     parts = PurePosixPath(name).parts
     try:
@@ -87,7 +87,7 @@ def stat_below(folder: Path, name: str) -> os.stat_result:
         if not parts or name.startswith("/") or ".." in parts or "\0" in name:
             raise ValueError
     except ValueError:
-        raise OSError(errno.EINVAL, "is no name of a file in this folder", name) from None
+        raise OSError(errno.EINVAL, "is not the name of a file in this folder", name) from None
     path = folder
     for part in parts:
         path = path / part

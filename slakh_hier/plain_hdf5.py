@@ -1,7 +1,7 @@
-"""Looking at an HDF5 file of a stranger without trusting it: what is in it, before a value is read.
+"""Checking an untrusted HDF5 file: what is in it, before a value is read.
 
 HDF5 follows links and external storage to any file of the machine, runs filter plug-ins and believes declared sizes.
-Files of ours use none of that: hard links with one name each, data sets in chunks inside the file, plain types.
+slakh-hier's files use none of that: hard links with one name each, datasets in chunks inside the file, plain types.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_ATTRIBUTE_BYTES: Final = 1024
 
 
 class NotPlainError(ValueError):
-    """Something in an HDF5 file that no file of ours has; the text says what and where in the file."""
+    """Something in an HDF5 file that slakh-hier never writes; the text says what and where in the file."""
 
 
 def check_link(group: h5py.h5g.GroupID, name: str, where: str) -> None:
@@ -34,7 +34,7 @@ def check_group(parent: h5py.h5g.GroupID | h5py.h5f.FileID, path: str, names: Co
     where = "/" + path.strip("/")
     group = h5o.open(parent, path.encode())
     if not isinstance(group, h5py.h5g.GroupID):
-        raise NotPlainError(f"{where} is no group")
+        raise NotPlainError(f"{where} is not a group")
     count = group.get_num_objs()
     found = {name.decode(errors="replace") for name in group} if count <= len(names) else set()
     if count != len(names) or found != set(names):
@@ -47,13 +47,13 @@ def check_group(parent: h5py.h5g.GroupID | h5py.h5f.FileID, path: str, names: Co
 
 
 def open_dataset(parent: h5py.h5g.GroupID | h5py.h5f.FileID, path: str, where: str) -> h5d.DatasetID:
-    """Open a data set that lies in chunks inside the file: nothing else is looked at.
+    """Open a dataset that lies in chunks inside the file: nothing else is looked at.
 
-    The layout comes first: asking a virtual data set for its shape may already open other files.
+    The layout comes first: asking a virtual dataset for its shape may already open other files.
     """
     found = h5o.open(parent, path.encode())
     if not isinstance(found, h5d.DatasetID):
-        raise NotPlainError(f"{where} is no data set")
+        raise NotPlainError(f"{where} is not a dataset")
     creation = found.get_create_plist()
     if creation.get_layout() != h5d.CHUNKED or creation.get_external_count():
         raise NotPlainError(f"{where} is not stored in chunks inside the file")
@@ -61,7 +61,7 @@ def open_dataset(parent: h5py.h5g.GroupID | h5py.h5f.FileID, path: str, where: s
 
 
 def filters_of(dataset: h5d.DatasetID) -> list[int]:
-    """The numbers of a data set's filters, in order."""
+    """The numbers of a dataset's filters, in order."""
     creation = dataset.get_create_plist()
     return [creation.get_filter(place)[0] for place in range(creation.get_nfilters())]
 
@@ -75,7 +75,7 @@ def is_type(kind: h5t.TypeID, dtype: np.dtype[Any] | None, max_string: int) -> b
 
 
 def chunks_of(shape: tuple[int, ...], chunk: tuple[int, ...]) -> int:
-    """How many chunks a data set has when no part of it is missing."""
+    """How many chunks a dataset has when no part of it is missing."""
     return math.prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))
 
 
@@ -102,7 +102,7 @@ def _value(attribute: h5a.AttrID) -> Any:
         isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
     )
     if not plain or attribute.shape != () or attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
-        raise NotPlainError(f"attribute {attribute.name.decode()} is no plain scalar")
+        raise NotPlainError(f"attribute {attribute.name.decode()} is not a plain scalar")
     value = np.empty((), attribute.dtype)
     attribute.read(value)
     return value.item().decode() if value.dtype.kind == "S" else value.item()

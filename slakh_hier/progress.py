@@ -1,4 +1,4 @@
-"""How long steps tell their caller how far they are, without knowing who shows it."""
+"""How long steps report their progress, without knowing who shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Progress(Protocol):
     ) -> AbstractContextManager[Advance]:
         """Enter a stage of ``total`` units; the value is a function that adds finished units.
 
-        With ``worth`` the speed is told too, in units and in what each is worth: ``(10.0, "s of audio")`` gives
+        With ``worth`` the speed is reported too, in units and in what each is worth: ``(10.0, "s of audio")`` gives
         "3.1 clips/s, 31 s of audio/s".
         """
         ...

@@ -99,7 +99,7 @@ def load(data: bytes, file: str, *, max_bytes: int = MAX_BYTES, error: type[Text
     Raises
     ------
     TextError
-        (or ``error``) With every problem found: what is not YAML, is empty, exceeds a limit, is there twice as
+        (or ``error``) With every problem found: what is not YAML, is empty, exceeds a limit, appears twice as
         a key, is a key but not a scalar, an alias, an anchor, a merge key, a tag or a second document.
     """
     reader = _Reader(data, file, max_bytes, None)
@@ -122,7 +122,7 @@ def load_marked(
 def read_marked(data: bytes, file: str, *, max_bytes: int = MAX_BYTES) -> tuple[Any, Places, list[Problem]]:
     """:func:`load_marked` that returns the problems, for readers that look for more.
 
-    Of a key that is there twice the first value counts; an alias reads as ``None``. When a fault ends the reading
+    Of a key that appears twice the first value counts; an alias reads as ``None``. When a fault ends the reading
     (a syntax error, a limit), the value is ``None``.
     """
     places = Places()
@@ -223,7 +223,7 @@ class _Reader:
                 if event.value == _MERGE and event.implicit[0]:
                     self._at(event, "the merge key << is not allowed: write the values out")
                 if not known:
-                    twice = f"the key {_shown(event.value)} is there twice (first in line {lines[name]})"
+                    twice = f"the key {_shown(event.value)} appears twice (first in line {lines[name]})"
                     self._at(event, twice)
             if known:
                 lines[name] = line

@@ -55,8 +55,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     key = word.casefold()[:100]  # the time grows with the length
     if key in exact:
         return exact[key]
-    begun = [name for name in exact if len(key) > 1 and name.startswith(key)]
-    found = begun if len(begun) == 1 else difflib.get_close_matches(key, exact, n=1)
+    begins = [name for name in exact if len(key) > 1 and name.startswith(key)]
+    found = begins if len(begins) == 1 else difflib.get_close_matches(key, exact, n=1)
     return exact[found[0]] if found else None
 
 

@@ -102,9 +102,9 @@ def test_c_and_pure_parser_agree(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 REFUSED = [
-    ("a: 1\nb: 2\na: 3\n", 3, 1, "'a' is there twice (first in line 1)"),
-    ("{1: a, 0x1: b}", 1, 8, "there twice"),
-    ("x: {a: 1,\n    a: 2}", 2, 5, "there twice"),
+    ("a: 1\nb: 2\na: 3\n", 3, 1, "'a' appears twice (first in line 1)"),
+    ("{1: a, 0x1: b}", 1, 8, "appears twice"),
+    ("x: {a: 1,\n    a: 2}", 2, 5, "appears twice"),
     ("a: &x 1\n", 1, 4, "anchor &x"),
     ("a: 1\nb: *x\n", 2, 4, "alias *x"),
     ("- 1\n- <<: {a: 1}\n", 2, 3, "merge key"),

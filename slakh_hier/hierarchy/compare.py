@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, programs_text, word_key
 from slakh_hier.hierarchy.model import Hierarchy
 
-K = TypeVar("K", bound=int | str)
+_LISTED = ("labels", "program", "patch", "patch override", "midi_program_name", "inst_class")
+"""Kinds of stems: those that go the same way share a change."""
 
 
 @dataclass(frozen=True)
@@ -30,95 +31,60 @@ def compare(first: Hierarchy, second: Hierarchy) -> list[Change]:
     parent is another, so nodes that move with their parent are not listed. Programs, patches, program names and classes
     that go the same way share a line.
     """
-    return [
-        *_settings(first, second),
-        *_changes("node", _parents(first), _parents(second)),
-        *_changes("category", _homes(first), _homes(second)),
-        *_order(first, second),
-        *_grouped("program", _programs(first), _programs(second), programs_text),
-        *_grouped("patch", _patches(first), _patches(second), ", ".join),
-        *_grouped("patch override", _overrides(first), _overrides(second), ", ".join),
-        *_grouped("midi_program_name", _words(first, "names"), _words(second, "names"), ", ".join),
-        *_grouped("inst_class", _words(first, "classes"), _words(second, "classes"), ", ".join),
-    ]
+    old, new = dict(_places(first)), dict(_places(second))
+    ways: dict[tuple[str, Any, str | None, str | None], list[Any]] = {}
+    for what, key in {**old, **new}:
+        before, after = old.get((what, key)), new.get((what, key))
+        if before != after:
+            own = None if what in _LISTED else key
+            ways.setdefault((what, own, before, after), []).append(key)
+    changes = [
+        Change(_kind(before, after, what), what, programs_text(keys) if what == "program" else ", ".join(keys), before, after)
+        for (what, _, before, after), keys in ways.items()
+    ]  # fmt: skip
+    order = ["levels", "unassigned", "node", "category", "order", *_LISTED]
+    return sorted([*changes, *_orders(first, second)], key=lambda change: order.index(change.what))
 
 
-def _settings(first: Hierarchy, second: Hierarchy) -> Iterator[Change]:
-    if first.levels != second.levels:
-        yield Change("changed", "levels", "", str(first.levels), str(second.levels))
-    if first.unassigned != second.unassigned:
-        yield Change("changed", "unassigned", "", first.unassigned, second.unassigned)
-
-
-def _parents(tree: Hierarchy) -> dict[str, str]:
-    return {name: node.parent or "mix" for name, node in tree.nodes.items()}
-
-
-def _homes(tree: Hierarchy) -> dict[str, str]:
-    return {name: tree.categories[name].node for name in tree.level_nodes(0)}
-
-
-def _programs(tree: Hierarchy) -> dict[int, str]:
-    return {
-        program: owner.name
-        for owner in tree.categories.values()
-        for program in (*sorted(owner.rule.programs), *([DRUM_PROGRAM] if owner.rule.drums else ()))
-    }
-
-
-def _patches(tree: Hierarchy) -> dict[str, str]:
+def _places(tree: Hierarchy) -> Iterator[tuple[tuple[str, Any], str]]:
+    """Where everything is that a tree places: by its kind and name."""
+    yield ("levels", ""), str(tree.levels)
+    yield ("unassigned", ""), tree.unassigned
+    for name, node in tree.nodes.items():
+        yield ("node", name), node.parent or "mix"
+    for name in tree.level_nodes(0):
+        yield ("category", name), tree.categories[name].node
     owners: dict[str, list[str]] = {}
-    for category in tree.categories.values():
-        for patch in category.rule.patches:
-            owners.setdefault(patch.casefold(), []).append(category.name)
-    return {patch: ", ".join(sorted(names)) for patch, names in owners.items()}
+    for name, category in tree.categories.items():
+        rule = category.rule
+        for path in rule.labels:
+            yield ("labels", "/".join(label_key(path))), name
+        for program in (*sorted(rule.programs), *([DRUM_PROGRAM] if rule.drums else ())):
+            yield ("program", program), name
+        for patch in rule.patches:
+            owners.setdefault(patch.casefold(), []).append(name)
+        for kind, words in (
+            ("midi_program_name", rule.midi_program_names),
+            ("inst_class", rule.inst_classes),
+        ):
+            for word in words:
+                yield (kind, word_key(word) or ""), name
+    for patch, names in owners.items():
+        yield ("patch", patch), ", ".join(sorted(names))
+    for patch, override in tree.overrides.items():
+        yield ("patch override", patch), override.category
 
 
-def _overrides(tree: Hierarchy) -> dict[str, str]:
-    return {patch: override.category for patch, override in tree.overrides.items()}
-
-
-def _words(tree: Hierarchy, kind: Literal["names", "classes"]) -> dict[str, str]:
-    return {
-        word_key(word) or "": owner.name
-        for owner in tree.categories.values()
-        for word in (owner.rule.midi_program_names if kind == "names" else owner.rule.inst_classes)
-    }
-
-
-def _changes(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
-    for name in [*before, *(name for name in after if name not in before)]:
-        old, new = before.get(name), after.get(name)
-        if old != new:
-            yield Change(_kind(old, new), what, name, old, new)
-
-
-def _grouped(
-    what: str, before: Mapping[K, str], after: Mapping[K, str], text: Callable[[list[K]], str]
-) -> Iterator[Change]:
-    """Changes of which those from and to the same places share a line."""
-    ways: dict[tuple[str | None, str | None], list[K]] = {}
-    for key in {**before, **after}:
-        way = (before.get(key), after.get(key))
-        if way[0] != way[1]:
-            ways.setdefault(way, []).append(key)
-    for (old, new), keys in ways.items():
-        yield Change(_kind(old, new), what, text(keys), old, new)
-
-
-def _order(first: Hierarchy, second: Hierarchy) -> Iterator[Change]:
+def _orders(first: Hierarchy, second: Hierarchy) -> Iterator[Change]:
     """Levels whose common nodes come in another order: columns of shards are then ordered otherwise, too."""
     for level in range(max(first.levels, second.levels), -1, -1):
-        old, new = _names(first, level), _names(second, level)
-        common = set(old) & set(new)
-        before, after = ([name for name in names if name in common] for names in (old, new))
+        names = [tree.level_nodes(level) for tree in (first, second)]
+        before, after = ([n for n in own if n in other] for own, other in (names, names[::-1]))
         if before != after:
             yield Change("changed", "order", f"level {level}", ", ".join(before), ", ".join(after))
 
 
-def _names(tree: Hierarchy, level: int) -> Sequence[str]:
-    return tree.level_nodes(level) if level <= tree.levels else ()
-
-
-def _kind(old: str | None, new: str | None) -> Literal["added", "removed", "moved"]:
+def _kind(old: str | None, new: str | None, what: str) -> Literal["added", "removed", "moved", "changed"]:
+    if what in ("levels", "unassigned"):
+        return "changed"
     return "added" if old is None else "removed" if new is None else "moved"

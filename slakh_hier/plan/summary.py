@@ -45,12 +45,16 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def node_rows(plan: Plan) -> list[dict[str, Any]]:
-    """One row a split and target node: windows, candidates, songs, clips drawn, and why not more."""
+    """One row a split and target node: windows, candidates, songs, clips drawn, and why not more.
+
+    ``alone`` are windows that the rule about companions keeps out.
+    """
     return [
         {
             "split": report.split,
             "node": report.node,
             "salient": report.windows,
+            "alone": report.alone,
             "candidates": report.candidates,
             "songs": report.songs,
             "clips": report.drawn,

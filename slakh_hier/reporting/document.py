@@ -75,50 +75,77 @@ class Lane:
     ----------
     name
         What it is.
+    node
+        The node it is a signal of, by which it stays soloed or muted in other clips; "": it is no part of the mixture
+        (a query).
     depth
-        How far it is indented.
+        How far it is indented: a lane contains those that follow and are deeper.
     sounds
-        Places among the clip's signals, of which it is the sum; none: silent.
+        Places among the clip's parts, of which it is the sum; none: silent.
     detail
         A few words on it (level in dBFS, SI-SDR, ...).
     withheld
         Masks under which its ground truth is not available.
-    query
-        It is a sound from elsewhere, not a part of the mixture.
+    version
+        Place in the player's ``versions``, where a node has a target and estimates; None: the same in all of them.
     """
 
     name: str
+    node: str = ""
     depth: int = 0
     sounds: tuple[int, ...] = ()
     detail: str = ""
     withheld: tuple[str, ...] = ()
-    query: bool = False
+    version: int | None = None
 
 
 @dataclass(frozen=True)
 class PlayerClip:
-    """A clip to see and hear; the first lane is the mixture, and no signal is listed that is the sum of others.
+    """A clip to see and hear.
 
-    ``signals`` are float32, (samples,), full scale 1.0.
+    Attributes
+    ----------
+    parts
+        Signals of one length, none of which contains another one (:mod:`~slakh_hier.reporting.parts`): float32,
+        (samples,) or (channels, samples), full scale 1.0.
+    lanes
+        Sums of parts; the first one is the mixture.
+    scores
+        Values in dB by which clips can be ordered, by name.
+    target
+        The node that the clip was drawn for.
+    appeal
+        Of all clips, the page opens with the one where this is highest.
     """
 
     title: str
     sample_rate: int
-    signals: Sequence[Signal]
+    parts: Sequence[Signal]
     lanes: Sequence[Lane]
     note: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    target: str = ""
+    appeal: float = 0.0
 
 
 @dataclass(frozen=True)
 class Player:
     """Clips to choose from, and by which rule they were chosen.
 
-    Where not all fit into a page, ``least`` of them, evenly spread, are taken before their sound suffers; None: all.
+    Attributes
+    ----------
+    masks
+        Names of data-reduction masks to choose from.
+    versions
+        What the key A switches between: ``target, estimate, ...``.
+    least
+        Where not all clips fit into a page, as many, evenly spread, are kept before their sound suffers; None: all.
     """
 
     rule: str
     clips: Sequence[PlayerClip]
     masks: Sequence[str] = ()
+    versions: Sequence[str] = ()
     least: int | None = None
     kind: Literal["player"] = "player"
 

@@ -42,8 +42,9 @@ LADDER: Final = (
 
 @dataclass(frozen=True)
 class Sound:
-    """What the page's player gets of each clip, and sentences on what was left out or reduced."""
+    """The clips that are kept, what the page's player gets of each, and sentences on what was left out or reduced."""
 
+    kept: list[PlayerClip]
     clips: list[dict[str, Any]]
     told: str
 
@@ -69,9 +70,10 @@ def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least
     kept = [clips[place] for place in found]
     told = "" if len(kept) == len(clips) else f"{len(kept)} of the {len(clips)} fit into this page. "
     return Sound(
+        kept,
         [
             {
-                "title": clip.title,
+                "target": clip.target,
                 "note": clip.note + _turned_down(clip),
                 "rate": _rate(clip, quality),
                 "lanes": [asdict(lane) for lane in clip.lanes],
@@ -116,13 +118,13 @@ def spread(there: int, count: int) -> list[int]:
 
 def _files(clip: PlayerClip, quality: Quality) -> Iterator[bytes]:
     gain, rate, step = _gain(clip), _rate(clip, quality), 2 ** (16 - quality.bits)
-    for signal in clip.signals:
-        part = signal[: max(1, round(len(signal) * quality.share))] * np.float32(gain)
+    for part in clip.parts:
+        frames = part[..., : max(1, round(part.shape[-1] * quality.share))].T * np.float32(gain)
         if rate != clip.sample_rate:
-            part = soxr.resample(part, clip.sample_rate, rate, quality="HQ")
+            frames = soxr.resample(frames, clip.sample_rate, rate, quality="HQ")
         # FLAC stores the lowest bits for nothing when all of them are zero.
         values = (
-            np.clip(np.rint(part * (FULL_SCALE / step)), -FULL_SCALE // step, FULL_SCALE // step - 1) * step
+            np.clip(np.rint(frames * (FULL_SCALE / step)), -FULL_SCALE // step, FULL_SCALE // step - 1) * step
         )
         buffer = io.BytesIO()
         soundfile.write(buffer, values.astype(np.int16), rate, subtype="PCM_16", format="FLAC")
@@ -134,9 +136,9 @@ def _rate(clip: PlayerClip, quality: Quality) -> int:
 
 
 def _gain(clip: PlayerClip) -> float:
-    """One for all signals of a clip, so that their relative levels stay: 1, or what makes the loudest lane fit."""
-    lanes = [np.sum([clip.signals[n] for n in lane.sounds], axis=0) for lane in clip.lanes if lane.sounds]
-    peak = max((float(np.abs(lane).max(initial=0)) for lane in lanes), default=0.0)
+    """One for all parts of a clip, so that their relative levels stay: 1, or what makes the loudest lane and part fit."""
+    lanes = [np.sum([clip.parts[n] for n in lane.sounds], axis=0) for lane in clip.lanes if lane.sounds]
+    peak = max((float(np.abs(signal).max(initial=0)) for signal in [*lanes, *clip.parts]), default=0.0)
     return 1.0 if peak < 1 else 0.999 / peak
 
 

@@ -11,7 +11,7 @@ from slakh_hier.wording import some
 
 
 def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
-    """split2 when every song is Slakh2100's, else folders; a mixture of both is told in ``notes``."""
+    """split2 when every song is Slakh2100's, else folders; a mixture of both is reported in ``notes``."""
     unknown = [track.folder.track for track in tracks if not track.identity.known]
     if not unknown:
         return "split2"
@@ -24,7 +24,7 @@ def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
 
 
 def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dict[str, str]:
-    """The split of every track, by its id; what the lists leave open is told in ``notes``."""
+    """The split of every track, by its id; what the lists leave open is reported in ``notes``."""
     if scheme == FOLDERS:
         splits = {track.folder.track: track.folder.split for track in tracks}
         if all(split == NO_SPLIT for split in splits.values()):

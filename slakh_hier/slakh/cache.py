@@ -1,6 +1,6 @@
 """What a scan found, kept for the next one: metadata, headers and deep checks, by size and time of each file.
 
-The file has a line for the digest of all others, one for what it is, and one a track: its path and its facts in JSON, with
+The file has a line for the digest of all others, one for what it is, and one per track: its path and its facts in JSON, with
 a tab between them. Facts stay packed until their track is looked at: as objects they take five times the memory.
 """
 
@@ -72,7 +72,7 @@ def save_facts(root: Path, facts: Mapping[str, bytes]) -> None:
 
 
 def pack(facts: TrackFacts) -> bytes:
-    """Facts as a line of the file, without what a look at the folder shows."""
+    """Facts as a line of the file, without what listing the folder shows."""
     metadata = facts.metadata
     content = [
         facts.metadata_stamp,

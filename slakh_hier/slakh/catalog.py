@@ -39,7 +39,7 @@ class Catalog:
     scheme
         Where the column split comes from: orig, split2, redux, folders, or catalog (a file).
     frame
-        One row a stem, sorted by (track, stem): track, song, split, stem, path (below root, posix), frames,
+        One row per stem, sorted by (track, stem): track, song, split, stem, path (below root, posix), frames,
         sample_rate (Hz), channels, size (bytes), mtime_ns, patch, program, is_drum, midi_program_name,
         inst_class, category, level_1 to level_N (None where unassigned), status, why.
     problems

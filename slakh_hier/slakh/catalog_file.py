@@ -69,13 +69,13 @@ def read_rows(data: BinaryIO, file: str) -> Iterator[StemRow]:
 
 
 def _problems(data: BinaryIO, file: str) -> list[Problem]:
-    """Each line that is wrong, those among them that are there twice."""
+    """Each line that is wrong, including those that appear twice."""
     problems: list[Problem] = []
     seen: dict[tuple[str, str], int] = {}
     for number, row in _numbered(data, file, problems):
         first = seen.setdefault((row.track, row.stem), number)
         if first != number:
-            problems.append(Problem(file, number, 1, f"{row.track}/{row.stem} is in line {first} too"))
+            problems.append(Problem(file, number, 1, f"{row.track}/{row.stem} is in line {first}, too"))
     return problems
 
 
@@ -132,14 +132,14 @@ def _row(line: dict[str, str | None]) -> StemRow:
         raise ValueError("track, song, split and stem must not be empty")
     parts = PurePosixPath(values["path"]).parts
     if values["path"].startswith("/") or ".." in parts or "\0" in values["path"]:
-        raise ValueError(f"path {values['path']!r} leads out of the data set")
+        raise ValueError(f"path {values['path']!r} points outside the data set")
     if values["status"] in ("audio", "unassigned"):
         if not values["path"] or min(values["frames"], values["sample_rate"], values["channels"]) < 1:
             raise ValueError(
                 f"a stem with status {values['status']} needs path, frames, sample_rate and channels"
             )
         if values["status"] == "unassigned":
-            values.update(status="audio", why="")  # the tree given decides anew
+            values.update(status="audio", why="")  # the given tree decides
     return StemRow(**values)
 
 

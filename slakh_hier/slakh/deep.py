@@ -50,7 +50,7 @@ def check_audio(path: str | os.PathLike[str]) -> str:
 def _decode(path: str | os.PathLike[str], info: StreamInfo | None) -> str:
     stored = info.md5 if info else _NOT_STORED
     digest, frames = md5(usedforsecurity=False), 0
-    with soundfile.SoundFile(os.fspath(path)) as file:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
         if fault := _misnamed(path, file.format, info):
             return fault
         if info is None:
@@ -83,7 +83,7 @@ def _misnamed(path: str | os.PathLike[str], format: str, info: StreamInfo | None
 
 
 def _little_endian(block: NDArray[Any], bits: int) -> bytes:
-    """The bytes FLAC's MD5 is taken of: interleaved, signed, little-endian, in whole bytes a sample."""
+    """The bytes FLAC's MD5 is taken of: interleaved, signed, little-endian, in whole bytes per sample."""
     if block.dtype == np.int16:
         return block.astype("<i2", copy=False).tobytes()
     width = (bits + 7) // 8

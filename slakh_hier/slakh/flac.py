@@ -1,4 +1,9 @@
-"""What of a FLAC file is read without a decoder (RFC 9639): STREAMINFO, and the sample rate of the first frame."""
+"""What of a FLAC file is read without a decoder (RFC 9639): STREAMINFO, and the sample rate of the first frame.
+
+libsndfile shows neither the MD5 nor that the number of samples is unknown. The MD5 covers samples only: without the rate of
+the first frame, a flipped bit in any of the 20 bits of the header's rate passes (measured for each bit of STREAMINFO; the
+other flips that pass, in sizes of blocks and frames, change nothing).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ _BLOCK_SIZE_BYTES = {6: 1, 7: 2}
 
 
 class StreamInfo(NamedTuple):
-    """``frames`` samples a channel, ``sample_rate`` in Hz, ``bits`` a sample, MD5 of all samples (zeros: not stored)."""
+    """``frames`` samples per channel, ``sample_rate`` in Hz, ``bits`` per sample, MD5 of all samples (zeros: not stored)."""
 
     frames: int
     sample_rate: int

@@ -20,7 +20,7 @@ Status = Literal["audio", "no_audio", "broken", "excluded", "unassigned"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 INTEGERS = ("frames", "sample_rate", "channels", "size", "mtime_ns")
 _CHUNK = 256
-"""Rows that are there as Python objects at a time: of a million stems they would fill the memory."""
+"""Rows that exist as Python objects at a time: a million of them would fill the memory."""
 
 
 class StemRow(NamedTuple):
@@ -89,7 +89,7 @@ class StemTable:
         columns, same = self._columns, self._texts.setdefault
         order = _order(columns["track"], columns["stem"])
         tree, why_lost = _matched(columns, hierarchy, order)
-        for name in StemRow._fields:  # one by one, so that no more than one of them is there twice
+        for name in StemRow._fields:  # one by one, so that at most one of them exists twice
             columns[name] = _array(name, columns[name])[order]
         lost = (columns["status"] == "audio") & (why_lost != "")
         columns["status"][lost] = "unassigned"

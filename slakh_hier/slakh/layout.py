@@ -20,7 +20,7 @@ SPLIT_FOLDERS = {
 """Folder name to split; some tools write val."""
 
 NO_SPLIT = "none"
-LEADS_OUT = "a link that leads out of the data set; links are followed inside it only"
+LEADS_OUT = "a link that points outside the data set; links are followed inside it only"
 STEMS = "stems"
 _TRACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _SLAKH_NAME = re.compile(r"Track[0-9]{5}")

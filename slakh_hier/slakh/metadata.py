@@ -19,7 +19,7 @@ class StemEntry(NamedTuple):
     """What the metadata say about one stem.
 
     ``patch`` is the base name of plugin_name, None where it is missing or the text None; ``program`` is 0 to
-    127, drums 128. ``doubts`` says which values were there but of no use.
+    127, drums 128. ``warnings`` says which values were there but of no use.
     """
 
     patch: str | None
@@ -27,7 +27,7 @@ class StemEntry(NamedTuple):
     is_drum: bool
     midi_program_name: str | None
     inst_class: str | None
-    doubts: str = ""
+    warnings: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,18 @@ def read_metadata(data: bytes, file: str) -> TrackMetadata:
 def _entry(value: Any) -> StemEntry:
     if not isinstance(value, dict):
         return StemEntry(None, None, False, None, None, f"its metadata are {_kind(value)}, not a mapping")
-    doubts: list[str] = []
+    warnings: list[str] = []
     program = value.get("program_num")
     if isinstance(program, str) and re.fullmatch("[0-9]{1,3}", program):
         program = int(program)
     if program is not None and not (type(program) is int and 0 <= program <= DRUMS):
-        doubts.append(f"program_num is {_shown(program)}, not a number from 0 to 128")
+        warnings.append(f"program_num is {_shown(program)}, not a number from 0 to 128")
         program = None
     is_drum = value.get("is_drum")
     if is_drum is not None and not isinstance(is_drum, bool):
-        doubts.append(f"is_drum is {_shown(is_drum)}, not true or false")
+        warnings.append(f"is_drum is {_shown(is_drum)}, not true or false")
         is_drum = None
-    patch = _text(value, "plugin_name", doubts)
+    patch = _text(value, "plugin_name", warnings)
     if patch is not None:
         # Some releases hold absolute paths, of Windows too.
         patch = re.split(r"[/\\]", patch)[-1].strip()
@@ -98,18 +98,18 @@ def _entry(value: Any) -> StemEntry:
         patch=patch or None,
         program=program,
         is_drum=program == DRUMS if is_drum is None else is_drum,
-        midi_program_name=_text(value, "midi_program_name", doubts),
-        inst_class=_text(value, "inst_class", doubts),
-        doubts="; ".join(doubts),
+        midi_program_name=_text(value, "midi_program_name", warnings),
+        inst_class=_text(value, "inst_class", warnings),
+        warnings="; ".join(warnings),
     )
 
 
-def _text(value: dict[str, Any], key: str, doubts: list[str]) -> str | None:
+def _text(value: dict[str, Any], key: str, warnings: list[str]) -> str | None:
     text = value.get(key)
     if text is None or text == "None":
         return None
     if not isinstance(text, str):
-        doubts.append(f"{key} is {_shown(text)}, not a text")
+        warnings.append(f"{key} is {_shown(text)}, not a text")
         return None
     return text.strip() or None
 

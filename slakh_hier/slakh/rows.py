@@ -20,7 +20,7 @@ _UNKNOWN = StemEntry(None, None, False, None, None, "the metadata do not name th
 class Track:
     """A track that can be used: where it lies, whose song it is, and what is to be said of its files.
 
-    ``song`` is None where neither the metadata nor the MIDI file tell it. ``audio``: there is any. ``strays`` are files
+    ``song`` is None where neither the metadata nor the MIDI file give it. ``audio``: there is any. ``strays`` are files
     that no stem has. ``uneven`` names the shortest and the longest stem where they differ in length, else it is empty.
     """
 
@@ -51,10 +51,10 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
             status, why = "no_audio", _why_absent(stem, facts.strays, faults.get(stem, ()))
         else:
             status, why = _status(file, rate, faults.get(stem, ()))
-            remarks = [entry.doubts, f"{', '.join(names[1:])} not used" if names[1:] else ""]
+            warnings = [entry.warnings, f"{', '.join(names[1:])} not used" if names[1:] else ""]
             if file.channels > 1:
-                remarks.append(f"{file.channels} channels, folded down to one")
-            why = "; ".join(filter(None, [why, *remarks]))
+                warnings.append(f"{file.channels} channels, folded down to one")
+            why = "; ".join(filter(None, [why, *warnings]))
         there = file or FileFacts(0, 0)
         rows.append(
             StemRow(

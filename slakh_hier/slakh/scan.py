@@ -63,14 +63,14 @@ def scan(
     cache
         Keep what was read in the user's cache folder, and read only what has changed since.
     jobs
-        Worker processes; None: one per processor.
+        Worker threads; None: one per CPU core.
     progress
-        Who is told how far the work is.
+        Receives the progress.
 
     Raises
     ------
     InputError
-        The folder is no data set, the scheme is unknown, or ``strict`` found problems.
+        The folder is not a data set, the scheme is unknown, or ``strict`` found problems.
 
     Warns
     -----
@@ -153,7 +153,7 @@ def _look(
 
     try:
         with progress.stage("checking audio" if deep else "reading headers", len(paths), "tracks") as advance:
-            # Threads: what takes long is waiting for the disk, or decoding. YAML takes half a millisecond a track.
+            # Threads: what takes long is waiting for the disk, or decoding. YAML takes half a millisecond per track.
             for result in parallel.run(_look_at_all, tasks, jobs=jobs, backend="threading"):
                 group = result.unwrap()
                 for path, facts, packed in group:
@@ -165,7 +165,7 @@ def _look(
                     save()
                     saved = time.monotonic()
     finally:
-        save()  # a stopped check of an hour's audio goes on from here
+        save()  # an interrupted check of an hour's audio resumes from here
 
 
 def _look_at_all(

@@ -16,7 +16,7 @@ from slakh_hier.wording import did_you_mean, some
 SCHEMES = ("orig", "split2", "redux", "folders")
 FOLDERS = "folders"
 ABSENT = "absent_on_disk"
-"""The erratum of a stem that some copies of Slakh2100 have no file for: a remark, no fault."""
+"""The erratum of a stem that some copies of Slakh2100 have no file for: noted, but not a fault."""
 
 _LEAK_FREE = frozenset({NO_SPLIT, "omitted"})
 
@@ -43,7 +43,7 @@ class Erratum:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which of Slakh2100's tracks a track of the data set is, with the others it cannot be told from.
+    """Which of Slakh2100's tracks a track of the data set is, with the others that it cannot be distinguished from.
 
     ``tracks`` is empty where the song is not Slakh's. Several tracks share a song in 308 cases; then the name
     tells them apart, and where it does not, all are candidates.
@@ -71,7 +71,7 @@ def identify(track: str, song: str | None) -> Identity:
     track
         The folder's name.
     song
-        The song's 32 hex digits, None where neither metadata nor MIDI tell it.
+        The song's 32 hex digits, None where neither metadata nor MIDI give it.
     """
     by_name, by_song = _tables()
     if song is None:

@@ -25,7 +25,7 @@ MAX_MIDI = 16 << 20
 
 
 class Stamp(NamedTuple):
-    """What tells whether a file has changed: bytes and modification time (ns)."""
+    """What shows whether a file has changed: bytes and modification time (ns)."""
 
     size: int
     mtime_ns: int
@@ -61,7 +61,7 @@ class TrackFacts:
     midi_stamp: Stamp | None
     midi_md5: str | None
     files: dict[str, FileFacts] = field(default_factory=dict)
-    # Never kept: a look at the folder shows them.
+    # Never kept: listing the folder shows them.
     strays: list[str] = field(default_factory=list, compare=False)
     stems_fault: str = field(default="", compare=False)
 
@@ -149,9 +149,7 @@ def _stems_folder(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str
 
 def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bool) -> FileFacts:
     if entry.is_symlink() and not inside(root, entry.path):
-        return FileFacts(
-            0, 0, fault="a link that leads out of the data set; links are not followed out of it"
-        )
+        return FileFacts(0, 0, fault=LEADS_OUT)
     try:
         info = entry.stat()
         if not stat.S_ISREG(info.st_mode):

@@ -48,7 +48,7 @@ class MidiFile:
     events
         By time; at one tick, controls stand before notes, and notes in the file's order.
     tempos
-        (tick, microseconds per quarter note), by time; empty: 120 quarter notes a minute.
+        (tick, microseconds per quarter note), by time; empty: 120 quarter notes per minute.
     time_signatures
         (tick, numerator, denominator), by time.
     names

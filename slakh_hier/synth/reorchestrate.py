@@ -88,7 +88,7 @@ def _play(part: Part, program: int, octaves: int) -> Part:
 
 
 def _plays_chords(notes: Sequence[Note]) -> bool:
-    """Whether more than a quarter of the notes start while another one goes on (legato overlaps do not count)."""
+    """Whether more than a quarter of the notes start while another one sounds (legato overlaps do not count)."""
     together, sounding_to = 0, -1.0
     for start, end, _, _ in sorted(notes):
         if start < sounding_to - 0.06:

@@ -72,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Song:
-    """A song: parts in the order of their tracks, tempos (s, quarter notes a minute), meters (s, over, under).
+    """A song: parts in the order of their tracks, tempos (s, quarter notes per minute), meters (s, over, under).
 
     ``remarks`` say where its file breaks the standard. ``end`` is when the last note ends (s).
     """

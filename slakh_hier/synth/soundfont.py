@@ -54,7 +54,7 @@ class Zone:
     looped, to_end
         Whether the loop is played, and whether it ends when the key is released.
     root, scale
-        Key of the sample, and cents a key (100 but for a few effects).
+        Key of the sample, and cents per key (100 but for a few effects).
     tune
         Cents.
     attenuation
@@ -64,7 +64,7 @@ class Zone:
     sustain
         dB below the peak.
     hold_by_key, decay_by_key
-        Timecents a key below 60.
+        Timecents per key below 60.
     cutoff, resonance
         Of the low-pass filter (Hz, dB).
     group
@@ -120,7 +120,7 @@ class SoundFont:
         Raises
         ------
         InputError
-            There is no such file, or it is no SoundFont.
+            There is no such file, or it is not a SoundFont.
         """
         self.path = Path(path)
         try:

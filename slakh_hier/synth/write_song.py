@@ -47,7 +47,7 @@ def score_midi(
     meters: Sequence[tuple[int, int, int]],
     tracks: Sequence[TrackScore],
 ) -> bytes:
-    """A MIDI file of format 1: tempos (tick, quarter notes a minute) and meters stand in its first track.
+    """A MIDI file of format 1: tempos (tick, quarter notes per minute) and meters stand in its first track.
 
     Drums are on channel 10, the others on the rest in turn.
 

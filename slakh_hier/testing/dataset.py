@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.parallel import cpu_cores
 from slakh_hier.testing.defects import DEFECTS, check_defects
 from slakh_hier.testing.instruments import GUITARS, INSTRUMENTS, PAIRS
 from slakh_hier.testing.track import AudioFormat, StemSpec, TrackSpec, song_of, write_track
@@ -90,7 +91,7 @@ def make_slakh(
     building = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         building.chmod(0o755)
-        with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(max_workers=cpu_cores()) as pool:
             count = round(seconds * sample_rate)
             list(pool.map(lambda spec: write_track(building, spec, count, audio_format), specs))
         for name in DEFECTS:  # in the table's order, whatever the caller's

@@ -208,7 +208,7 @@ DEFECTS = {
     "silent_stem": Defect("a stem of zeros", 3, "S02", _silent),
     "white_noise": Defect("a known erratum: the song of Slakh's Track00357", 3, "S03", _white_noise),
     "unassigned_program": Defect("a program that no category of slakh34 has", 3, "S04", _unassigned),
-    "symlink_out": Defect("a link that leads out of the data set", 3, "S05", _symlink_out),
+    "symlink_out": Defect("a link that points outside the data set", 3, "S05", _symlink_out),
     "unreadable_metadata": Defect("a metadata.yaml that is not YAML", 4, "", _unreadable_metadata),
     "duplicate_song": Defect("the last track is the same song as the first", -1, "", _duplicate_song),
 }

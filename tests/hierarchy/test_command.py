@@ -79,6 +79,7 @@ def test_show_as_json_says_everything(run: Any) -> None:
         "name": "harpsichord",
         "node": "plucked_strings",
         "implicit": False,
+        "labels": [],
         "drums": False,
         "patches": [],
         "programs": [],
@@ -120,7 +121,7 @@ def test_validate(run: Any, tmp_path: Path) -> None:
     ran = run("validate", bad, good)
     assert ran.code == 1
     assert ran.out.splitlines() == [
-        f"{bad}:2:7: 'a b' is no name (up to 64 letters a-z, digits, _ and -): write a_b",
+        f"{bad}:2:7: 'a b' is not a name (up to 64 letters a-z, digits, _ and -): write a_b",
         f"{bad}:4:12: there is no category b",
         f"{good}: no problems. The tree band: 1 level (5 nodes)",
     ]

@@ -100,14 +100,14 @@ def test_every_problem_at_its_place_in_the_recipe() -> None:
         "5:7: the program 300 is out of range: they go from 0 to 127, and 128 stands for drums",
         "6:7: YAML reads 024 as the number 20: it is octal. Write 24, or put the text in quotes",
         "7:20: the program 0 cannot belong to favorite_piano: piano claims it already (line 4)",
-        "7:26: the program 1 is there twice in favorite_piano",
+        "7:26: the program 1 appears twice in favorite_piano",
         "8:3: piano and Piano are both piano on disk: choose another name",
         "9:3: residuals is slakh-utils' word for what no recipe takes: choose another name",
         "10:3: mix is a reserved word (as are match, mix, unassigned): choose another name",
         "11:3: a key must be text, not the number 6: put text in quotes",
         "12:10: seven must be a list, not the number 7: write [7]",
         "13:10: the recipe eight is empty",
-        "14:10: 'Guitar' is no program (a number like 26, or a range like 24-31)",
+        "14:10: 'Guitar' is not a program (a number like 26, or a range like 24-31)",
         "15:1: unknown key 'Comment': known here: Mixing key, Recipes",
     ]
 

@@ -57,7 +57,7 @@ def test_every_label_can_be_given() -> None:
 
 # A change to the good map, with an arrow at the place of the one problem that it makes.
 SINGLE = {
-    "duplicate key": ("mix: [mixture]", "→ignore: [mixture]", "the key 'ignore' is there twice (first in line 8)"),
+    "duplicate key": ("mix: [mixture]", "→ignore: [mixture]", "the key 'ignore' appears twice (first in line 8)"),
     "unknown top key": ("mix: [mixture]", "→mixes: [mixture]", "unknown key 'mixes': did you mean 'mix'?"),
     "unknown rule key": ("program: 33", "→programm: 33", "unknown key 'programm': did you mean 'program'?"),
     "quite unknown key": ("program: 33", "→zzz: 33", "unknown key 'zzz': known here: files, drums, program, patch, midi_program_name, inst_class"),

@@ -86,7 +86,7 @@ def test_files(tmp_path: Path, name: str, text: str) -> None:
         ("s.csv", "name,split\n", ["s.csv:1:1: needs the columns song and split, found name, split"]),
         ("s.yaml", "One: train\n  \n1999: yes\n", ["s.yaml:3:1: no split is called 'yes': there are train, validation, test, omitted"]),
         ("s.yaml", "- One\n", ["s.yaml:1:1: expected lines such as 'Artist - Title: train'"]),
-        ("s.yaml", "One: train\nOne: test\n", ["s.yaml:2:1: the key 'One' is there twice (first in line 1)"]),
+        ("s.yaml", "One: train\nOne: test\n", ["s.yaml:2:1: the key 'One' appears twice (first in line 1)"]),
     ],
 )  # fmt: skip
 def test_problems_of_a_file(tmp_path: Path, name: str, text: str, messages: list[str]) -> None:

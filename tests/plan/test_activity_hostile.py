@@ -113,7 +113,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "member missing": (lambda f, g, d: g.__delitem__("broken"), "must hold exactly .*otherwise: broken"),
     "member too many": (lambda f, g, d: g.__setitem__("more", 1), "must hold exactly"),
     "group in a data set's place": (
-        lambda f, g, d: (g.__delitem__("gram"), g.create_group("gram"))[1], "gram is no data set"
+        lambda f, g, d: (g.__delitem__("gram"), g.create_group("gram"))[1], "gram is not a dataset"
     ),
     "variable-length strings": (member("broken", dtype=h5py.string_dtype(), fletcher32=False), "type and filters"),
     "integers": (member("sums", dtype="i8"), "type and filters"),
@@ -128,8 +128,8 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "chunks missing": (lambda f, g, d: declared("sums", len(g["sums"]))(f, g, d), "parts of it are missing"),
     "attributes that agree with gigantic shapes": (long_track, "parts of it are missing"),
     "attribute missing": (attribute("frames", None), "must have exactly the attributes"),
-    "attribute of another type": (attribute("frames", "many"), "no plain scalar"),
-    "gigantic attribute": (attribute("key", np.bytes_(b"x" * 60_000)), "no plain scalar"),
+    "attribute of another type": (attribute("frames", "many"), "not a plain scalar"),
+    "gigantic attribute": (attribute("key", np.bytes_(b"x" * 60_000)), "not a plain scalar"),
     "negative length": (attribute("frames", -5), "has -5 frames"),
     "no rate": (attribute("sample_rate", 0), "at 0 Hz"),
     "infinite length": (attribute("frames", float("inf")), "must have exactly the attributes"),

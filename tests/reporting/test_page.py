@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
-from slakh_hier.reporting.page import render_page
+from slakh_hier.reporting.page import SCRIPTS, render_page
 from slakh_hier.reporting.shard_set import shard_report
 from slakh_hier.reporting.theme import save_plots
 
@@ -83,4 +83,4 @@ def test_all_assets_are_package_data() -> None:
     patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert patterns["slakh_hier.reporting"] == ["assets/*"]
     names = {path.name for path in (files("slakh_hier.reporting") / "assets").iterdir()}
-    assert names == {"page.html", "page.css", "player.js"}
+    assert names == {"page.html", "page.css", *SCRIPTS}

@@ -151,7 +151,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "external storage": (external_storage, "not stored in chunks inside"),
     "virtual data set": (virtual, "not stored in chunks inside"),
     "virtual data set that grows": (unlimited_virtual, "not stored in chunks inside"),
-    "hard-link cycle": (cycle, "same object|/clip/song is no data set"),
+    "hard-link cycle": (cycle, "same object|/clip/song is not a dataset"),
     "hard link twice": (same_object_twice, "same object"),
     "variable-length strings": (replaced("clip/track", dtype=h5py.string_dtype(), fletcher32=False), "only the checksum"),
     "object references": (
@@ -177,9 +177,9 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "missing mask": (lambda f, d: f.__delitem__("masks/leaf-50"), "/masks must hold"),
     "extra member": (lambda f, d: f.__setitem__("clip/extra", 1), "/clip must hold exactly"),
     "renamed member": (renamed_group, "must hold exactly .*otherwise: clip"),
-    "type in a data set's place": (committed_type, "/scale is no data set"),
+    "type in a data set's place": (committed_type, "/scale is not a dataset"),
     "data set in a group's place": (
-        lambda f, d: (f.__delitem__("clip"), f.__setitem__("clip", 1))[0], "/clip is no group"
+        lambda f, d: (f.__delitem__("clip"), f.__setitem__("clip", 1))[0], "/clip is not a group"
     ),
     "unknown filter": (unknown_filter, "only the checksum fletcher32"),
     "gzip bomb": (
@@ -201,12 +201,12 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "attribute missing": (attribute("sample_rate", None), "attribute sample_rate is missing"),
     "other rate": (attribute("sample_rate", np.int32(44_100)), "sample_rate is 44100, but the index says 8000"),
     "variable-length attribute": (
-        lambda f, d: f.attrs.create("split", "train", dtype=h5py.string_dtype()), "split is no plain scalar"
+        lambda f, d: f.attrs.create("split", "train", dtype=h5py.string_dtype()), "split is not a plain scalar"
     ),
     "huge attribute": (
-        lambda f, d: f.attrs.create("split", b"t" * 60_000, dtype="S60000"), "split is no plain scalar"
+        lambda f, d: f.attrs.create("split", b"t" * 60_000, dtype="S60000"), "split is not a plain scalar"
     ),
-    "array attribute": (attribute("sample_rate", np.arange(9)), "sample_rate is no plain scalar"),
+    "array attribute": (attribute("sample_rate", np.arange(9)), "sample_rate is not a plain scalar"),
     "row too high": (values("row", put((0, 0), 10_000)), "leads out of"),
     "row too low": (values("row", put((0, 0), -3)), "leads out of"),
     "query row too high": (values("query_row", put(0, 10_000)), "leads out of"),

@@ -88,9 +88,9 @@ def test_a_leak_by_hand_warns(catalog, root, tree, tmp_path):
         ("is_drum", "1", "is_drum is '1', not true or false"),
         ("status", "fine", "status is 'fine', not one of audio"),
         ("track", "", "must not be empty"),
-        ("path", "../outside.flac", "leads out of the data set"),
-        ("path", "/etc/passwd", "leads out of the data set"),
-        ("stem", "S05", "Track00001/S05 is in line 3 too"),
+        ("path", "../outside.flac", "points outside the data set"),
+        ("path", "/etc/passwd", "points outside the data set"),
+        ("stem", "S05", "Track00001/S05 is in line 3, too"),
     ],
 )
 def test_wrong_lines_are_named(catalog, root, tree, tmp_path, column, value, words):

@@ -23,7 +23,7 @@ STEMS = {
     "silent_stem": (("audio", ""), None),
     "white_noise": (("excluded", "white noise"), None),
     "unassigned_program": (("unassigned", "103"), None),
-    "symlink_out": (("broken", "leads out of the data set"), None),
+    "symlink_out": (("broken", "points outside the data set"), None),
 }
 
 

@@ -180,3 +180,14 @@ def test_headers_that_cannot_be(tmp_path, rate, frames):
     path.write_bytes(data)
     with pytest.raises(HeaderError, match="not plausible"):
         read_header(path)
+
+
+def test_a_flac_of_unknown_length_says_how_to_encode_it_again(tmp_path):
+    path = tmp_path / "S00.flac"
+    soundfile.write(path, np.zeros(5000, np.int16), 44100)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # RFC 9639, section 8.2: 36 bits of zeros are an unknown number of samples
+    data[22:42] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(HeaderError, match=r"no length in its header.*encode it again: flac -f S00\.flac"):
+        read_header(path)

@@ -65,7 +65,7 @@ def test_links_are_followed_inside_only(tmp_path):
     tracks, problems = find_tracks(root)
     assert [t.path for t in tracks] == ["test/Track00003", "test/Track00004"]
     assert [problem.split(":")[0] for problem in problems] == ["train", "test/Track00002"]
-    assert all("leads out of the data set" in problem for problem in problems)
+    assert all("points outside the data set" in problem for problem in problems)
     twin = place(tmp_path / "slakh", "train/Track00001")
     (twin / "val").symlink_to(root / "test")
     assert len(find_tracks(twin)[1]) == 1

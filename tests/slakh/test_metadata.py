@@ -43,7 +43,7 @@ def test_the_true_files(name):
     assert [stem for stem, entry in found.stems.items() if entry.is_drum] == ["S01"]
     assert found.stems["S06"].inst_class == "Sound Effects"
     assert found.stems["S06"].midi_program_name == "FX 8 (sci-fi)"
-    assert not any(entry.doubts for entry in found.stems.values())
+    assert not any(entry.warnings for entry in found.stems.values())
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -91,15 +91,15 @@ def test_patch_is_a_base_name(name, patch):
 )
 def test_a_value_of_no_use_is_doubted_and_the_others_stand(text, doubt):
     found = entry(text)
-    assert doubt in found.doubts
+    assert doubt in found.warnings
     assert found.program is None
 
 
 def test_missing_values():
     found = entry("{program_num: '128'}")
-    assert (found.program, found.is_drum, found.patch, found.doubts) == (128, True, None, "")
+    assert (found.program, found.is_drum, found.patch, found.warnings) == (128, True, None, "")
     found = entry("{}")
-    assert (found.program, found.is_drum, found.patch, found.doubts) == (None, False, None, "")
+    assert (found.program, found.is_drum, found.patch, found.warnings) == (None, False, None, "")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_ids_and_values_of_any_length_are_told_in_short():
         True,
         True,
     ]
-    assert max(map(len, [*found.unusable, found.stems["S01"].doubts])) < 300
+    assert max(map(len, [*found.unusable, found.stems["S01"].warnings])) < 300
 
 
 VALUES = st.recursive(

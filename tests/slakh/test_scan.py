@@ -152,7 +152,7 @@ def test_links_out_of_the_data_set_are_not_followed(tmp_path, tree, what):
         assert catalog.skipped == []  # the song is in the metadata
         return
     assert len(catalog.skipped) == 1
-    assert catalog.skipped[0].startswith(f"train/Track00001/{what}: a link that leads out of the data set")
+    assert catalog.skipped[0].startswith(f"train/Track00001/{what}: a link that points outside the data set")
     assert set(catalog.frame["track"]) == {"Track00002", "Track00003"}
 
 
