@@ -24,8 +24,13 @@ def run(notebook: Path, work: Path) -> nbformat.NotebookNode:
     (work / "notebooks").mkdir(exist_ok=True)
     content = nbformat.read(notebook, as_version=4)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for slakh-hier
-    resources = {"metadata": {"path": str(work / "notebooks")}}
-    NotebookClient(content, timeout=TIMEOUT_S, kernel_name="python3", resources=resources).execute()
+    NotebookClient(
+        content,
+        timeout=TIMEOUT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(work / "notebooks")}},
+        coalesce_streams=True,  # else the cuts follow from timing
+    ).execute()
     return content
 
 
