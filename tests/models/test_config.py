@@ -137,7 +137,7 @@ def test_differences() -> None:
     assert differences(one, other) == {"training.epochs": (100, 3), "levels": (None, [1])}
     other = load_config("sss", preset="bandsplit")
     assert differences(one, other)["network.features"] == (None, 64)
-    assert differences(one, other)["network.batch_norm"] == (None, None)
+    assert differences(one, other)["network.kind"] == ("blstm", "bandsplit")
 
 
 def test_every_key_is_documented() -> None:
