@@ -178,8 +178,8 @@ class Registry(Generic[O]):
                 installed[name].load()
         if name not in self._kinds:
             raise LookupError(
-                f"there is no {self.what} of kind {name[:80]!r}: {did_you_mean(name[:80], self.names)} Where a file of yours "
-                "registers it, name the file: --import FILE"
+                f"there is no {self.what} of kind {name[:80]!r}: {did_you_mean(name[:80], self.names)} (if a file of yours "
+                "registers it, name the file: --import FILE)"
             )
         return self._kinds[name]
 
