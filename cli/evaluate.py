@@ -15,6 +15,7 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
+from slakh_hier.cli.model_options import device_option, import_option
 
 
 @click.command()
@@ -30,13 +31,7 @@ from slakh_hier.cli.common import (
     help="Folder for SPLIT.json and .csv.",
 )
 @jobs_option
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto: a GPU if any.",
-)
+@device_option
 @click.option(
     "--devices",
     type=click.IntRange(min=1),
@@ -51,6 +46,7 @@ from slakh_hier.cli.common import (
     show_default=True,
     help="Clips at a time on a GPU.",
 )
+@import_option
 @format_option
 def evaluate(
     run: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from slakh_hier.cli.common import note, shown_warnings
+from slakh_hier.cli.model_options import import_option
 
 
 @click.command()
@@ -27,6 +28,7 @@ from slakh_hier.cli.common import note, shown_warnings
     show_default=True,
     help="Shard sets: clips to see and hear.",
 )
+@import_option
 def report(
     folders: tuple[str, ...],
     page: str | None,

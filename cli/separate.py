@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from slakh_hier.cli.common import TerminalProgress, format_option, note, print_table, shown_warnings
+from slakh_hier.cli.model_options import device_option, import_option
 
 
 @click.command()
@@ -27,13 +28,8 @@ from slakh_hier.cli.common import TerminalProgress, format_option, note, print_t
     show_default=True,
     help="wav: 32-bit float. flac: 24 bit.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto: a GPU if any.",
-)
+@device_option
+@import_option
 @format_option
 def separate(
     run: str,

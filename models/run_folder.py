@@ -28,6 +28,7 @@ from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
+from slakh_hier.models.registry import IMPORTED
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.weights import ABOUT, WEIGHTS
 from slakh_hier.parallel import cpu_cores
@@ -142,6 +143,7 @@ def environment(hardware: HardwareConfig) -> dict[str, Any]:
         "slakh-hier": _version("slakh-hier"),
         "commit": commit(),
         "command": sys.argv,
+        "imported": IMPORTED,
         "python": platform.python_version(),
         "packages": {
             name: _version(name)

@@ -15,14 +15,14 @@ from safetensors.torch import save as save_tensors
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
-from slakh_hier.models.config import Config, without_removed
+from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.plain_files import read_plain
 
 WEIGHTS: Final = "weights.safetensors"
 ABOUT: Final = "weights.json"
 FORMAT: Final = "slakh-hier-separator"
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_JSON: Final = 1 << 20
 MAX_WEIGHTS: Final = 4 << 30
 """The paper's networks have 130 MB."""
@@ -49,7 +49,7 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["slakh-hier-separator"] = FORMAT
-    format_version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    format_version: Literal[2] = VERSION
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -171,12 +171,13 @@ def _read_about(folder: Path) -> About:
         raise InputError(f"{path}: is not valid JSON: {error}") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise InputError(f"{path}: does not describe a separator (format is not {FORMAT!r})")
-    if isinstance(raw.get("format_version"), int) and raw["format_version"] > VERSION:
+    if isinstance(version := raw.get("format_version"), int) and version != VERSION:
+        advice = "Update slakh-hier" if version > VERSION else "Train it again"
         raise InputError(
-            f"{path}: has format version {raw['format_version']}; this slakh-hier reads up to {VERSION}. Update it"
+            f"{path}: has format version {version}; this slakh-hier reads version {VERSION}. {advice}"
         )
     try:
-        return About.model_validate({**raw, "config": without_removed(raw.get("config"))})
+        return About.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

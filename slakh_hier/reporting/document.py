@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from slakh_hier.reporting.theme import Style
 
 Signal = NDArray[np.float32]
+MOST_ROWS: Final = 12
+"""Longer tables are folded."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,27 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with equal keys. ``folded`` tables open on a click; a value ``None`` is shown as a dash.
+    """Rows with equal keys; a value ``None`` is shown as a dash.
 
-    ``layout`` says what happens on a phone: all columns scroll, all but the ``first``, or rows are ``stacked``.
-    Numbers stand to the right, and so do the columns named in ``right``.
+    Attributes
+    ----------
+    folded
+        It opens on a click; None: if it has more than :data:`MOST_ROWS`.
+    layout
+        On a phone all columns scroll, all but the ``first``, or rows are ``stacked``. In a ``heat`` table, whose first
+        column stays too, percentages have a colour.
+    right
+        Columns that stand to the right besides numbers.
+    blank
+        What stands in a row that has no values.
     """
 
     title: str
     rows: Sequence[Mapping[str, Any]]
-    folded: bool = False
-    layout: Literal["plain", "first", "stacked"] = "plain"
+    folded: bool | None = None
+    layout: Literal["plain", "first", "stacked", "heat"] = "plain"
     right: tuple[str, ...] = ()
+    blank: str = ""
     kind: Literal["table"] = "table"
 
     @property
@@ -48,6 +60,11 @@ class Table:
             for name in (self.rows[0] if self.rows else ())
         }
 
+    @property
+    def opens(self) -> bool:
+        """Whether it is folded at first."""
+        return len(self.rows) > MOST_ROWS if self.folded is None else self.folded
+
 
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
@@ -57,13 +74,15 @@ def _is_number(value: Any) -> bool:
 class Plot:
     """A figure: ``name`` is its file name, ``alt`` what it shows to those who cannot see it.
 
-    ``draw`` makes it afresh in the given style, since a page, a phone and a paper need different ones.
+    ``draw`` makes it in the given style, since a page, a phone and a paper need different ones. ``table`` is what a page
+    shows instead, where a table is easier to read.
     """
 
     name: str
     title: str
     alt: str
     draw: Callable[[Style], Figure]
+    table: Table | None = None
     kind: Literal["plot"] = "plot"
 
 
@@ -172,11 +191,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report."""
+    """A whole report; ``warnings`` stand above everything else."""
 
     title: str
     sections: Sequence[Section]
     lead: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def plots(self) -> list[Plot]:

@@ -15,6 +15,7 @@ from slakh_hier.errors import MissingExtraError, SlakhHierError
 from slakh_hier.reporting.document import Block, Facts, Links, Section, Table
 from slakh_hier.reporting.experiment_results import Cell, Results, Row
 from slakh_hier.reporting.node_scores import improvements
+from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
 from slakh_hier.reporting.run_data import RunData, read_curves, read_json, read_run, read_table
 from slakh_hier.shards.index import read_index
@@ -93,9 +94,10 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
             if player or why_not:
                 yield Section(f"Clips to see and hear, {task.upper()}", [player] if player else [], text)
     except MissingExtraError as error:
-        yield Section("Clips to see and hear", text=[f"Not shown: {error}"])
+        yield Section("Clips to see and hear", text=[f"Not shown: {portable(str(error))}"])
     except SlakhHierError as error:
-        yield Section("Clips to see and hear", text=[f"Not shown: {str(error).splitlines()[0]}"])
+        why = portable(str(error).splitlines()[0], runs.folder)
+        yield Section("Clips to see and hear", text=[f"Not shown: {why}"])
 
 
 def _is_of(shards: Path, run: RunData) -> bool:

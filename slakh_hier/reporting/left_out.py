@@ -10,6 +10,7 @@ from typing import Any, Final
 from slakh_hier.errors import SlakhHierError
 from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, open_catalog, read_document, read_tree
 from slakh_hier.reporting.document import Block, Section, Table
+from slakh_hier.reporting.portable import portable
 from slakh_hier.slakh.broken import read_failures
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
@@ -29,10 +30,8 @@ def left_out(folder: Path) -> Section:
             some, sentence = part(folder)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, SlakhHierError) as error:
             # A page of what can be read is better than none: damage is what `verify` is for.
-            some, sentence = (
-                [],
-                f"Not known: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            )
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            some, sentence = [], f"Not known: {portable(why, folder)}"
         blocks += some
         text.append(sentence)
     return Section("What was left out, and why", blocks, text)

@@ -27,6 +27,7 @@ from slakh_hier.shards.inspect import summary, tree_order
 from slakh_hier.shards.read import ShardSet, open_shards
 
 CLIPS: Final = 20
+NO_CLIP: Final = "sounds in no clip of this set"
 QUIETEST: Final = -80
 """dBFS: what a 16-bit signal can hardly hold."""
 
@@ -37,7 +38,7 @@ def shard_report(folder: Path, *, clips: int = CLIPS) -> Report:
     Parameters
     ----------
     clips
-        How many the player gets.
+        How many the player gets; 0: no player.
 
     Raises
     ------
@@ -48,18 +49,18 @@ def shard_report(folder: Path, *, clips: int = CLIPS) -> Report:
         found = summary(folder)
         rows = tree_rows(shards)
         sections = [
+            Section("Clips to see and hear", [set_player(shards, clips)] if len(shards) and clips else []),
             Section("What it holds", [_facts(found), Table("Splits", found["splits"])]),
             Section("The tree", [_tree_plot(shards, found, rows), _node_table(found)]),
             Section("Levels", _level_plots(shards)),
-            Section("Which nodes sound together", _together(shards)),
+            Section("Which nodes sound together", [_together(shards)]),
             left_out(folder),
             _masks(found),
-            Section(
-                "Clips to see and hear",
-                [set_player(shards, clips)] if len(shards) and clips else [],
-                _listening(shards),
-            ),
         ]
+        if not len(shards):
+            sections[0] = Section(sections[0].title, text=["The set holds no clips."])
+        elif not clips:
+            del sections[0]
         return Report(f"Shard set {folder.resolve().name}", sections, _lead(found))
 
 
@@ -106,7 +107,7 @@ def _tree_plot(shards: ShardSet, found: dict[str, Any], rows: list[TreeRow]) -> 
         "tree",
         "Clips in which each node sounds, is silent (its stems are there, every sample is zero) or is absent "
         "(the track has no such stem).",
-        f"The tree of {len(rows)} nodes with a bar for the clips of each; the table below has the figures.",
+        f"The tree of {len(rows)} nodes with a bar for the clips of each; the table below has the values.",
         partial(draw_counts, rows, counts, hours),
     )
 
@@ -125,7 +126,7 @@ def _node_table(found: dict[str, Any]) -> Table:
         }
         for node in found["nodes"]
     ]
-    return Table("Nodes in figures", rows, folded=True)
+    return Table("Nodes", rows, folded=True)
 
 
 def _level_plots(shards: ShardSet) -> list[Plot]:
@@ -143,21 +144,21 @@ def _level_plots(shards: ShardSet) -> list[Plot]:
     plots = [
         Plot(
             "salience",
-            "Salience: the level of the target node in its own clips. The dashed line is the limit of drawing; "
-            "rendering at a lower rate may take a little energy away.",
+            "Salience: the level of the target node in its own clips. The dashed line is the salience threshold of the "
+            "plan; rendering at a lower rate may take a little energy away.",
             "Histograms of the target's level in dBFS, one for each split.",
             partial(
                 draw_histograms,
                 {str(split): salience[splits == split] for split in shards.splits},
                 "RMS of the target (dBFS)",
-                line=(float(limit), "limit of drawing") if isinstance(limit, int | float) else None,
+                line=(float(limit), "salience threshold") if isinstance(limit, int | float) else None,
             ),
         ),
         Plot(
             "levels",
             f"Levels of all nodes that sound, by level of the tree; below {QUIETEST} dBFS they are counted there.",
             "Histograms of RMS levels in dBFS, one for each level of the tree.",
-            partial(draw_histograms, by_level, "RMS (dBFS)", counted="nodes", floor=QUIETEST),
+            partial(draw_histograms, by_level, "RMS (dBFS)", counted="signals", floor=QUIETEST),
         ),
     ]
     if difficulty := _difficulty(shards.folder):
@@ -191,7 +192,7 @@ def _difficulty(folder: Path) -> dict[str, NDArray[Any]]:
     }
 
 
-def _together(shards: ShardSet) -> list[Plot | Table]:
+def _together(shards: ShardSet) -> Plot:
     order = [place for place in tree_order(shards) if place > 0]
     names = [shards.nodes[place].name for place in order]
     sounding = (shards.row[:, order] >= 0).astype(np.float64)
@@ -205,15 +206,13 @@ def _together(shards: ShardSet) -> list[Plot | Table]:
         }
         for name, row in zip(names, together.tolist(), strict=True)
     ]
-    return [
-        Plot(
-            "together",
-            "In how many percent of the clips in which the row's node sounds does the column's node sound too.",
-            f"A matrix of {len(order)} by {len(order)} nodes with percentages; the table below has them.",
-            partial(draw_matrix, names, together),
-        ),
-        Table("In figures (%)", rows, folded=True, layout="first"),
-    ]
+    return Plot(
+        "together",
+        "In how many percent of the clips in which the row's node sounds does the column's node sound too.",
+        f"A matrix of {len(order)} by {len(order)} nodes with percentages.",
+        partial(draw_matrix, names, together),
+        Table("Nodes that sound together (%)", rows, layout="heat", blank=NO_CLIP),
+    )
 
 
 def _masks(found: dict[str, Any]) -> Section:
@@ -239,7 +238,3 @@ def _masks(found: dict[str, Any]) -> Section:
             "A mask withholds ground truth of training clips; validation and test clips and queries stay whole."
         ],
     )
-
-
-def _listening(shards: ShardSet) -> list[str]:
-    return [] if len(shards) else ["The set holds no clips."]

@@ -27,11 +27,6 @@ RATE = 4000
 class LowPass(nn.Module):
     """Keeps the lower bins, and at the second level all but the highest: knows nothing of time."""
 
-    levels, takes_query = 2, False
-
-    def encode(self, query: Tensor) -> Tensor:
-        raise InputError("takes no query")
-
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         masks = torch.zeros(mixture.shape[0], 2, *mixture.shape[1:], device=mixture.device)
         masks[:, 0, :10], masks[:, 1, :40] = 1, 0.75
@@ -59,7 +54,7 @@ def trained(separator: Separator, config: Config, names: tuple[str, ...] = ("lea
 
 @pytest.fixture
 def low_pass(tiny_config: Callable[..., Config]) -> Trained:
-    return trained(Separator(LowPass(), Stft(128, 64), constraint=False), tiny_config("sss"))
+    return trained(Separator(LowPass(), Stft(128, 64), 2, constraint=False), tiny_config("sss"))
 
 
 def noise(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:

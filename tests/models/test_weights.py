@@ -60,8 +60,9 @@ def change(folder: Path, **values: object) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"format_version": 2}, "format version 2; this slakh-hier reads up to 1"),
-        ({"format_version": 0}, "format_version: Input should be greater than or equal to 1"),
+        ({"format_version": 3}, r"format version 3; this slakh-hier reads version 2\. Update slakh-hier"),
+        ({"format_version": 1}, r"format version 1; this slakh-hier reads version 2\. Train it again"),
+        ({"format_version": "2"}, "format_version: Input should be 2"),
         ({"format": "something"}, "does not describe a separator"),
         ({"levels": [1]}, "a name for each level"),
         ({"sample_rate": "high"}, "sample_rate"),
@@ -91,7 +92,7 @@ def test_a_gigantic_network_is_refused_before_it_is_built(
     saved: Path, network: dict[str, object], message: str
 ) -> None:
     about = json.loads((saved / ABOUT).read_text())
-    about["config"]["network"] |= network
+    about["config"]["network"] = network
     about["config"]["loss"]["kind"] = "complex"
     (saved / ABOUT).write_text(json.dumps(about))
     began = time.monotonic()

@@ -100,13 +100,9 @@ def test_an_improvement_stands_with_its_interval(run_folder: Path, tmp_path: Pat
 
 def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, other_run: Path) -> None:
     found = run_report([run_folder, other_run])
-    (scores,) = [
-        b
-        for s in found.sections
-        for b in s.blocks
-        if isinstance(b, Table) and b.title == "SI-SDR (dB) on test"
-    ]
+    scores = table(found, "Improvement Δ of SI-SDR (dB) on test")
     assert [row["level"] for row in scores.rows] == ["3", "2", "1", "all"]
+    assert list(scores.rows[0]) == ["level", "<b>second − first", "Δ of first", "Δ of <b>second"]
     one, two = (
         pd.read_csv(run / "evaluation" / "test.csv")
         .query("counted")
@@ -117,11 +113,13 @@ def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, 
     for row, expected in zip(
         scores.rows, [gap[3].mean(), gap[2].mean(), gap[1].mean(), gap.mean().mean()], strict=True
     ):
-        mean, rest = row["<b>second less first"].split(" ", 1)
+        mean, rest = row["<b>second − first"].split(" ", 1)
         assert float(mean) == pytest.approx(expected, abs=0.0051)
         assert " p " in rest
     summary = json.loads((other_run / "evaluation" / "test.json").read_text())
-    assert scores.rows[0]["<b>second: SI-SDR"] == summary["levels"]["3"]["si_sdr"]
+    more = table(found, "With SI-SDR and medians")
+    assert more.rows[0]["SI-SDR of <b>second"] == summary["levels"]["3"]["si_sdr"]
+    assert more.opens
 
 
 def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None:
@@ -131,8 +129,27 @@ def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None
     summary = json.loads((run_folder / "evaluation" / "test.json").read_text())["levels"]["3"]
     low, high = summary["ci95"]
     assert first["Δ"] == f"{summary['delta']:.2f} [{low:.2f}, {high:.2f}]"
-    (about,) = [b for b in report.sections[0].blocks if isinstance(b, Facts)]
+    assert report.sections[0].title == "Clips to see and hear"
+    (about,) = [b for s in report.sections for b in s.blocks if isinstance(b, Facts)]
     assert about.rows["Separates"] == "whatever the query sounds like (level_1, level_2, level_3)"
+
+
+def test_a_run_worse_than_the_mixture_says_so_above_everything(run_folder: Path, other_run: Path) -> None:
+    report = run_report([run_folder])  # never trained
+    (warning,) = report.warnings
+    assert warning.startswith("The estimates are worse than the untouched mixture (level ")
+    assert "10 training steps are few" in warning
+    both = run_report([run_folder, other_run]).warnings
+    assert [text.partition(":")[0] for text in both] == ["first", "<b>second"]
+
+
+def test_the_clip_to_begin_with_is_well_separated_and_improved(run_folder: Path) -> None:
+    scores = pd.read_csv(run_folder / "evaluation" / "test.csv").query("counted")
+    means = scores.groupby("clip")[["delta", "si_sdr"]].mean().sum(axis=1)
+    clips = player(run_report([run_folder])).clips
+    first = max(clips, key=lambda clip: clip.appeal)
+    assert int(first.note.split()[1].rstrip(".")) == means.idxmax()
+    assert first.appeal == pytest.approx(means.max())
 
 
 def test_runs_of_one_name_are_told_apart(run_folder: Path, make_run: Callable[..., Path]) -> None:
@@ -146,7 +163,7 @@ def test_a_run_without_evaluation_says_how_to_get_one(make_run: Callable[..., Pa
     folder = make_run("fresh", evaluated=False)
     report = run_report([folder])
     section = next(s for s in report.sections if s.title == "Evaluation")
-    assert f"slakh-hier evaluate {folder} SHARDS --split test" in section.text[0]
+    assert "slakh-hier evaluate fresh SHARDS --split test" in section.text[0]
     assert [plot.name for plot in report.plots] == ["learning-curves"]
 
 
@@ -155,7 +172,7 @@ def test_shards_that_moved_are_named_by_an_option(run_folder: Path, small_set: P
     shutil.copytree(run_folder, run)
     data: dict[str, Any] = json.loads((run / "data.json").read_text())
     (run / "data.json").write_text(json.dumps({**data, "shards": str(tmp_path / "gone")}))
-    section = run_report([run]).sections[-1]
+    section = run_report([run]).sections[0]
     assert "--shards" in section.text[0]
     assert player(run_report([run], shards=small_set)).clips
 

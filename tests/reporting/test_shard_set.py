@@ -19,7 +19,8 @@ import pytest
 import soundfile
 
 from slakh_hier.reporting import left_out
-from slakh_hier.reporting.document import Facts, Player, Plot, Report, Table
+from slakh_hier.reporting.document import Facts, Player, Plot, Report, Section, Table
+from slakh_hier.reporting.page import render_page
 from slakh_hier.reporting.set_clips import MIXTURE_SI_SDR, spread
 from slakh_hier.reporting.shard_set import shard_report
 from slakh_hier.shards import open_shards
@@ -121,12 +122,22 @@ def test_the_matrix_is_the_share_of_clips_with_both(hostile_set: Path, report: R
             assert together[a, b] == pytest.approx(100 * len(both) / len(with_one))
 
 
-def test_the_matrix_is_in_a_table_too(hostile_set: Path, report: Report) -> None:
+def test_the_matrix_is_a_table_on_the_page(hostile_set: Path, report: Report) -> None:
     names, together = plot(report, "together").draw.args  # type: ignore[attr-defined]
-    table = next(table for table in blocks(report, Table) if table.title == "In figures (%)")
+    table = plot(report, "together").table
+    assert table is not None
     assert [[row[name] for name in names] for row in table.rows] == [
         [None if np.isnan(value) else round(value) for value in row] for row in together.tolist()
     ]
+
+
+def test_a_row_without_values_says_why() -> None:
+    rows = [{"of": "drums", "drums": 100, "none": 0}, {"of": "none", "drums": None, "none": None}]
+    table = Table("together", rows, layout="heat", blank="sounds in no clip")
+    text = render_page(Report("page", [Section("one", [table])])).decode()
+    assert '<td class="blank" colspan="2">sounds in no clip</td>' in text
+    assert text.count("sounds in no clip") == 1
+    assert "–</td>" not in text
 
 
 def test_reasons_that_differ_in_their_program_only_are_one(

@@ -1,27 +1,39 @@
 // Figures: their points say what they are, and the nodes of their trees play.
 
-// The text of the nearest point below mouse or finger, beside it.
+const TIP_REACH = 14; // pixels
+
+// The points of a figure, with their texts: the markers of a line, or what has one text as a whole.
+function pointsOf(figure) {
+  return [...figure.querySelectorAll("[data-tips]")].flatMap((group) => {
+    const texts = JSON.parse(group.dataset.tips), marks = [...group.querySelectorAll("use")];
+    if (marks.length === texts.length) return marks.map((point, place) => ({ point, text: texts[place] }));
+    return texts.length === 1 ? [{ point: group, text: texts[0] }] : [];
+  });
+}
+
+// The text of the point below mouse or finger, or close to it, above that point.
 function showTips(figure) {
-  const tip = make("div", "tip"), reach = 14;
+  const tip = make("div", "tip"), points = pointsOf(figure);
   tip.hidden = true;
   figure.append(tip);
   const at = ({ clientX, clientY }) => {
-    const near = [...figure.querySelectorAll("svg:not([hidden]) [data-tip]")].map((point) => {
+    const near = points.map(({ point, text }) => {
       const box = point.getBoundingClientRect();
       const x = Math.max(box.left - clientX, 0, clientX - box.right), y = Math.max(box.top - clientY, 0, clientY - box.bottom);
-      return { point, box, distance: box.width + box.height ? Math.hypot(x, y) : Infinity, size: box.width * box.height };
+      return { text, box, distance: box.width || box.height ? Math.hypot(x, y) : Infinity, size: box.width * box.height };
     });
-    const nearest = near.sort((a, b) => a.distance - b.distance || a.size - b.size)[0];
-    tip.hidden = !nearest || nearest.distance > reach;
+    const [nearest] = near.sort((a, b) => a.distance - b.distance || a.size - b.size);
+    tip.hidden = !nearest || nearest.distance > TIP_REACH;
     if (tip.hidden) return;
-    tip.textContent = nearest.point.dataset.tip;
+    tip.textContent = nearest.text;
     const outer = figure.getBoundingClientRect(), { box } = nearest;
-    tip.style.left = `${Math.min(Math.max(box.left + box.width / 2 - outer.left - tip.offsetWidth / 2, 0), outer.width - tip.offsetWidth)}px`;
+    tip.style.left = `${Math.max(0, Math.min(box.left + box.width / 2 - outer.left - tip.offsetWidth / 2, outer.width - tip.offsetWidth))}px`;
     tip.style.top = `${box.top - outer.top - tip.offsetHeight - 6}px`;
   };
-  figure.addEventListener("pointermove", at);
-  figure.addEventListener("pointerdown", at);
-  figure.addEventListener("pointerleave", () => { tip.hidden = true; });
+  for (const event of ["pointermove", "pointerdown"]) figure.addEventListener(event, at);
+  // A finger that is lifted leaves the text to be read; the next one elsewhere takes it away.
+  figure.addEventListener("pointerleave", (event) => { tip.hidden ||= event.pointerType !== "touch"; });
+  document.addEventListener("pointerdown", (event) => { tip.hidden ||= !figure.contains(event.target); });
 }
 
 // The names of nodes that are in a clip of a player become buttons.
@@ -35,7 +47,7 @@ function playTree(figure, players) {
   for (const { element, node, player } of names) {
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "0");
-    element.setAttribute("aria-label", `Play ${node}`);
+    element.setAttribute("aria-description", `Plays ${node}`); // its name is what can be read, and may be shortened
     element.addEventListener("click", () => player.playNode(node));
     element.addEventListener("keydown", (event) => {
       if (![" ", "Enter"].includes(event.key)) return;

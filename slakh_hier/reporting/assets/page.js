@@ -6,7 +6,7 @@ followLink(players).then(() => players.filter(({ clip }) => !clip).forEach((play
 addEventListener("hashchange", () => followLink(players));
 listenToKeys(players);
 for (const figure of document.querySelectorAll("figure")) {
-  if (figure.querySelector("[data-tip]")) showTips(figure);
+  if (figure.querySelector("[data-tips]")) showTips(figure);
   if (figure.querySelector("[data-node]")) playTree(figure, players);
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => players.forEach(({ view }) => view.later()));

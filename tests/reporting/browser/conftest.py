@@ -244,3 +244,16 @@ def orchestra_page() -> bytes:
         lanes += [Lane(f"player {part}", f"player {part}", 2, (part,)) for part in both]
     clip = PlayerClip("stereo", RATE, parts, lanes, target="player 5")
     return render_page(Report("orchestra", [Section("Clips", [Player("all", [clip])])]))
+
+
+@pytest.fixture(scope="session")
+def pages(hostile_page: bytes, run_folder: Path, other_run: Path, experiment_page: bytes) -> dict[str, bytes]:
+    """A page of each kind."""
+    from slakh_hier.reporting.runs import run_report
+
+    return {
+        "set": hostile_page,
+        "run": render_page(run_report([run_folder])),
+        "runs": render_page(run_report([run_folder, other_run])),
+        "experiment": experiment_page,
+    }

@@ -29,19 +29,6 @@ return [...document.querySelectorAll('figure svg')].filter(svg => svg.getClientR
 }) })()"""
 
 
-@pytest.fixture(scope="module")
-def pages(hostile_page: bytes, run_folder: Path, other_run: Path, experiment_page: bytes) -> dict[str, bytes]:
-    """A page of each kind."""
-    from slakh_hier.reporting.runs import run_report
-
-    return {
-        "set": hostile_page,
-        "run": render_page(run_report([run_folder])),
-        "runs": render_page(run_report([run_folder, other_run])),
-        "experiment": experiment_page,
-    }
-
-
 def test_it_loads_draws_and_fetches_nothing(show: Show, hostile_page: bytes) -> None:
     page = show(hostile_page)
     drawn = page.run(DRAWN)
