@@ -21,6 +21,7 @@ from slakh_hier.models.weights import Trained, load_weights
 
 Audio = NDArray[np.float32]
 Read = Callable[[int, int], Audio]
+Device = Literal["auto", "cpu", "cuda"]
 RESIDUAL = "residual"
 GPU_WINDOWS = 8
 
@@ -50,7 +51,7 @@ def separate(
     query_rate: int | None = None,
     window_seconds: float | None = 30.0,
     overlap_seconds: float = 3.0,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
 ) -> dict[str, Audio]:
     """Separate a signal in memory.
 
@@ -111,7 +112,7 @@ class Model:
         self,
         trained: Trained,
         *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
+        device: Device = "auto",
         query: Audio | None = None,
         query_rate: int | None = None,
     ):
@@ -206,7 +207,7 @@ class Model:
         return list(np.ascontiguousarray(whole.transpose(0, 2, 1, 3)))
 
 
-def pick_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def pick_device(device: Device) -> torch.device:
     """The device that is asked for; ``auto`` takes a GPU where there is one."""
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")

@@ -1,29 +1,23 @@
-"""Separate audio files into one file a level and the residual, without holding them in memory."""
+"""Separate audio files into one file per level and the residual, without holding them in memory."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierError
-from slakh_hier.files import TEMPORARY_PREFIX, make_folder, sync_folder
-from slakh_hier.models.separation import RESIDUAL, Model
+from slakh_hier.files import make_folder
+from slakh_hier.models.separation import RESIDUAL, Device, Model
 from slakh_hier.models.weights import load_weights
+from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
 from slakh_hier.progress import Progress, Silent
 
-FileFormat = Literal["wav", "flac"]
 MAX_CHANNELS = 8
-MAX_WAV = 4_000_000_000
-"""Longer WAV files are written as RF64, which has 64-bit sizes."""
-STEP24 = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Separated:
     ----------
     source : Path
     files : tuple of Path
-        One a level, leaf first, then the residual; empty where it failed.
+        One per level, leaf first, then the residual; empty where it failed.
     seconds : float
         Length of the audio.
     clipped : int
@@ -58,11 +52,11 @@ def separate_files(
     query: Path | None = None,
     window_seconds: float = 30.0,
     overlap_seconds: float = 3.0,
-    file_format: FileFormat = "wav",
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    audio_format: AudioFormat = "wav",
+    device: Device = "auto",
     progress: Progress | None = None,
 ) -> list[Separated]:
-    """Separate files; each gets a folder ``OUT/NAME/`` with a file a level and ``residual``.
+    """Separate files; each gets a folder ``OUT/NAME/`` with one file per level and ``residual``.
 
     NAME is that of the file; where several are called alike, as Slakh's mixtures are, ``FOLDER-NAME``.
 
@@ -81,7 +75,7 @@ def separate_files(
         QBE: a recording of the instrument to separate.
     window_seconds, overlap_seconds
         See :func:`~slakh_hier.models.separation.separate`.
-    file_format
+    audio_format
         ``wav`` (32-bit float, never clips) or ``flac`` (24 bit).
     progress
         Shows seconds of audio.
@@ -89,29 +83,31 @@ def separate_files(
     Returns
     -------
     list
-        One :class:`Separated` a file. One that turns out to be damaged on the way does not stop the others.
+        One :class:`Separated` per file. One that turns out to be damaged on the way does not stop the others.
 
     Raises
     ------
     InputError
-        The run holds no separator, a query is missing or not wanted, a file is no audio, or two files have one name.
+        The run holds no separator, a query is missing or not wanted, a file is not audio, or two files have one name.
     """
+    check_audio(audio_format, None)
     trained = load_weights(Path(run))
     files = [Path(path) for path in audio]
     about = [_header(path) for path in files]
     names = _folder_names(files)
     sound, query_rate = (None, None) if query is None else _read_query(Path(query))
     model = Model(trained, device=device, query=sound, query_rate=query_rate)
+    encoding = Encoding(audio_format, "PCM_24" if audio_format == "flac" else "FLOAT")
+    scale = np.float32(encoding.full_scale)
     done = []
     progress = progress or Silent()
     for path, name, (frames, rate, channels) in zip(files, names, about, strict=True):
         folder = make_folder(Path(out) / name)
-        outputs = tuple(folder / f"{name}.{file_format}" for name in (*trained.about.names, RESIDUAL))
-        size = 4 * frames * channels
+        outputs = tuple(folder / f"{name}.{audio_format}" for name in (*trained.about.names, RESIDUAL))
         try:
             with (
                 soundfile.SoundFile(path) as source,
-                _writers(outputs, rate, channels, file_format, size) as writers,
+                audio_files(outputs, rate, channels, frames, encoding) as writers,
                 progress.stage(path.name, frames / rate, "s of audio") as advance,
             ):
                 clipped = 0
@@ -123,13 +119,13 @@ def separate_files(
                     overlap_seconds=overlap_seconds,
                 )
                 for block in blocks:
-                    estimates = block.estimates
-                    if file_format == "flac":
-                        estimates = _quantised(estimates)
-                    signals = [*estimates, block.mixture - estimates[-1]]
-                    for writer, signal in zip(writers, signals, strict=True):
-                        clipped += int((np.abs(signal) > 1).sum()) if file_format == "flac" else 0
-                        writer.write(signal.T)
+                    # Rounded first, so that the input less an estimate is a whole number of steps too.
+                    estimates = _fitted(block.estimates * scale, encoding)
+                    for writer, signal in zip(
+                        writers, [*estimates, block.mixture * scale - estimates[-1]], strict=True
+                    ):
+                        writer.write(fitted := _fitted(signal, encoding))
+                        clipped += int((np.abs(fitted - signal) > 1).sum())
                     advance(block.mixture.shape[1] / rate)
             done.append(Separated(path, outputs, frames / rate, clipped))
         except SlakhHierError as error:
@@ -165,7 +161,7 @@ def _header(path: Path) -> tuple[int, int, int]:
             raise InputError(f"{path}: is a folder; give audio files") from None
         reason = getattr(error, "error_string", None) or str(error)
         raise InputError(
-            f"{path}: is no audio file that can be read ({reason.strip().rstrip('.')})"
+            f"{path}: is not an audio file that can be read ({reason.strip().rstrip('.')})"
         ) from None
     if frames < 1:
         raise InputError(f"{path}: holds no audio")
@@ -196,45 +192,8 @@ def _read_query(path: Path) -> tuple[NDArray[np.float32], int]:
         return _read(file, path, 0, frames), rate
 
 
-def _quantised(estimates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to 24 bits, so that input minus estimate is one too; what would clip is cut first."""
-    quantised: NDArray[np.float32] = (np.rint(np.clip(estimates, -1, 1 - STEP24) / STEP24) * STEP24).astype(
-        np.float32
-    )
-    return quantised
-
-
-@contextmanager
-def _writers(
-    paths: Sequence[Path], rate: int, channels: int, file_format: FileFormat, size: int
-) -> Iterator[list[soundfile.SoundFile]]:
-    """Open files under temporary names that get their own when everything was written."""
-    container = "FLAC" if file_format == "flac" else "WAV" if size < MAX_WAV else "RF64"
-    temporary = [path.with_name(TEMPORARY_PREFIX + path.name) for path in paths]
-    try:
-        for name in temporary:
-            name.unlink(missing_ok=True)  # a killed run's, or a link that a stranger put there
-        with ExitStack() as stack:
-            yield [
-                stack.enter_context(
-                    soundfile.SoundFile(
-                        name,
-                        "w",
-                        rate,
-                        channels,
-                        subtype="PCM_24" if file_format == "flac" else "FLOAT",
-                        format=container,
-                    )
-                )
-                for name in temporary
-            ]
-        for name, path in zip(temporary, paths, strict=True):
-            os.replace(name, path)
-        sync_folder(paths[0].parent)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise FaultError(
-            f"{paths[0].parent}: cannot be written: {error}. Make room and run it again"
-        ) from error
-    finally:
-        for name in temporary:
-            name.unlink(missing_ok=True)
+def _fitted(signal: NDArray[np.float32], encoding: Encoding) -> NDArray[np.float32]:
+    """A signal in the encoding's units as it can hold it: FLAC takes whole numbers of 24 bits, which float32 holds too."""
+    if encoding.subtype == "FLOAT":
+        return signal
+    return np.rint(signal).clip(-encoding.full_scale, encoding.full_scale - 1)

@@ -121,7 +121,8 @@ def run_cell(
         return
     if cell.shards is None:
         raise InputError(f"{cell.name}: there are no shards for its task")
-    from slakh_hier.models.evaluation import Device, evaluate
+    from slakh_hier.models.evaluation import evaluate
+    from slakh_hier.models.separation import Device
     from slakh_hier.models.training import train
 
     train(cell.config, cell.shards, cell.run, progress=progress, report=report)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
+from slakh_hier.output.folder import read_failures
 from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, open_catalog, read_document, read_tree
 from slakh_hier.reporting.document import Block, Section, Table
 from slakh_hier.reporting.portable import portable
-from slakh_hier.slakh.broken import read_failures
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
 from slakh_hier.slakh.frame import build_frame

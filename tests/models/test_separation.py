@@ -178,18 +178,18 @@ def run(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("file_format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
-def test_files(run: Path, tmp_path: Path, file_format: Any, subtype: str) -> None:
+@pytest.mark.parametrize(("audio_format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
+def test_files(run: Path, tmp_path: Path, audio_format: Any, subtype: str) -> None:
     mono, stereo = noise(20_000), noise(2, 9000)
     soundfile.write(tmp_path / "mono.wav", mono, 8000, subtype="PCM_16")
     soundfile.write(tmp_path / "stereo.flac", stereo.T, 22_050, subtype="PCM_24")
     inputs = [tmp_path / "mono.wav", tmp_path / "stereo.flac"]
     done = separate_files(
-        run, inputs, tmp_path / "out", file_format=file_format, window_seconds=1.0, overlap_seconds=0.3
+        run, inputs, tmp_path / "out", audio_format=audio_format, window_seconds=1.0, overlap_seconds=0.3
     )
     for one, source in zip(done, inputs, strict=True):
         assert [p.name for p in one.files] == [
-            f"{name}.{file_format}" for name in ("leaf", "top", "residual")
+            f"{name}.{audio_format}" for name in ("leaf", "top", "residual")
         ]
         assert (one.error, one.clipped) == ("", 0)
         audio, rate = soundfile.read(source, dtype="float64")
@@ -198,7 +198,7 @@ def test_files(run: Path, tmp_path: Path, file_format: Any, subtype: str) -> Non
             assert found_rate == rate
             assert signal.shape == audio.shape
         error = np.abs(parts["top"][0] + parts["residual"][0] - audio).max()
-        assert error == 0 if file_format == "flac" else error < 1e-7
+        assert error == 0 if audio_format == "flac" else error < 1e-7
         assert soundfile.info(one.files[0]).subtype == subtype
     assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".tmp")]
     # The files hold what the function gives.
