@@ -25,8 +25,8 @@ from slakh_hier.models.data import ClipDataset, Key
 from slakh_hier.models.metrics import leaked_db, si_sdr
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.references import oracle
-from slakh_hier.models.separation import Device
 from slakh_hier.models.selection import select_clips
+from slakh_hier.models.separation import Device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import summarise
