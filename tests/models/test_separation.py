@@ -213,7 +213,7 @@ def test_files_that_are_no_audio(run: Path, tmp_path: Path) -> None:
     soundfile.write(empty, noise(0), 8000)
     text.write_text("no audio")
     for bad, message in (
-        (text, r"text\.wav: is no audio file"),
+        (text, r"text\.wav: is not an audio file"),
         (empty, "holds no audio"),
         (tmp_path / "none.wav", "no such file"),
         (tmp_path, "is a folder"),
