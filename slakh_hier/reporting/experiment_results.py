@@ -111,5 +111,5 @@ def read_results(path: Path) -> Results:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "as a whole"
         raise InputError(
-            f"{path}: {where}: {first['msg']}. Run the same slakh-hier experiment command again: it writes it anew"
+            f"{path}: {where}: {first['msg']}. Run the same slakh-hier experiment command again: it recreates the file"
         ) from None

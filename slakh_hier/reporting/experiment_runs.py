@@ -92,12 +92,12 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
             player, why_not = run_player([run], given)
             text = [f"Estimates of {run.name} ({where})."] + ([why_not] if why_not else [])
             if player or why_not:
-                yield Section(f"Clips to see and hear, {task.upper()}", [player] if player else [], text)
+                yield Section(f"Clips, {task.upper()}", [player] if player else [], text)
     except MissingExtraError as error:
-        yield Section("Clips to see and hear", text=[f"Not shown: {portable(str(error))}"])
+        yield Section("Clips", text=[f"Not shown: {portable(str(error))}"])
     except SlakhHierError as error:
         why = portable(str(error).splitlines()[0], runs.folder)
-        yield Section("Clips to see and hear", text=[f"Not shown: {why}"])
+        yield Section("Clips", text=[f"Not shown: {why}"])
 
 
 def _is_of(shards: Path, run: RunData) -> bool:

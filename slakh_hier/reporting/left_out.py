@@ -34,7 +34,7 @@ def left_out(folder: Path) -> Section:
             some, sentence = [], f"Not known: {portable(why, folder)}"
         blocks += some
         text.append(sentence)
-    return Section("What was left out, and why", blocks, text)
+    return Section("Omitted stems and clips", blocks, text)
 
 
 def _stems(folder: Path) -> tuple[list[Block], str]:
@@ -60,7 +60,7 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
         ),
         Table(f"Each stem{_first(stems)}", stems[:MOST_ROWS], folded=True),
     ], (
-        f"{len(stems):,} of {len(frame):,} stems of the catalog are no sources. Unassigned ones stay in the mixture "
+        f"{len(stems):,} of {len(frame):,} stems of the catalog are not sources. Unassigned ones stay in the mixture "
         "where the tree keeps them."
     )
 
@@ -91,7 +91,7 @@ def _short(folder: Path) -> tuple[list[Block], str]:
             "clips": r["drawn"],
             "candidates": r["candidates"],
             "songs": r["songs"],
-            "why not more": r["reason"],
+            "reason": r["reason"],
         }
         for r in reports
     ]

@@ -28,7 +28,7 @@ class RunData:
     data, environment
         ``data.json`` and ``environment.json``; empty where they are missing.
     curves
-        ``metrics.csv``, a row an epoch; empty before the first epoch's end.
+        ``metrics.csv``, one row per epoch; empty before the first epoch's end.
     summary, scores
         The evaluation of the split; None where it was not evaluated.
     """

@@ -51,10 +51,10 @@ def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | N
     runs = [read_run(folder, name, split) for folder, name in zip(folders, _names(folders), strict=True)]
     player, why_not = run_player(runs, shards)
     sections = [
-        Section("Clips to see and hear", [player] if player else [], [why_not] if why_not else []),
+        Section("Clips", [player] if player else [], [why_not] if why_not else []),
         _scores(runs, shards),
-        Section("Learning", _curves(runs)),
-        Section("What was trained", _about(runs)),
+        Section("Learning curves", _curves(runs)),
+        Section("Configuration", _about(runs)),
     ]
     title = f"Run {runs[0].name}" if len(runs) == 1 else f"{runs[0].name} and {runs[1].name}"
     return Report(

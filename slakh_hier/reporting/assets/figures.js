@@ -44,6 +44,7 @@ function playTree(figure, players) {
   });
   if (!names.length) return;
   figure.querySelector(".wide").setAttribute("role", "group"); // what is a picture has no buttons
+  figure.querySelector("figcaption").append(" Click a node to hear it.");
   for (const { element, node, player } of names) {
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "0");
