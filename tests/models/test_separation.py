@@ -238,13 +238,11 @@ def test_files_that_are_called_alike_are_told_apart_by_their_folders(run: Path, 
     assert found == ["Track00001-mix", "Track00002-mix", "other"]
 
 
-def test_nothing_is_written_through_a_link_in_the_place_of_a_temporary_file(
-    run: Path, tmp_path: Path
-) -> None:
+def test_nothing_is_written_through_a_link_in_the_place_of_a_file(run: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song.wav", noise(4000), RATE)
     (tmp_path / "mine").write_text("mine\n")
     (tmp_path / "out" / "song").mkdir(parents=True)
-    (tmp_path / "out" / "song" / ".tmp-residual.wav").symlink_to(tmp_path / "mine")
+    (tmp_path / "out" / "song" / "residual.wav").symlink_to(tmp_path / "mine")
     (done,) = separate_files(run, [tmp_path / "song.wav"], tmp_path / "out")
     assert not done.error
     assert (tmp_path / "mine").read_text() == "mine\n"
