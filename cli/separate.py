@@ -52,7 +52,7 @@ def separate(
     device: Device,
     output_format: str,
 ) -> None:
-    """Separate AUDIO files with the separator of RUN: one file per level, and the residual.
+    """Separate AUDIO files, or folders of them, with the separator of RUN: one file per level, and the residual.
 
     Any length, sample rate and number of channels. Residual plus coarsest level is the input.
     """

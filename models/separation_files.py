@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,19 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from slakh_hier.errors import FaultError, InputError, SlakhHierError
+from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder
-from slakh_hier.models.separation import RESIDUAL, Device, Model
-from slakh_hier.models.weights import load_weights
+from slakh_hier.models.recordings import (
+    Recording,
+    find_recordings,
+    open_recording,
+    read_query,
+    read_recording,
+)
+from slakh_hier.models.separation import Device, Model, check_windows
+from slakh_hier.models.weights import RESIDUAL, load_weights
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
 from slakh_hier.progress import Progress, Silent
-
-MAX_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def separate_files(
 ) -> list[Separated]:
     """Separate files; each gets a folder ``OUT/NAME/`` with one file per level and ``residual``.
 
-    NAME is that of the file; where several are called alike, as Slakh's mixtures are, ``FOLDER-NAME``.
+    NAME is that of the file (:func:`~slakh_hier.models.recordings.find_recordings`).
 
     Sample rate, channels and length are those of the input, and residual plus coarsest level is the input: exactly
     in FLAC (24 bit, for inputs of at most 24 bits, unless something clips), within float32's rounding in WAV.
@@ -68,7 +74,7 @@ def separate_files(
     run
         A run folder.
     audio
-        Files that libsndfile reads: WAV, FLAC, OGG, MP3, AIFF and others.
+        Files that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF and others), or folders of such files.
     out
         Folder; existing results of the same names are replaced.
     query
@@ -83,113 +89,83 @@ def separate_files(
     Returns
     -------
     list
-        One :class:`Separated` per file. One that turns out to be damaged on the way does not stop the others.
+        One :class:`Separated` per file. One that is not audio, or turns out to be damaged, does not stop the others.
 
     Raises
     ------
     InputError
-        The run holds no separator, a query is missing or not wanted, a file is not audio, or two files have one name.
+        The run holds no separator, a query is missing or not wanted, no file can be separated, or two have one name.
+    FaultError
+        The results cannot be written; what is finished is kept.
     """
     check_audio(audio_format, None)
+    check_windows(window_seconds, overlap_seconds)
     trained = load_weights(Path(run))
-    files = [Path(path) for path in audio]
-    about = [_header(path) for path in files]
-    names = _folder_names(files)
-    sound, query_rate = (None, None) if query is None else _read_query(Path(query))
+    recordings = find_recordings([Path(path) for path in audio])
+    sound, query_rate = (None, None) if query is None else read_query(Path(query))
     model = Model(trained, device=device, query=sound, query_rate=query_rate)
-    encoding = Encoding(audio_format, "PCM_24" if audio_format == "flac" else "FLOAT")
-    scale = np.float32(encoding.full_scale)
+    separation = _Separation(model, window_seconds, overlap_seconds, audio_format, progress or Silent())
+    target = make_folder(Path(out))
     done = []
-    progress = progress or Silent()
-    for path, name, (frames, rate, channels) in zip(files, names, about, strict=True):
-        folder = make_folder(Path(out) / name)
-        outputs = tuple(folder / f"{name}.{audio_format}" for name in (*trained.about.names, RESIDUAL))
+    for one in recordings:
+        seconds = one.frames / one.rate if one.rate else 0.0
         try:
-            with (
-                soundfile.SoundFile(path) as source,
-                audio_files(outputs, rate, channels, frames, encoding) as writers,
-                progress.stage(path.name, frames / rate, "s of audio") as advance,
-            ):
-                clipped = 0
-                blocks = model.blocks(
-                    lambda start, count, source=source, path=path: _read(source, path, start, count),  # type: ignore[misc]
-                    frames,
-                    rate,
-                    window_seconds=window_seconds,
-                    overlap_seconds=overlap_seconds,
-                )
-                for block in blocks:
-                    # Rounded first, so that the input less an estimate is a whole number of steps too.
-                    estimates = _fitted(block.estimates * scale, encoding)
-                    for writer, signal in zip(
-                        writers, [*estimates, block.mixture * scale - estimates[-1]], strict=True
-                    ):
-                        writer.write(fitted := _fitted(signal, encoding))
-                        clipped += int((np.abs(fitted - signal) > 1).sum())
-                    advance(block.mixture.shape[1] / rate)
-            done.append(Separated(path, outputs, frames / rate, clipped))
-        except SlakhHierError as error:
-            if isinstance(error, FaultError):
-                raise
-            done.append(Separated(path, (), frames / rate, error=str(error)))
+            if one.error:
+                raise InputError(one.error)
+            folder = make_folder(target / one.name)
+            files = tuple(folder / f"{name}.{audio_format}" for name in (*trained.about.names, RESIDUAL))
+            done.append(Separated(one.path, files, seconds, separation.write(one, files)))
+        except InputError as error:
+            done.append(Separated(one.path, (), seconds, error=str(error)))
     return done
 
 
-def _folder_names(files: Sequence[Path]) -> list[str]:
-    """A file's name without its suffix; with its folder's before it where several files are called alike (mix)."""
-    stems = [path.stem for path in files]
-    names = [
-        path.stem if stems.count(path.stem) == 1 else f"{path.resolve().parent.name}-{path.stem}"
-        for path in files
-    ]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(
-            f"two of the files would be called {twice}; separate them with an -o of their own each"
-        )
-    return names
+@dataclass(frozen=True)
+class _Separation:
+    """How every recording is separated."""
+
+    model: Model
+    window_seconds: float
+    overlap_seconds: float
+    audio_format: AudioFormat
+    progress: Progress
+
+    def write(self, recording: Recording, files: Sequence[Path]) -> int:
+        """Separate one recording into its files and return how many samples were clipped."""
+        frames, rate = recording.frames, recording.rate
+        encoding = Encoding(self.audio_format, "PCM_24" if self.audio_format == "flac" else "FLOAT")
+        scale, clipped = np.float32(encoding.full_scale), 0
+        with (
+            _opened(recording.path) as source,
+            audio_files(files, rate, recording.channels, frames, encoding) as writers,
+            self.progress.stage(recording.path.name, frames / rate, "s of audio") as advance,
+        ):
+            for block in self.model.blocks(
+                lambda start, count: read_recording(source, recording.path, start, count),
+                frames,
+                rate,
+                window_seconds=self.window_seconds,
+                overlap_seconds=self.overlap_seconds,
+            ):
+                # Rounded first, so that the input less an estimate is a whole number of steps too.
+                estimates = _fitted(block.estimates * scale, encoding)
+                for writer, signal in zip(
+                    writers, [*estimates, block.mixture * scale - estimates[-1]], strict=True
+                ):
+                    writer.write(fitted := _fitted(signal, encoding))
+                    clipped += int((np.abs(fitted - signal) > 1).sum())
+                advance(block.mixture.shape[1] / rate)
+        return clipped
 
 
-def _header(path: Path) -> tuple[int, int, int]:
-    """Frames, rate and channels that a file promises."""
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
-        with soundfile.SoundFile(path) as file:
-            frames, rate, channels = file.frames, file.samplerate, file.channels
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:
-        if not path.exists():
-            raise InputError(f"{path}: there is no such file") from None
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give audio files") from None
-        reason = getattr(error, "error_string", None) or str(error)
-        raise InputError(
-            f"{path}: is not an audio file that can be read ({reason.strip().rstrip('.')})"
-        ) from None
-    if frames < 1:
-        raise InputError(f"{path}: holds no audio")
-    if channels > MAX_CHANNELS:
-        raise InputError(f"{path}: has {channels} channels; at most {MAX_CHANNELS} can be separated")
-    return frames, rate, channels
-
-
-def _read(source: soundfile.SoundFile, path: Path, start: int, count: int) -> NDArray[np.float32]:
-    """(channels, count) of a file, checked: libsndfile ends early and returns NaN without an error."""
-    try:
-        source.seek(start)
-        found: NDArray[np.float32] = source.read(count, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError, AssertionError) as error:
-        raise InputError(
-            f"{path}: cannot be decoded near {start / source.samplerate:.1f} s ({error})"
-        ) from None
-    if len(found) != count:
-        raise InputError(f"{path}: ends early, after {start + len(found)} of {source.frames} samples")
-    if not np.isfinite(found).all():
-        raise InputError(f"{path}: holds NaN or Inf near {start / source.samplerate:.1f} s")
-    return np.ascontiguousarray(found.T)
-
-
-def _read_query(path: Path) -> tuple[NDArray[np.float32], int]:
-    frames, rate, _ = _header(path)
-    with soundfile.SoundFile(path) as file:
-        return _read(file, path, 0, frames), rate
+        source = open_recording(path)
+    except (soundfile.LibsndfileError, OSError) as error:  # it changed since its header was read
+        raise InputError(f"{path}: cannot be opened any more ({error})") from None
+    with source:
+        yield source
 
 
 def _fitted(signal: NDArray[np.float32], encoding: Encoding) -> NDArray[np.float32]:

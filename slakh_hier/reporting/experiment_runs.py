@@ -17,7 +17,7 @@ from slakh_hier.reporting.experiment_results import Cell, Results, Row
 from slakh_hier.reporting.node_scores import improvements
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import RunData, read_curves, read_json, read_run, read_table
+from slakh_hier.reporting.run_data import RunData, read_curves, read_json, read_run, read_table, trained_on
 from slakh_hier.shards.index import read_index
 
 SPLIT: Final = "test"
@@ -58,9 +58,9 @@ class Runs:
         """The test clips of every run of a row."""
         return [read_table(run / SCORES) for run in self.of(row) if (run / SCORES).exists()]
 
-    def shards(self, row: Row) -> list[str]:
-        """Where the shards of a row's runs were."""
-        return [str(read_json(run / "data.json").get("shards", "")) for run in self.of(row)]
+    def shards(self, row: Row) -> list[Path | None]:
+        """Where the shards of a row's runs are, if they are on this machine."""
+        return [trained_on(read_json(run / "data.json")) for run in self.of(row)]
 
 
 def pooled(tables: Sequence[pd.DataFrame]) -> dict[str, list[float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from slakh_hier.errors import InputError
-from slakh_hier.plain_files import open_plain, read_plain
+from slakh_hier.plain_files import open_plain, parse_json, read_plain
 
 MAX_BYTES = 64 << 20
 
@@ -73,6 +72,17 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
     )
 
 
+def trained_on(data: dict[str, Any]) -> Path | None:
+    """The folder of shards that ``data.json`` names, where it is one on this machine.
+
+    An address there is never fetched, nor a path looked at that depends on where the command runs: whoever made the run
+    folder wrote it.
+    """
+    named = data.get("shards")
+    folder = Path(named) if isinstance(named, str) else None
+    return folder if folder is not None and folder.is_absolute() and folder.is_dir() else None
+
+
 def read_curves(path: Path) -> pd.DataFrame:
     """``metrics.csv`` of a run; empty where it is not there or holds nothing yet."""
     return read_table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
@@ -83,8 +93,8 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value = json.loads(read_plain(path, MAX_BYTES, links=True))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(read_plain(path, MAX_BYTES, links=True))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: does not hold a JSON object")

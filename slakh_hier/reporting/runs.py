@@ -11,7 +11,7 @@ from slakh_hier.reporting.document import Block, Facts, Plot, Report, Section, T
 from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import RunData, read_run
+from slakh_hier.reporting.run_data import RunData, read_run, trained_on
 from slakh_hier.reporting.run_pairs import score_tables
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
@@ -202,7 +202,7 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     scores = {run.name: run.scores for run in runs if run.scores is not None}
     values = {name: improvements(table) for name, table in scores.items()}
     if any(values.values()):
-        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.get("shards") for run in runs)])
+        tree = rows_of(scored_nodes(scores.values()), [shards, *(trained_on(run.data) for run in runs)])
         blocks.append(
             Plot(
                 "nodes",

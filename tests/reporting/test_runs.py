@@ -181,3 +181,23 @@ def test_shards_that_moved_are_named_by_an_option(run_folder: Path, small_set: P
 def test_other_shards_are_refused(run_folder: Path, hostile_set: Path) -> None:
     with pytest.raises(InputError, match="is not the shard set that was evaluated"):
         run_report([run_folder], shards=hostile_set)
+
+
+@pytest.mark.parametrize(
+    "named", ["memory://bucket/set", "http://127.0.0.1:9/set", 7, ["x"], None, "\0", "set"]
+)
+def test_nothing_is_fetched_that_the_run_names(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: object
+) -> None:
+    """The folder is untrusted: an address in it would tell its maker who looks at it, from where."""
+    asked = []
+    monkeypatch.setattr(
+        "slakh_hier.shards.remote.Store", lambda url: asked.append(url) or (_ for _ in ()).throw(OSError(url))
+    )
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    (run / "data.json").write_text(json.dumps({"shards": named}))
+    report = run_report([run])
+    assert asked == []
+    said = str([section.text for section in report.sections])
+    assert "The shard set is not where the training found it." in said
