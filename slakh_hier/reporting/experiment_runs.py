@@ -17,7 +17,7 @@ from slakh_hier.reporting.experiment_results import Cell, Results, Row
 from slakh_hier.reporting.node_scores import improvements
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import RunData, read_curves, read_json, read_run, read_table, trained_on
+from slakh_hier.reporting.run_data import DataNote, RunData, read_curves, read_note, read_run, read_table
 from slakh_hier.shards.index import read_index
 
 SPLIT: Final = "test"
@@ -60,7 +60,7 @@ class Runs:
 
     def shards(self, row: Row) -> list[Path | None]:
         """Where the shards of a row's runs are, if they are on this machine."""
-        return [trained_on(read_json(run / "data.json")) for run in self.of(row)]
+        return [read_note(run / "data.json", DataNote).folder for run in self.of(row)]
 
 
 def pooled(tables: Sequence[pd.DataFrame]) -> dict[str, list[float]]:

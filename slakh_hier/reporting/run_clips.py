@@ -12,7 +12,7 @@ import pandas as pd
 from slakh_hier.errors import InputError
 from slakh_hier.reporting.document import Lane, Player, PlayerClip, Signal
 from slakh_hier.reporting.parts import disjoint
-from slakh_hier.reporting.run_data import RunData, trained_on
+from slakh_hier.reporting.run_data import RunData
 from slakh_hier.shards.read import Clip, ShardSet, open_shards
 
 EACH: Final = 3
@@ -41,7 +41,7 @@ def run_player(runs: Sequence[RunData], shards: Path | None) -> tuple[Player | N
     digests = {run.summary["plan_digest"] for run in runs if run.summary is not None}
     if len(digests) > 1:
         return None, "The runs were evaluated on different shard sets: there are no clips to compare."
-    folder = shards or trained_on(runs[0].data)
+    folder = shards or runs[0].data.folder
     with_option = "Name the evaluated set with --shards FOLDER to see and hear clips."
     if folder is None:
         return None, f"The shard set is not where the training found it. {with_option}"

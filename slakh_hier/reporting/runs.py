@@ -11,7 +11,7 @@ from slakh_hier.reporting.document import Block, Facts, Plot, Report, Section, T
 from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import RunData, read_run, trained_on
+from slakh_hier.reporting.run_data import RunData, read_run
 from slakh_hier.reporting.run_pairs import score_tables
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
@@ -101,17 +101,15 @@ def _improvement(summary: dict[str, Any]) -> str:
 def _about(runs: Sequence[RunData]) -> list[Block]:
     facts: list[dict[str, Any]] = []
     for run in runs:
-        train = run.data.get("splits", {}).get("train", {})
+        train = run.data.splits.get("train")
         about = {
             "Task": run.config["task"],
             "Separates": _separates(run),
             "Preset": run.config.get("preset"),
-            "Training clips": f"{train['clips']:,} ({train['hours']:.2f} h)" if train else None,
-            "Shards": _name(run.data.get("shards")),
-            "Device": ", ".join(run.environment.get("devices", [])) or None,
-            "Made by": f"slakh-hier {run.environment['slakh-hier']}"
-            if "slakh-hier" in run.environment
-            else None,
+            "Training clips": f"{train.clips:,} ({train.hours:.2f} h)" if train else None,
+            "Shards": _name(run.data.shards),
+            "Device": ", ".join(run.environment.devices) or None,
+            "Made by": run.environment.version and f"slakh-hier {run.environment.version}",
         }
         facts.append(about)
     blocks: list[Block] = [Facts(facts[0])]
@@ -136,7 +134,7 @@ def _name(shards: str | None) -> str | None:
 
 
 def _separates(run: RunData) -> str | None:
-    names = ", ".join(run.data.get("names", [])) or None
+    names = ", ".join(run.data.names) or None
     return f"whatever the query sounds like ({names})" if run.config["task"] == "qbe" and names else names
 
 
@@ -202,7 +200,7 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     scores = {run.name: run.scores for run in runs if run.scores is not None}
     values = {name: improvements(table) for name, table in scores.items()}
     if any(values.values()):
-        tree = rows_of(scored_nodes(scores.values()), [shards, *(trained_on(run.data) for run in runs)])
+        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.folder for run in runs)])
         blocks.append(
             Plot(
                 "nodes",

@@ -183,9 +183,7 @@ def test_other_shards_are_refused(run_folder: Path, hostile_set: Path) -> None:
         run_report([run_folder], shards=hostile_set)
 
 
-@pytest.mark.parametrize(
-    "named", ["memory://bucket/set", "http://127.0.0.1:9/set", 7, ["x"], None, "\0", "set"]
-)
+@pytest.mark.parametrize("named", ["memory://bucket/set", "http://127.0.0.1:9/set", None, "\0", "set"])
 def test_nothing_is_fetched_that_the_run_names(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: object
 ) -> None:
@@ -201,3 +199,25 @@ def test_nothing_is_fetched_that_the_run_names(
     assert asked == []
     said = str([section.text for section in report.sections])
     assert "The shard set is not where the training found it." in said
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "place"),
+    [
+        ("data.json", {"shards": 7}, "shards: Input should be a valid string"),
+        ("data.json", {"names": "x"}, "names: Input should be a valid list"),
+        ("data.json", {"splits": []}, "splits: Input should be"),
+        ("data.json", {"splits": {"train": {"clips": "many"}}}, "splits.train.clips"),
+        ("environment.json", {"devices": 1}, "devices: Input should be a valid list"),
+        ("environment.json", {"slakh-hier": {}}, "slakh-hier: Input should be a valid string"),
+        ("environment.json", [], "does not hold a JSON object"),
+    ],
+)
+def test_a_run_whose_notes_say_something_else(
+    run_folder: Path, tmp_path: Path, file: str, content: object, place: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    (run / file).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"{file}: {place}"):
+        run_report([run])
