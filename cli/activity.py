@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slakh_hier.cli.common import TerminalProgress, jobs_option, note, shown_warnings
 from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out, part_option
+
+if TYPE_CHECKING:
+    from slakh_hier.parallel import Backend
 
 
 @click.command()
@@ -29,14 +34,14 @@ def activity(
     catalog: str | None,
     errata: bool,
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
     part: tuple[int, int] | None,
 ) -> None:
     """Measure the stems of SLAKH once: the energy of every combination of stems, in half-second steps.
 
     Every plan, for any tree and any threshold, is drawn from this file without reading audio again. A pass that was
-    stopped goes on where it was; files that were changed are measured again.
+    stopped is resumed; files that were changed are measured again.
     """
     from slakh_hier.plan import measure_activity
     from slakh_hier.plan.activity import refuse_measuring
@@ -49,7 +54,7 @@ def activity(
             stems,
             path,
             jobs=jobs,
-            backend=backend,  # type: ignore[arg-type]  # click.Choice
+            backend=backend,
             scheduler=scheduler,
             part=part,
             progress=TerminalProgress(),
@@ -59,6 +64,6 @@ def activity(
                 stems = stems.with_broken(file.all_broken())
     click.echo(str(written))
     if part is not None:
-        note("this share is measured; the same command without --part completes the file")
+        note("this part is measured; the same command without --part completes the file")
     if note_left_out(stems):
         raise click.exceptions.Exit(1)

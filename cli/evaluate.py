@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from slakh_hier.cli.common import (
     shown_warnings,
 )
 from slakh_hier.cli.model_options import device_option, import_option
+
+if TYPE_CHECKING:
+    from slakh_hier.models.separation import Device
 
 
 @click.command()
@@ -54,7 +57,7 @@ def evaluate(
     split: str,
     out: str | None,
     jobs: int,
-    device: str,
+    device: Device,
     devices: int,
     batch_size: int,
     output_format: str,
@@ -76,7 +79,7 @@ def evaluate(
             split=split,
             out=None if out is None else Path(out),
             jobs=jobs,
-            device=device,  # type: ignore[arg-type]  # click.Choice
+            device=device,
             devices=devices,
             batch_size=batch_size,
             progress=TerminalProgress(),

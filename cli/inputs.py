@@ -10,6 +10,7 @@ import click
 from slakh_hier.cli.common import TerminalProgress, note
 
 if TYPE_CHECKING:
+    from slakh_hier.parallel import Backend
     from slakh_hier.plan import Plan
     from slakh_hier.slakh import Catalog
 
@@ -97,7 +98,7 @@ part_option = click.option(
     "--part",
     metavar="I/N",
     callback=_parse_part,
-    help="Do only the I-th of N shares, for job arrays; the same command without --part completes the work.",
+    help="Do only part I of N (array tasks of a cluster); the same command without --part completes the work.",
 )
 
 
@@ -141,10 +142,8 @@ def plan_options(command: F) -> F:
             show_default=True,
             help="How many clips to draw in each split.",
         ),
-        click.option("--any", "any_target", is_flag=True, help="Draw among all finest nodes (the default)."),
-        click.option(
-            "--target", metavar="NODE", help="Draw clips of this finest node, and render its path alone."
-        ),
+        click.option("--any", "any_target", is_flag=True, help="Draw among all leaves (the default)."),
+        click.option("--target", metavar="NODE", help="Draw clips of this leaf, and render its path alone."),
         click.option(
             "--activity", type=click.Path(), help="An activity file.  [default: in the user's cache folder]"
         ),
@@ -195,7 +194,7 @@ def draw_plan(
     queries: bool | None,
     seed: int,
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
 ) -> Plan:
     """Scan, measure where needed, and draw."""
@@ -221,7 +220,7 @@ def draw_plan(
         seed=seed,
         activity=activity,
         jobs=jobs,
-        backend=backend,  # type: ignore[arg-type]  # click.Choice
+        backend=backend,
         scheduler=scheduler,
         progress=TerminalProgress(),
     )
@@ -242,7 +241,7 @@ def note_left_out(catalog: Catalog) -> bool:
 def note_short(plan: Plan) -> bool:
     """Say on stderr in which splits fewer clips than asked for were drawn, and why; True when there are any."""
     for split, (drawn, asked) in plan.short.items():
-        note(f"short: {split}: {drawn} of {asked} clips drawn")
+        note(f"warning: {split}: only {drawn} of {asked} clips drawn")
         reports = [report for report in plan.reports if report.split == split and report.reason]
         for report in reports:
             note(f"  {report.node}: {report.drawn} clips, {report.songs} songs: {report.reason}")

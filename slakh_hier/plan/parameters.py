@@ -10,7 +10,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.plan.candidates import Grid, Salience
 from slakh_hier.plan.energy import HOPS_PER_SECOND
-from slakh_hier.plan.layout import SPLITS
+from slakh_hier.splits import SPLITS
 from slakh_hier.wording import did_you_mean
 
 DEFAULT_CLIPS = {"train": 10_000, "validation": 5_000, "test": 3_000}

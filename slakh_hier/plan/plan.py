@@ -35,10 +35,10 @@ from slakh_hier.plan.folder import (
     read_document,
     read_tree,
 )
-from slakh_hier.plan.layout import SPLITS
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh import Catalog
+from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
 
 KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "query_song", "query_start"]

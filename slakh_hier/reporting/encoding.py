@@ -1,4 +1,4 @@
-"""Clips as FLAC inside a page: as good as its size allows, and what was reduced is told."""
+"""Clips as FLAC inside a page: as good as its size allows, with a note on what was reduced."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ LADDER: Final = (
 
 @dataclass(frozen=True)
 class Sound:
-    """The clips that are kept, what the page's player gets of each, and sentences on what was left out or reduced."""
+    """The clips that are kept, what the page's player gets of each, and a note on what was left out or reduced."""
 
     kept: list[PlayerClip]
     clips: list[dict[str, Any]]
-    told: str
+    note: str
 
 
 def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least: int | None = None) -> Sound:
@@ -68,7 +68,7 @@ def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least
             break
     assert found is not None  # the last quality has no limit
     kept = [clips[place] for place in found]
-    told = "" if len(kept) == len(clips) else f"{len(kept)} of the {len(clips)} fit into this page. "
+    note = "" if len(kept) == len(clips) else f"{len(kept)} of the {len(clips)} fit into this page. "
     return Sound(
         kept,
         [
@@ -81,7 +81,7 @@ def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least
             }
             for clip, sounds in zip(kept, found.values(), strict=True)
         ],
-        told + _told(kept, quality),
+        note + _note(kept, quality),
     )
 
 
@@ -147,16 +147,16 @@ def _turned_down(clip: PlayerClip) -> str:
     return "" if gain == 1 else f" Turned down by {-20 * np.log10(gain):.1f} dB: a signal exceeds full scale."
 
 
-def _told(clips: Sequence[PlayerClip], quality: Quality) -> str:
+def _note(clips: Sequence[PlayerClip], quality: Quality) -> str:
     if not clips:
         return ""
     highest = max(clip.sample_rate for clip in clips)
     rate = max(_rate(clip, quality) for clip in clips)
-    told = [f"resampled from {highest:,} to {rate:,} Hz"] if rate < highest else []
+    reduced = [f"resampled from {highest:,} to {rate:,} Hz"] if rate < highest else []
     if quality.bits < 16:
-        told.append(f"rounded to {quality.bits} bits")
+        reduced.append(f"rounded to {quality.bits} bits")
     if quality.share < 1:
-        told.append(f"cut to the first {quality.share:.0%} of each clip")
-    if not told:
+        reduced.append(f"cut to the first {quality.share:.0%} of each clip")
+    if not reduced:
         return f"Audio: FLAC, {rate:,} Hz, 16 bits."
-    return f"Audio: FLAC, {', '.join(told)}, to keep this page small. The files have the full quality."
+    return f"Audio: FLAC, {', '.join(reduced)}, to keep this page small. The files have the full quality."

@@ -83,6 +83,7 @@ def player_index(player: Player, sound: Sound) -> dict[str, Any]:
     kept = sound.kept
     return {
         "versions": player.versions,
+        "mixture": kept[0].lanes[0].node if kept else "",
         "opening": max(range(len(kept)), key=lambda place: kept[place].appeal, default=0),
         "clips": [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -40,9 +41,9 @@ def run_player(runs: Sequence[RunData], shards: Path | None) -> tuple[Player | N
     digests = {run.summary["plan_digest"] for run in runs if run.summary is not None}
     if len(digests) > 1:
         return None, "The runs were evaluated on different shard sets: there are no clips to compare."
-    folder = shards or Path(runs[0].data.get("shards", ""))
+    folder = shards or runs[0].data.folder
     with_option = "Name the evaluated set with --shards FOLDER to see and hear clips."
-    if shards is None and not (folder.is_absolute() and folder.is_dir()):
+    if folder is None:
         return None, f"The shard set is not where the training found it. {with_option}"
     with open_shards(folder, runs[0].split) as opened:
         if opened.index.plan_digest not in digests:
@@ -68,14 +69,14 @@ def _player(runs: Sequence[RunData], shards: ShardSet) -> Player:
             raise InputError(
                 f"{runs[0].folder}: its evaluation names clip {clip} of {len(shards)}; evaluate again"
             )
-        clips.append(_clip(runs, trained, shards, clip, f"{word}, {value[clip]:+.1f} dB"))
+        clips.append(_clip(runs, trained, shards, clip, word, value[clip]))
     by = (
         "the improvement over the mixture"
         if len(runs) == 1
         else f"the improvement of {runs[1].name} less that of {runs[0].name}"
     )
     rule = (
-        f"{len(clips)} of the {len(value):,} clips that count: the best, those about the median, and the worst by {by}, "
+        f"{len(clips)} of the {len(value):,} scored clips: the best, those about the median, and the worst by {by}, "
         "a mean over the levels."
     )
     return Player(rule, clips, versions=versions(runs))
@@ -106,7 +107,12 @@ def _chosen(values: pd.Series[float]) -> dict[int, str]:
 
 
 def _clip(
-    runs: Sequence[RunData], trained: Sequence[object], shards: ShardSet, number: int, title: str
+    runs: Sequence[RunData],
+    trained: Sequence[object],
+    shards: ShardSet,
+    number: int,
+    word: str,
+    value: float,
 ) -> PlayerClip:
     clip, mix = shards[number], shards.nodes[0].name
     rows = [_rows(run, number) for run in runs]
@@ -140,15 +146,15 @@ def _clip(
                 lanes.append(lane)
     means = rows[-1].loc[rows[-1]["counted"].astype(bool), ["delta", "si_sdr"]].mean()
     return PlayerClip(
-        f"{title} · {clip.track} at {clip.start:g} s · {clip.target}",
+        f"{word}, {value:+.1f} dB · {clip.track} at {clip.start:g} s · {clip.target}",
         shards.sample_rate,
         parts,
         lanes,
         f"Clip {number} of {clip.split}.",
         {"improvement": float(means["delta"]), "SI-SDR": float(means["si_sdr"])},
         clip.target,
-        # Well separated, and a large difference to the mixture.
-        float(means.sum()),
+        # Of the best ones, that which is separated well and was not so in the mixture.
+        float(means.sum()) if word == "best" else -math.inf,
     )
 
 

@@ -51,10 +51,10 @@ def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | N
     runs = [read_run(folder, name, split) for folder, name in zip(folders, _names(folders), strict=True)]
     player, why_not = run_player(runs, shards)
     sections = [
-        Section("Clips to see and hear", [player] if player else [], [why_not] if why_not else []),
+        Section("Clips", [player] if player else [], [why_not] if why_not else []),
         _scores(runs, shards),
-        Section("Learning", _curves(runs)),
-        Section("What was trained", _about(runs)),
+        Section("Learning curves", _curves(runs)),
+        Section("Configuration", _about(runs)),
     ]
     title = f"Run {runs[0].name}" if len(runs) == 1 else f"{runs[0].name} and {runs[1].name}"
     return Report(
@@ -101,17 +101,15 @@ def _improvement(summary: dict[str, Any]) -> str:
 def _about(runs: Sequence[RunData]) -> list[Block]:
     facts: list[dict[str, Any]] = []
     for run in runs:
-        train = run.data.get("splits", {}).get("train", {})
+        train = run.data.splits.get("train")
         about = {
             "Task": run.config["task"],
             "Separates": _separates(run),
             "Preset": run.config.get("preset"),
-            "Training clips": f"{train['clips']:,} ({train['hours']:.2f} h)" if train else None,
-            "Shards": _name(run.data.get("shards")),
-            "Device": ", ".join(run.environment.get("devices", [])) or None,
-            "Made by": f"slakh-hier {run.environment['slakh-hier']}"
-            if "slakh-hier" in run.environment
-            else None,
+            "Training clips": f"{train.clips:,} ({train.hours:.2f} h)" if train else None,
+            "Shards": _name(run.data.shards),
+            "Device": ", ".join(run.environment.devices) or None,
+            "Made by": run.environment.version and f"slakh-hier {run.environment.version}",
         }
         facts.append(about)
     blocks: list[Block] = [Facts(facts[0])]
@@ -136,7 +134,7 @@ def _name(shards: str | None) -> str | None:
 
 
 def _separates(run: RunData) -> str | None:
-    names = ", ".join(run.data.get("names", [])) or None
+    names = ", ".join(run.data.names) or None
     return f"whatever the query sounds like ({names})" if run.config["task"] == "qbe" and names else names
 
 
@@ -202,7 +200,7 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     scores = {run.name: run.scores for run in runs if run.scores is not None}
     values = {name: improvements(table) for name, table in scores.items()}
     if any(values.values()):
-        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.get("shards") for run in runs)])
+        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.folder for run in runs)])
         blocks.append(
             Plot(
                 "nodes",

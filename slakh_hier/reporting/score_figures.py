@@ -164,5 +164,5 @@ def draw_intervals(
 
 
 def _marker(number: int) -> str:
-    """Another one when the colours begin again."""
+    """Another one when the colours repeat."""
     return MARKERS[(number + number // len(MARKERS)) % len(MARKERS)]

@@ -49,11 +49,11 @@ def shard_report(folder: Path, *, clips: int = CLIPS) -> Report:
         found = summary(folder)
         rows = tree_rows(shards)
         sections = [
-            Section("Clips to see and hear", [set_player(shards, clips)] if len(shards) and clips else []),
-            Section("What it holds", [_facts(found), Table("Splits", found["splits"])]),
+            Section("Clips", [set_player(shards, clips)] if len(shards) and clips else []),
+            Section("Contents", [_facts(found), Table("Splits", found["splits"])]),
             Section("The tree", [_tree_plot(shards, found, rows), _node_table(found)]),
             Section("Levels", _level_plots(shards)),
-            Section("Which nodes sound together", [_together(shards)]),
+            Section("Co-occurrence of nodes", [_together(shards)]),
             left_out(folder),
             _masks(found),
         ]

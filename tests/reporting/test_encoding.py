@@ -1,4 +1,4 @@
-"""Audio in a page stays below its limit, and what was reduced is told."""
+"""Audio in a page stays below its limit, with a note on what was reduced."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_small_clips_keep_rate_and_16_bits() -> None:
     data, rate = decoded(found["sounds"][1])
     assert rate == found["rate"] == 16_000
     np.testing.assert_allclose(data, clip.parts[1], atol=0.6 / 2**15)
-    assert sound.told == "Audio: FLAC, 16,000 Hz, 16 bits."
+    assert sound.note == "Audio: FLAC, 16,000 Hz, 16 bits."
 
 
 def test_both_channels_are_stored() -> None:
@@ -54,7 +54,7 @@ def test_quality_falls_step_by_step_until_it_fits() -> None:
         sound = encode_clips(clips, limit)
         (found,) = sound.clips
         sizes.append(sum(map(len, found["sounds"])))
-        texts.append(sound.told)
+        texts.append(sound.note)
         assert sizes[-1] <= limit
     assert sizes == sorted(sizes, reverse=True)
     assert "resampled from 44,100 to 22,050 Hz" in texts[1]
@@ -79,10 +79,10 @@ def test_clips_are_left_out_before_their_sound_suffers() -> None:
     one = sum(map(len, encode_clips(clips[:1]).clips[0]["sounds"]))
     some = encode_clips(clips, 6 * one, least=4)
     assert [clip.title for clip in some.kept] == ["0", "1", "3", "5", "6", "8"]
-    assert some.told == "6 of the 10 fit into this page. Audio: FLAC, 16,000 Hz, 16 bits."
+    assert some.note == "6 of the 10 fit into this page. Audio: FLAC, 16,000 Hz, 16 bits."
     few = encode_clips(clips, 3 * one, least=4)
     assert len(few.clips) >= 4
-    assert "rounded to 12 bits" in few.told
+    assert "rounded to 12 bits" in few.note
     assert len(encode_clips(clips, 6 * one).clips) == 10  # all were asked for: the quality has to give way
 
 

@@ -10,8 +10,10 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from slakh_hier.reporting.document import Lane, Player, PlayerClip, Report, Section
 from slakh_hier.reporting.experiment import experiment_report
 from slakh_hier.reporting.page import SCRIPTS, render_page
 from slakh_hier.reporting.portable import portable
@@ -135,3 +137,17 @@ def test_all_assets_are_package_data() -> None:
     assert patterns["slakh_hier.reporting"] == ["assets/*"]
     names = {path.name for path in (files("slakh_hier.reporting") / "assets").iterdir()}
     assert names == {"page.html", "page.css", *SCRIPTS}
+
+
+def test_twenty_clips_stay_below_15_mb() -> None:
+    rng = np.random.default_rng(0)
+    noise = (0.1 * rng.standard_normal((12, 10 * 16_000))).astype(
+        np.float32
+    )  # compresses worse than any music
+    lanes = [
+        Lane("mix", "mix", 0, tuple(range(12))),
+        *(Lane(f"node {n}", f"{n}", 1, (n,)) for n in range(12)),
+    ]
+    clip = PlayerClip("noise", 16_000, list(noise), lanes)
+    page = render_page(Report("big", [Section("clips", [Player("all", [clip] * 20)])]))
+    assert 5e6 < len(page) < 15e6

@@ -163,7 +163,7 @@ def test_what_failed_is_listed(report: Report) -> None:
 
 def test_a_rendered_set_tells_its_stems_and_plan(small_set: Path) -> None:
     report = shard_report(small_set, clips=4)
-    lacking = next(section for section in report.sections if section.title.startswith("What was left out"))
+    lacking = next(section for section in report.sections if section.title.startswith("Omitted stems"))
     with open(small_set / "catalog.csv") as file:
         stems = list(csv.DictReader(file))
     others = [(s["track"], s["stem"], s["status"]) for s in stems if s["status"] != "audio"]
@@ -184,7 +184,7 @@ def test_damage_beside_the_shards_is_told_and_no_obstacle(hostile_set: Path, tmp
     shutil.copytree(hostile_set, copy)
     for name in ("failures.jsonl", "catalog.csv", "plan.yaml", "clips.csv"):
         (copy / name).write_text("{]\n\x00")
-    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
+    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("Omitted stems"))
     assert sum(sentence.startswith("Not known: ") for sentence in section.text) == 3
 
 
@@ -198,7 +198,7 @@ def test_pipes_and_links_beside_the_shards_are_told_and_not_opened(
     (copy / "failures.jsonl").unlink()
     for name in ("failures.jsonl", "catalog.csv", "hierarchy.yaml", "plan.yaml", "clips.csv"):
         make(copy / name)
-    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
+    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("Omitted stems"))
     assert sum("regular file" in sentence or "link" in sentence for sentence in section.text) == 3
 
 

@@ -19,15 +19,17 @@ function showTips(figure) {
   const at = ({ clientX, clientY }) => {
     const near = points.map(({ point, text }) => {
       const box = point.getBoundingClientRect();
-      const x = Math.max(box.left - clientX, 0, clientX - box.right), y = Math.max(box.top - clientY, 0, clientY - box.bottom);
+      const x = Math.max(box.left - clientX, 0, clientX - box.right);
+      const y = Math.max(box.top - clientY, 0, clientY - box.bottom);
       return { text, box, distance: box.width || box.height ? Math.hypot(x, y) : Infinity, size: box.width * box.height };
     });
     const [nearest] = near.sort((a, b) => a.distance - b.distance || a.size - b.size);
     tip.hidden = !nearest || nearest.distance > TIP_REACH;
     if (tip.hidden) return;
     tip.textContent = nearest.text;
-    const outer = figure.getBoundingClientRect(), { box } = nearest;
-    tip.style.left = `${Math.max(0, Math.min(box.left + box.width / 2 - outer.left - tip.offsetWidth / 2, outer.width - tip.offsetWidth))}px`;
+    const outer = figure.getBoundingClientRect(), { box } = nearest, room = outer.width - tip.offsetWidth;
+    const left = box.left + box.width / 2 - outer.left - tip.offsetWidth / 2;
+    tip.style.left = `${Math.max(0, Math.min(left, room))}px`;
     tip.style.top = `${box.top - outer.top - tip.offsetHeight - 6}px`;
   };
   for (const event of ["pointermove", "pointerdown"]) figure.addEventListener(event, at);
@@ -39,11 +41,13 @@ function showTips(figure) {
 // The names of nodes that are in a clip of a player become buttons.
 function playTree(figure, players) {
   const names = [...figure.querySelectorAll("[data-node]")].flatMap((element) => {
-    const { node } = element.dataset, player = players.find(({ index }) => index.clips.some(({ nodes }) => nodes.includes(node)));
+    const { node } = element.dataset;
+    const player = players.find(({ index }) => index.clips.some(({ nodes }) => nodes.includes(node)));
     return player ? [{ element, node, player }] : [];
   });
   if (!names.length) return;
   figure.querySelector(".wide").setAttribute("role", "group"); // what is a picture has no buttons
+  figure.querySelector("figcaption").append(" Click a node to hear it.");
   for (const { element, node, player } of names) {
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "0");
@@ -55,5 +59,7 @@ function playTree(figure, players) {
       player.playNode(node);
     });
   }
-  document.addEventListener("player", () => names.forEach(({ element, node, player }) => element.setAttribute("aria-pressed", player.playsAlone(node))));
+  const press = ({ element, node, player }) => element.setAttribute("aria-pressed", player.playsAlone(node));
+  names.forEach(press);
+  document.addEventListener("player", () => names.forEach(press));
 }

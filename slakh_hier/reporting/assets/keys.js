@@ -25,7 +25,8 @@ function listenToKeys(players) {
     return box.bottom > 0 && box.top < innerHeight;
   };
   document.addEventListener("keydown", (event) => {
-    const { target, key } = event, player = players.find(({ root }) => root.contains(target)) || [current, ...players].find((p) => p && seen(p));
+    const { target, key } = event, within = players.find(({ root }) => root.contains(target));
+    const player = within || [current, ...players].find((other) => other && seen(other));
     if (!player || !(key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
     const presses = key === " " && target.closest("button, select, summary, a, [role=button]");
     const moves = /^(Arrow|Home)/.test(key) && target.closest("input, select, .wide");

@@ -41,9 +41,10 @@ function rowOf(lane, acts, foldable) {
   row.append(who);
   if (!lane.buffer) return found;
   const switches = make("div", "switches"), views = make("div", "views");
-  if (lane.node) switches.append((found.mute = button("mute", "Mute", `Mute ${lane.name}`, () => acts.toggle("muted", found))));
-  switches.append((found.alone = button("solo", "Solo", `Solo ${lane.name}`, (event) => acts.toggle("solo", found, event.shiftKey))));
+  if (lane.node) found.mute = button("mute", "Mute", `Mute ${lane.name}`, () => acts.toggle("muted", found));
+  found.alone = button("solo", "Solo", `Solo ${lane.name}`, (event) => acts.toggle("solo", found, event.shiftKey));
   found.alone.addEventListener("dblclick", () => acts.toggle("solo", found, true));
+  switches.append(...[found.mute, found.alone].filter(Boolean));
   who.append(switches);
   found.wave = picture("wave", `Waveform of ${lane.name}`);
   found.spectrogram = picture("spectrogram", `Spectrogram of ${lane.name}`);
@@ -54,15 +55,15 @@ function rowOf(lane, acts, foldable) {
 
 // The lanes below another one in the tree: those that follow and lie deeper.
 function below(lanes, lane) {
-  const first = lanes.indexOf(lane) + 1, end = lanes.findIndex((other, place) => place >= first && other.depth <= lane.depth);
-  return lanes.slice(first, end < 0 ? lanes.length : end);
+  const first = lanes.indexOf(lane) + 1, rest = lanes.slice(first);
+  const end = rest.findIndex((other) => other.depth <= lane.depth);
+  return end < 0 ? rest : rest.slice(0, end);
 }
 
 // Which nodes are unfolded at first: all of a few, else the mixture and the ancestors of the clip's target.
 function openAtFirst(lanes, target) {
-  const all = lanes.map((lane) => lane.node);
-  if (lanes.length <= MOST_OPEN) return new Set(all);
-  return new Set(lanes.filter((lane) => !lane.depth || below(lanes, lane).some((other) => other.node === target)).map((lane) => lane.node));
+  const open = (lane) => !lane.depth || below(lanes, lane).some((other) => other.node === target);
+  return new Set(lanes.filter((lane) => lanes.length <= MOST_OPEN || open(lane)).map((lane) => lane.node));
 }
 
 function showFolds(lanes, open) {

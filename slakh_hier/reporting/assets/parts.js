@@ -6,12 +6,15 @@ async function decoded(text, rate) {
   return new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.buffer); // at its own rate, and before any gesture
 }
 
-const channelsOf = (buffer) => Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel));
+function channelsOf(buffer) {
+  return Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel));
+}
 
 // The sum of parts, each with its gain; one buffer alone is not copied.
 function added(buffers, gains = buffers.map(() => 1)) {
   if (buffers.length === 1 && gains[0] === 1) return buffers[0];
-  const { length, sampleRate } = buffers[0], numberOfChannels = Math.max(...buffers.map((buffer) => buffer.numberOfChannels));
+  const { length, sampleRate } = buffers[0];
+  const numberOfChannels = Math.max(...buffers.map((buffer) => buffer.numberOfChannels));
   const sum = new AudioBuffer({ length, numberOfChannels, sampleRate });
   channelsOf(sum).forEach((total, channel) => buffers.forEach((buffer, place) => {
     const data = buffer.getChannelData(Math.min(channel, buffer.numberOfChannels - 1)), gain = gains[place];
@@ -42,7 +45,8 @@ function heardParts(lanes, { solo, muted, version }) {
 
 // The lanes of these nodes that may sound in a version; the mixture and a query are the same in all of them.
 function chosen(lanes, nodes, version) {
-  return lanes.filter((lane) => nodes.has(lane.node) && lane.sounds.length && !lane.hidden && [null, version].includes(lane.version));
+  const may = (lane) => lane.sounds.length && !lane.hidden && [null, version].includes(lane.version);
+  return lanes.filter((lane) => nodes.has(lane.node) && may(lane));
 }
 
 function heardInWords(lanes, state, gains) {
@@ -60,12 +64,18 @@ function wavOf(buffer, from, to) {
   let peak = 0;
   for (const data of channels) for (const x of data) peak = Math.max(peak, Math.abs(x));
   const gain = peak > 32767 / 32768 ? 32767 / 32768 / peak : 1;
-  const view = new DataView(new ArrayBuffer(44 + bytes));
+  const view = new DataView(new ArrayBuffer(44 + bytes)), frame = channels.length * 2;
   const text = (at, word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
-  text(0, "RIFF"); view.setUint32(4, 36 + bytes, true); text(8, "WAVEfmt "); view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true); view.setUint16(22, channels.length, true); view.setUint32(24, rate, true);
-  view.setUint32(28, rate * channels.length * 2, true); view.setUint16(32, channels.length * 2, true); view.setUint16(34, 16, true);
-  text(36, "data"); view.setUint32(40, bytes, true);
+  const numbers = (at, size, ...values) => values.forEach((value, i) => view[`setUint${8 * size}`](at + size * i, value, true));
+  text(0, "RIFF");
+  numbers(4, 4, 36 + bytes);
+  text(8, "WAVEfmt ");
+  numbers(16, 4, 16); // bytes of this chunk
+  numbers(20, 2, 1, channels.length); // PCM
+  numbers(24, 4, rate, rate * frame);
+  numbers(32, 2, frame, 16);
+  text(36, "data");
+  numbers(40, 4, bytes);
   for (let i = 0, at = 44; i < frames; i++)
     for (const data of channels) {
       view.setInt16(at, Math.round(data[i] * gain * 32768), true);

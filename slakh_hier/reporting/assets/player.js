@@ -1,12 +1,20 @@
 // A clip player: chooses a clip, and plays what is soloed and not muted. Text from data goes into the page as text only,
 // never as markup.
 
+const PARTS = [
+  "choose", "with", "order", "mask", "previous", "play", "next", "seek", "time", "loop", "compare", "heard", "volume",
+  "decibels", "loudness", "limited", "wav", "link", "in", "out", "large", "note", "ruler", "lanes", "letters",
+]; // classes of its elements
+
+// Only a text that is another one: a screen reader need not hear the rest again.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 class Player {
   constructor(root) {
     this.root = root;
-    this.part = Object.fromEntries(["choose", "with", "order", "mask", "previous", "play", "next", "seek", "time", "loop", "compare",
-      "heard", "volume", "decibels", "loudness", "limited", "wav", "link", "in", "out", "large", "note", "ruler", "lanes", "letters"]
-      .map((name) => [name, root.querySelector("." + name)]));
+    this.part = Object.fromEntries(PARTS.map((name) => [name, root.querySelector("." + name)]));
     this.index = JSON.parse(document.getElementById(`clips-${root.dataset.own}`).textContent);
     this.state = { solo: new Set(), muted: new Set(), version: 0 };
     this.transport = new Transport(() => this.show());
@@ -137,15 +145,16 @@ class Player {
     clip.gains = heardParts(lanes, state);
     transport.mix(clip.gains);
     showHeard(lanes, state, clip.gains, mask);
-    part.heard.textContent = `Heard: ${heardInWords(lanes, state, clip.gains)}`;
-    if (part.compare) part.compare.textContent = `A/B: ${index.versions[state.version]}`;
+    write(part.heard, `Heard: ${heardInWords(lanes, state, clip.gains)}`);
+    if (part.compare) write(part.compare, `A/B: ${index.versions[state.version]}`);
     const nothing = mask !== "" && !lanes.some((lane) => lane.hidden);
     this.say(clip.note + (nothing ? ` ${mask} withholds nothing in this clip.` : ""));
     this.show();
+    document.dispatchEvent(new Event("player"));
   }
 
   say(text) {
-    this.part.note.textContent = text;
+    write(this.part.note, text);
   }
 
   step(by) {
@@ -182,19 +191,22 @@ class Player {
 
   show() {
     if (!this.clip) return;
-    const { part, transport, view } = this, { at, seconds, loop, playing } = transport;
-    part.play.textContent = playing ? "Pause" : "Play";
-    part.play.setAttribute("aria-pressed", playing !== null);
-    part.loop.textContent = loop && loop[1] - loop[0] < seconds ? `Loop ${loop[0].toFixed(1)}–${loop[1].toFixed(1)} s` : "Loop";
+    const { part, transport, view } = this, { at, seconds, loop } = transport, playing = String(transport.playing !== null);
+    if (part.play.getAttribute("aria-pressed") !== playing) {
+      part.play.setAttribute("aria-pressed", playing);
+      document.dispatchEvent(new Event("player"));
+    }
+    write(part.play, transport.playing ? "Pause" : "Play");
+    const section = loop && loop[1] - loop[0] < seconds;
+    write(part.loop, section ? `Loop ${loop[0].toFixed(1)}–${loop[1].toFixed(1)} s` : "Loop");
     part.loop.setAttribute("aria-pressed", loop !== null);
     part.seek.max = seconds;
     part.seek.value = at;
     part.seek.setAttribute("aria-valuetext", `${at.toFixed(1)} seconds`);
-    part.time.textContent = `${at.toFixed(1)} / ${seconds.toFixed(1)} s`;
-    part.decibels.textContent = `${part.volume.value} dB`;
+    write(part.time, `${at.toFixed(1)} / ${seconds.toFixed(1)} s`);
+    write(part.decibels, `${part.volume.value} dB`);
     part.loudness.value = Math.max(-60, transport.level);
     part.limited.hidden = !transport.limited;
     view.show();
-    document.dispatchEvent(new Event("player"));
   }
 }

@@ -2,7 +2,8 @@
 
 // A WAV file of what is heard, or of its loop; volume and limiter leave it alone.
 function saveHeard(player) {
-  const { transport, clip, lanes, state, index, part } = player, { gains } = clip, [from, to] = transport.loop ?? [0, transport.seconds];
+  const { transport, clip, lanes, state, index, part } = player, { gains } = clip;
+  const [from, to] = transport.loop ?? [0, transport.seconds];
   if (!gains.size) return player.say("Nothing is heard, so there is nothing to save.");
   const parts = [...gains.keys()].map((place) => transport.parts[place]);
   const { file, gain } = wavOf(added(parts, [...gains.values()]), from, to);
@@ -31,13 +32,18 @@ function linkTo(player) {
 
 // To where a link leads, if it leads into a player; false: it does not.
 async function followLink(players) {
-  const there = new URLSearchParams(location.hash.slice(1)), place = Number(there.get("clip")) - 1, version = Number(there.get("version"));
+  const there = new URLSearchParams(location.hash.slice(1));
+  const place = Number(there.get("clip")) - 1, version = Number(there.get("version"));
   const player = players.find(({ root, index }) => root.dataset.own === there.get("player") && place in index.clips);
   if (!player) return false;
   if (player.linked === location.hash) return true; // it is there already
-  const { part, index } = player;
-  player.state = { solo: new Set(there.getAll("solo")), muted: new Set(there.getAll("mute")), version: version in index.versions ? version : 0 };
-  if (part.mask) part.mask.selectedIndex = Math.max(0, [...part.mask.options].findIndex(({ value }) => value === there.get("mask")));
+  const { part, index } = player, masks = [...(part.mask?.options ?? [])].map(({ value }) => value);
+  player.state = {
+    solo: new Set(there.getAll("solo")),
+    muted: new Set(there.getAll("mute")),
+    version: version in index.versions ? version : 0,
+  };
+  if (part.mask) part.mask.selectedIndex = Math.max(0, masks.indexOf(there.get("mask")));
   await player.open(place);
   player.transport.seek(Number(there.get("t")) || 0);
   player.root.scrollIntoView();

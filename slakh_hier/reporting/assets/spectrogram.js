@@ -76,7 +76,8 @@ function spectrogramOf(buffer, [from, to], rows) {
   image.height = rows = Math.max(8, Math.min(rows, MOST_ROWS));
   const pen = image.getContext("2d"), pixels = pen.createImageData(frames, rows), power = new Float32Array(size / 2 + 1);
   const channels = channelsOf(buffer);
-  const bins = Array.from({ length: rows + 1 }, (_, row) => (LOWEST_HZ * (rate / 2 / LOWEST_HZ) ** (row / rows) * size) / rate);
+  const span = rate / 2 / LOWEST_HZ;
+  const bins = Array.from({ length: rows + 1 }, (_, row) => (LOWEST_HZ * span ** (row / rows) * size) / rate);
   for (let frame = 0; frame < frames; frame++) {
     const first = Math.round(from * rate + (frame + 0.5) * hop - size / 2);
     power.fill(0);

@@ -118,7 +118,11 @@ class Transport {
 
 // Volume, limiter, and meters before and after it. Up to full scale the limiter leaves everything as it is.
 function output(volume) {
-  const out = { volume: new GainNode(context, { gain: volume }), before: new AnalyserNode(context), after: new AnalyserNode(context) };
+  const out = {
+    volume: new GainNode(context, { gain: volume }),
+    before: new AnalyserNode(context),
+    after: new AnalyserNode(context),
+  };
   const limiter = new DynamicsCompressorNode(context, { threshold: 0, knee: 0, ratio: 20, attack: 0.001, release: 0.1 });
   out.volume.connect(out.before).connect(limiter).connect(out.after).connect(context.destination);
   out.heard = new Float32Array(out.after.fftSize);

@@ -128,6 +128,9 @@ def test_the_axis_names_frequencies(band: Page) -> None:
 def test_clips_are_filtered_and_ordered(seen: Page) -> None:
     listed = "[...document.querySelectorAll('.choose option')].map(x => x.textContent)"
     assert seen.run(listed) == ["1. clip 0", "2. clip 1", "3. clip 2"]
+    assert seen.run("[...document.querySelectorAll('.with option')].map(x => x.textContent)") == [
+        "any instrument", "guitars", "clean", "bass",
+    ]  # fmt: skip
     seen.choose("with", "bass")
     assert seen.run(listed) == ["1. clip 0", "2. clip 1"]
     seen.press("p")
