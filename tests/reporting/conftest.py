@@ -167,7 +167,7 @@ def make_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
             loss=0.25,
             config=config,
         )
-        save_weights(folder, separator, about)
+        save_weights(folder, separator.state_dict(), about)
         (folder / CONFIG).write_text(config_yaml(config))
         publish_json(folder / DATA, {"shards": str(small_set), "names": list(about.names)})
         (folder / METRICS).write_text(
