@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, SerializeAsAny, model_validator
 
 from slakh_hier.models.registry import LOSSES, NETWORKS, LossOptions, NetworkOptions
 from slakh_hier.models.section import Count, PositiveInt, Probability, Section
+from slakh_hier.shards.mask import mask_name
 
 Task = Literal["sss", "qbe"]
 
@@ -22,7 +23,7 @@ class DataConfig(Section):
     Attributes
     ----------
     mask
-        Name of a data-reduction mask of the shards, such as ``leaf-90``; None: all ground truth is available.
+        Name of a mask of the shards, as ``leaf-90``; None: all ground truth is available.
     queries
         QBE: ``fixed`` takes the query stored with the clip; ``fresh`` draws one for every example and epoch in
         training (same node, another song, available under the mask). Validation and test always take the stored.
@@ -40,7 +41,7 @@ class DataConfig(Section):
         many of each finest node.
     """
 
-    mask: str | None = None
+    mask: Annotated[str, AfterValidator(mask_name)] | None = None
     queries: Literal["fixed", "fresh"] = "fixed"
     gain_db: Annotated[float, Field(ge=0, le=40)] = 0.0
     crop_seconds: Annotated[float, Field(gt=0)] | None = None
