@@ -54,7 +54,7 @@ def _show(found: dict[str, Any], split: str | None) -> None:
     if found["masks"]:
         print_table(found["masks"], title="Masks")
     else:
-        click.echo(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf:50)\n")
+        click.echo(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf-50)\n")
     made = {**found["parameters"], "tool version": found["tool_version"], "plan digest": found["plan_digest"]}
     flat = {name: value for name, value in _flat(made).items() if name not in SHOWN_ABOVE}
     click.echo("Made with")

@@ -27,7 +27,10 @@ from slakh_hier.files import (
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-FORMAT = 3
+_RECORDING = (None, False, "")
+"""Labels, bleed and faults of a stem that is no recording: the last fields of an entry."""
+_PLAIN = len(StemEntry._fields) - len(_RECORDING)
+FORMAT = 4
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 
@@ -76,12 +79,21 @@ def pack(facts: TrackFacts) -> bytes:
     metadata = facts.metadata
     content = [
         facts.metadata_stamp,
-        [metadata.uuid, metadata.stems, metadata.unusable] if metadata else None,
+        _packed(metadata) if metadata else None,
         facts.midi_stamp,
         facts.midi_md5,
         facts.files,
     ]
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def _packed(metadata: TrackMetadata) -> list[Any]:
+    """Without what only recordings have, where it is not there: of a million stems that would be 15 MB."""
+    stems = {
+        stem: entry[:_PLAIN] if entry[_PLAIN:] == _RECORDING else entry
+        for stem, entry in metadata.stems.items()
+    }
+    return [metadata.uuid, stems, metadata.unusable, metadata.artist]
 
 
 def unpack(packed: bytes) -> TrackFacts | None:
@@ -106,8 +118,10 @@ def _head(root: Path) -> bytes:
 def _facts(stamp: Any, metadata: Any, midi_stamp: Any, midi_md5: Any, files: Any) -> TrackFacts:
     read = None
     if metadata is not None:
-        uuid, stems, unusable = metadata
-        read = TrackMetadata(uuid, {stem: StemEntry(*entry) for stem, entry in stems.items()}, unusable)
+        uuid, stems, unusable, artist = metadata
+        read = TrackMetadata(
+            uuid, {stem: StemEntry(*entry) for stem, entry in stems.items()}, unusable, artist
+        )
     return TrackFacts(
         metadata_stamp=Stamp(*stamp) if stamp else None,
         metadata=read,
