@@ -17,7 +17,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
-from slakh_hier.files import make_folder, require_free
+from slakh_hier.files import cannot_write, make_folder, require_free
 from slakh_hier.locks import folder_lock
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
@@ -213,10 +213,7 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             "--set hardware.precision=32"
         ) from None
     except OSError as error:
-        raise FaultError(
-            f"{error.filename or trainer.default_root_dir}: cannot be written: {error.strerror or error}. The last "
-            "checkpoint is kept; make room and run the same command again to go on from it"
-        ) from error
+        raise cannot_write(Path(error.filename or trainer.default_root_dir), error) from error
 
 
 @contextmanager
