@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, jobs_option, note, shown_warnings
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    jobs_option,
+    note,
+    say,
+    shown_warnings,
+)
 from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out, part_option
 
 
@@ -57,7 +63,7 @@ def activity(
         if part is None:
             with ActivityFile(written) as file:
                 stems = stems.with_broken(file.all_broken())
-    click.echo(str(written))
+    say(str(written))
     if part is not None:
         note("this share is measured; the same command without --part completes the file")
     if note_left_out(stems):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import note
+from slakh_hier.cli.common import (
+    note,
+    say,
+)
 
 
 @click.command()
@@ -29,5 +32,5 @@ def export(shards: str, clip: int, output: str, split: str | None, format_: str)
 
     paths = export_clip(shards, clip, output, split=split, format=format_)  # type: ignore[arg-type]
     for path in paths:
-        click.echo(path)
+        say(path)
     note(f"{len(paths)} files")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import format_option, print_table
+from slakh_hier.cli.common import (
+    format_option,
+    print_table,
+    say,
+)
 
 
 @click.command()
@@ -45,8 +49,8 @@ def mask(
     if add is not None:
         reduction = Reduction.parse(add, mode=mode, seed=seed)  # type: ignore[arg-type]  # click checked it
         count = add_mask(shards, reduction)
-        click.echo(f"{reduction.name}: the ground truth of {count:,} training clips is withheld")
+        say(f"{reduction.name}: the ground truth of {count:,} training clips is withheld")
     elif remove is not None:
-        click.echo(f"{remove_mask(shards, remove)}: removed")
+        say(f"{remove_mask(shards, remove)}: removed")
     else:
         print_table([mask.as_row() for mask in list_masks(shards)], output_format)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import note, shown_warnings
+from slakh_hier.cli.common import (
+    note,
+    say,
+    shown_warnings,
+)
 
 
 @click.command()
@@ -53,6 +57,6 @@ def report(
             clips=clips,
         )
     for path in written:
-        click.echo(path)
+        say(path)
     if page is not None:
         note(f"Open it in a browser: {Path(page).resolve().as_uri()}")

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from slakh_hier.csv_text import guarded_frame
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, publish_json, refuse_link
 from slakh_hier.models.batches import InOrder
@@ -135,7 +136,7 @@ def evaluate(
     }
     make_folder(folder)
     files = (folder / f"{split}.json", folder / f"{split}.csv")
-    publish(files[1], scores.to_csv(index=False, lineterminator="\n").encode())
+    publish(files[1], guarded_frame(scores).to_csv(index=False, lineterminator="\n").encode())
     publish_json(files[0], summary)
     return Evaluation(summary, scores, files)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
@@ -89,8 +90,7 @@ class Cell:
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
     """A CSV file of a run, as pandas reads it."""
     with open(open_plain(path, links=True), "rb") as file:
-        table: pd.DataFrame = pd.read_csv(file, **options)
-    return table
+        return unguarded_frame(pd.read_csv(file, **options))
 
 
 def _json(path: Path) -> Any:

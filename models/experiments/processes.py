@@ -18,6 +18,7 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.experiments.cell import Cell, run_cell
 from slakh_hier.parallel import resolve_jobs
 from slakh_hier.plain_files import open_plain
+from slakh_hier.wording import escaped
 
 LOGS = "logs"
 
@@ -122,9 +123,9 @@ def _main() -> None:
     cell, cores = _decode(sys.stdin.buffer.readline())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
-        run_cell(cell, cores=cores, report=lambda text: print(text, file=sys.stderr, flush=True))
+        run_cell(cell, cores=cores, report=lambda text: print(escaped(text), file=sys.stderr, flush=True))
     except SlakhHierError as error:
-        print(error, file=sys.stderr)
+        print(escaped(str(error), keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
 
 

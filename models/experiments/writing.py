@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from slakh_hier.csv_text import csv_lines
 from slakh_hier.files import publish, publish_json
 from slakh_hier.models.experiments.grid import ALL
 from slakh_hier.models.experiments.scores import FIGURES
@@ -81,11 +80,8 @@ def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")  # nothing done yet
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    columns = list(rows[0]) if rows else []  # nothing done yet
+    return b"".join(csv_lines([columns, *([row[name] for name in columns] for row in rows)])).decode()
 
 
 def markdown(found: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from slakh_hier import safe_yaml
+from slakh_hier.csv_text import guarded_frame, unguarded_frame
 from slakh_hier.errors import PlanError, SlakhHierError
 from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
 from slakh_hier.plain_files import open_limited, read_plain
@@ -68,7 +69,7 @@ def read_tree(folder: Path) -> Hierarchy:
 def read_clips(folder: Path) -> pd.DataFrame:
     """The table of ``clips.csv``; OSError, ValueError and KeyError where it cannot be read."""
     data = read_plain(folder / CLIPS_NAME, MAX_TABLE_BYTES)
-    table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    table = unguarded_frame(pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False))
     for name in table.columns:
         if name in ("start", "query_start") or name.startswith("mix_si_sdr"):
             table[name] = [float(cell) if cell else np.nan for cell in table[name]]
@@ -79,7 +80,7 @@ def read_clips(folder: Path) -> pd.DataFrame:
 def clip_lines(clips: pd.DataFrame) -> Iterator[bytes]:
     """The content of ``clips.csv``, part by part."""
     for first in range(0, max(1, len(clips)), _CLIPS):
-        part = clips.iloc[first : first + _CLIPS]
+        part = guarded_frame(clips.iloc[first : first + _CLIPS])
         yield part.to_csv(index=False, header=first == 0, lineterminator="\n").encode()
 
 

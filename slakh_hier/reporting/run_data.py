@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError
 from slakh_hier.plain_files import open_plain, read_plain
 
@@ -95,7 +96,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """A CSV file of a run."""
     try:
         with open(open_plain(path, links=True), "rb") as file:
-            return pd.read_csv(file)
+            return unguarded_frame(pd.read_csv(file))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
 
