@@ -211,15 +211,18 @@ def draw_plan(
 
 
 def note_left_out(catalog: Catalog) -> bool:
-    """Say on stderr what of the data set is left out because it is broken; True when there is anything."""
+    """Say on stderr what of the data set is missing or broken; True when there is anything."""
     for problem in catalog.skipped:
         note(f"left out: {problem}")
-    broken = [row for row in catalog.left_out() if row["status"] == "broken"]
-    for row in broken[:20]:
-        note(f"broken: {row['track']}/{row['stem']}: {row['why']}")
-    if len(broken) > 20:
-        note(f"... and {len(broken) - 20} more broken stems; `slakh-hier scan` lists them")
-    return bool(broken or catalog.skipped)
+    found = False
+    for status in ("missing", "broken"):
+        stems = [row for row in catalog.left_out() if row["status"] == status]
+        for row in stems[:20]:
+            note(f"{status}: {row['track']}/{row['stem']}: {row['why']}")
+        if len(stems) > 20:
+            note(f"... and {len(stems) - 20} more {status} stems; `slakh-hier scan` lists them")
+        found = found or bool(stems)
+    return found or bool(catalog.skipped)
 
 
 def note_short(plan: Plan) -> bool:

@@ -1,4 +1,4 @@
-"""What a run does at stems that cannot be decoded: stop before any work, or go on and list them in ``failures.jsonl``.
+"""What a run does at stems that are missing or cannot be decoded: stop before any work, or continue and list them in ``failures.jsonl``.
 
 A scan and the measuring of activity find such stems before a run begins; others break only while it decodes them. Every
 line of the file is a JSON object with ``track``, ``stem`` and ``reason``; a line that stands for a single clip says more.
@@ -23,7 +23,7 @@ MOST_NAMED: Final = 20
 
 
 def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken) -> list[dict[str, str]]:
-    """The broken stems that are known of before a run: track, stem, reason.
+    """The missing and broken stems that are known of before a run: track, stem, reason.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
     """
     if on_broken not in get_args(OnBroken):
         raise InputError(f"on_broken must be stop or skip, not {on_broken!r}")
-    rows = catalog.frame[catalog.frame["status"] == "broken"]
+    rows = catalog.frame[catalog.frame["status"].isin(["broken", "missing"])]
     if splits:
         rows = rows[rows["split"].isin(list(splits))]
     broken = [
@@ -51,9 +51,9 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
         if len(broken) > MOST_NAMED:
             lines.append(f"  ... and {len(broken) - MOST_NAMED} more; slakh-hier scan lists them")
         raise InputError(
-            f"{catalog.root}: {len(broken)} stems cannot be decoded; nothing was done.\n"
+            f"{catalog.root}: {len(broken)} stems are missing or cannot be decoded; nothing was done.\n"
             + "\n".join(lines)
-            + "\nMend them and scan again, or go on without them: --on-broken skip"
+            + "\nFix them and scan again, or continue without them: --on-broken skip"
         )
     return broken
 

@@ -1,4 +1,4 @@
-"""What a scan found, kept for the next one: metadata, headers and deep checks, by size and time of each file.
+"""What a scan found, kept for the next one: metadata, headers and deep checks, by the stamp of each file.
 
 The file has a line for the digest of all others, one for what it is, and one per track: its path and its facts in JSON, with
 a tab between them. Facts stay packed until their track is looked at: as objects they take five times the memory.
@@ -27,7 +27,7 @@ from slakh_hier.files import (
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-FORMAT = 3
+FORMAT = 4
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 
@@ -114,5 +114,5 @@ def _facts(stamp: Any, metadata: Any, midi_stamp: Any, midi_md5: Any, files: Any
         error="",
         midi_stamp=Stamp(*midi_stamp) if midi_stamp else None,
         midi_md5=midi_md5,
-        files={name: FileFacts(*values) for name, values in files.items()},
+        files={name: FileFacts(Stamp(*stamp), *rest) for name, (stamp, *rest) in files.items()},
     )
