@@ -2,6 +2,7 @@
 # make test    set everything up and run the tests
 # make bench   measure speed against floors; appends to docs/benchmarks/results.csv (some minutes)
 # make venv    only the environment (.venv: editable, every extra)
+# make axe     axe-core from npm, with which the tests of the pages look for barriers (they skip without it)
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -11,7 +12,7 @@ OUT    ?= demo
 export PYTHONDONTWRITEBYTECODE :=
 PIPI   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test lint bench venv clean
+.PHONY: demo test lint bench venv axe clean
 demo: $(VENV)/.done
 	$(BIN)/slakh-hier demo -o $(OUT)
 test: $(VENV)/.done
@@ -24,7 +25,10 @@ lint: $(VENV)/.done
 bench: $(VENV)/.done
 	$(BIN)/python tests/benchmarks/run_all.py
 venv: $(VENV)/.done
+axe: tests/reporting/browser/node_modules/.package-lock.json
 
+tests/reporting/browser/node_modules/.package-lock.json: tests/reporting/browser/package-lock.json
+	cd $(<D) && npm ci --no-audit --no-fund --silent
 $(VENV)/.done: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIPI) -e '.[dev]'

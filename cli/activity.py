@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slakh_hier.cli.common import (
@@ -12,6 +14,9 @@ from slakh_hier.cli.common import (
     shown_warnings,
 )
 from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out, part_option
+
+if TYPE_CHECKING:
+    from slakh_hier.parallel import Backend
 
 
 @click.command()
@@ -35,14 +40,14 @@ def activity(
     catalog: str | None,
     errata: bool,
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
     part: tuple[int, int] | None,
 ) -> None:
     """Measure the stems of SLAKH once: the energy of every combination of stems, in half-second steps.
 
     Every plan, for any tree and any threshold, is drawn from this file without reading audio again. A pass that was
-    stopped goes on where it was; files that were changed are measured again.
+    stopped is resumed; files that were changed are measured again.
     """
     from slakh_hier.plan import measure_activity
     from slakh_hier.plan.activity import refuse_measuring
@@ -55,7 +60,7 @@ def activity(
             stems,
             path,
             jobs=jobs,
-            backend=backend,  # type: ignore[arg-type]  # click.Choice
+            backend=backend,
             scheduler=scheduler,
             part=part,
             progress=TerminalProgress(),
@@ -65,6 +70,6 @@ def activity(
                 stems = stems.with_broken(file.all_broken())
     say(str(written))
     if part is not None:
-        note("this share is measured; the same command without --part completes the file")
+        note("this part is measured; the same command without --part completes the file")
     if note_left_out(stems):
         raise click.exceptions.Exit(1)

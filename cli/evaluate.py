@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,10 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
+from slakh_hier.cli.model_options import device_option, import_option
+
+if TYPE_CHECKING:
+    from slakh_hier.models.separation import Device
 
 
 @click.command()
@@ -30,13 +34,7 @@ from slakh_hier.cli.common import (
     help="Folder for SPLIT.json and .csv.",
 )
 @jobs_option
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto: a GPU if any.",
-)
+@device_option
 @click.option(
     "--devices",
     type=click.IntRange(min=1),
@@ -51,6 +49,7 @@ from slakh_hier.cli.common import (
     show_default=True,
     help="Clips at a time on a GPU.",
 )
+@import_option
 @format_option
 def evaluate(
     run: str,
@@ -58,7 +57,7 @@ def evaluate(
     split: str,
     out: str | None,
     jobs: int,
-    device: str,
+    device: Device,
     devices: int,
     batch_size: int,
     output_format: str,
@@ -80,7 +79,7 @@ def evaluate(
             split=split,
             out=None if out is None else Path(out),
             jobs=jobs,
-            device=device,  # type: ignore[arg-type]  # click.Choice
+            device=device,
             devices=devices,
             batch_size=batch_size,
             progress=TerminalProgress(),

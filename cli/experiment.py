@@ -14,6 +14,7 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
+from slakh_hier.cli.model_options import configuration_options, import_option
 
 
 @click.command()
@@ -27,13 +28,8 @@ from slakh_hier.cli.common import (
     required=True,
     help="Folder for runs and results; one for all three.",
 )
-@click.option(
-    "--preset", show_default="paper", help="Size of the trainings: paper, small (a laptop), tiny (a test)."
-)
-@click.option("--config", type=click.Path(), help="YAML file with any part of the configuration.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One value for all cells. Repeatable."
-)
+@configuration_options("all cells")
+@import_option
 @click.option(
     "--node", help="SSS: the finest node of the path.  [default: the one the shards were rendered for]"
 )

@@ -10,6 +10,7 @@ import click
 from slakh_hier.cli.common import TerminalProgress, note
 
 if TYPE_CHECKING:
+    from slakh_hier.parallel import Backend
     from slakh_hier.plan import Plan
     from slakh_hier.slakh import Catalog
 
@@ -97,7 +98,7 @@ part_option = click.option(
     "--part",
     metavar="I/N",
     callback=_parse_part,
-    help="Do only the I-th of N shares, for job arrays; the same command without --part completes the work.",
+    help="Do only part I of N (array tasks of a cluster); the same command without --part completes the work.",
 )
 
 
@@ -114,10 +115,21 @@ def plan_options(command: F) -> F:
             help="Draw a query clip (the same node in another song) for each clip.",
         ),
         click.option(
+            "--companion",
+            type=click.Choice(["family", "any", "none"]),
+            show_default="as the tree says, else family",
+            help="Which other finest node must sound in a clip: of the same top node, any, or none.",
+        ),
+        click.option(
+            "--salience-below-mix",
+            type=float,
+            metavar="DB",
+            help="A node sounds down to so many dB below the mixture, instead of --salience-db.",
+        ),
+        click.option(
             "--salience-db",
             type=float,
-            default=-30.0,
-            show_default=True,
+            show_default="as the tree says, else -30",
             help="A node sounds above this RMS (dBFS).",
         ),
         click.option("--step", type=float, default=2.5, show_default=True, help="Grid of clip starts (s)."),
@@ -130,10 +142,8 @@ def plan_options(command: F) -> F:
             show_default=True,
             help="How many clips to draw in each split.",
         ),
-        click.option("--any", "any_target", is_flag=True, help="Draw among all finest nodes (the default)."),
-        click.option(
-            "--target", metavar="NODE", help="Draw clips of this finest node, and render its path alone."
-        ),
+        click.option("--any", "any_target", is_flag=True, help="Draw among all leaves (the default)."),
+        click.option("--target", metavar="NODE", help="Draw clips of this leaf, and render its path alone."),
         click.option(
             "--activity", type=click.Path(), help="An activity file.  [default: in the user's cache folder]"
         ),
@@ -178,11 +188,13 @@ def draw_plan(
     clips: str,
     clip_seconds: float,
     step: float,
-    salience_db: float,
+    salience_db: float | None,
+    salience_below_mix: float | None,
+    companion: str | None,
     queries: bool | None,
     seed: int,
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
 ) -> Plan:
     """Scan, measure where needed, and draw."""
@@ -190,6 +202,8 @@ def draw_plan(
 
     if target is not None and any_target:
         raise click.UsageError("--target and --any exclude each other")
+    if salience_db is not None and salience_below_mix is not None:
+        raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
     stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
     return plan_clips(
@@ -200,11 +214,13 @@ def draw_plan(
         clip_seconds=clip_seconds,
         step=step,
         salience_db=salience_db,
+        salience_below_mix=salience_below_mix,
+        companion=companion,  # type: ignore[arg-type]  # click.Choice
         queries=queries,
         seed=seed,
         activity=activity,
         jobs=jobs,
-        backend=backend,  # type: ignore[arg-type]  # click.Choice
+        backend=backend,
         scheduler=scheduler,
         progress=TerminalProgress(),
     )
@@ -228,10 +244,17 @@ def note_left_out(catalog: Catalog) -> bool:
 def note_short(plan: Plan) -> bool:
     """Say on stderr in which splits fewer clips than asked for were drawn, and why; True when there are any."""
     for split, (drawn, asked) in plan.short.items():
-        note(f"short: {split}: {drawn} of {asked} clips drawn")
+        note(f"warning: {split}: only {drawn} of {asked} clips drawn")
         reports = [report for report in plan.reports if report.split == split and report.reason]
         for report in reports:
             note(f"  {report.node}: {report.drawn} clips, {report.songs} songs: {report.reason}")
         if not reports:
             note("  the data set has no track of this split")
+        alone = [report for report in plan.reports if report.split == split and report.alone]
+        if alone:
+            rule = plan.parameters.companion
+            note(
+                f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of {len(alone)} "
+                f"nodes out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
+            )
     return bool(plan.short)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,11 +18,19 @@ from slakh_hier.cli.common import (
 from slakh_hier.cli.inputs import (
     backend_options,
     draw_plan,
+    dry_run_option,
     note_left_out,
     note_short,
+    on_broken_option,
+    overwrite_option,
     part_option,
     plan_options,
 )
+
+if TYPE_CHECKING:
+    from slakh_hier.parallel import Backend
+    from slakh_hier.shards.format import Dtype
+    from slakh_hier.slakh.broken import OnBroken
 
 
 def _parse_levels(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
@@ -41,7 +49,9 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
 @plan_options
 @click.option("--shard-mb", type=float, default=64, show_default=True, help="Largest size of a shard (MB).")
 @part_option
-@click.option("--sample-rate", type=int, default=16_000, show_default=True, help="Of the shards (Hz).")
+@click.option(
+    "--sample-rate", type=int, default=16_000, show_default=True, help="Sample rate of the shards (Hz)."
+)
 @click.option(
     "--levels",
     callback=_parse_levels,
@@ -58,15 +68,9 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
 )
 @jobs_option
 @backend_options
-@click.option("--overwrite", is_flag=True, help="Remove what the folder holds of an earlier rendering first.")
-@click.option("--dry-run", is_flag=True, help="Say what would be rendered, and write nothing.")
-@click.option(
-    "--on-broken",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="At stems that cannot be decoded: stop, or go on without them and list them in failures.jsonl.",
-)
+@overwrite_option
+@dry_run_option
+@on_broken_option
 @format_option
 @click.pass_context
 def render(
@@ -79,21 +83,21 @@ def render(
     part: tuple[int, int] | None,
     sample_rate: int,
     levels: list[int] | None,
-    dtype: str,
+    dtype: Dtype,
     masks: tuple[str, ...],
     jobs: int,
-    backend: str,
+    backend: Backend,
     scheduler: str | None,
     overwrite: bool,
     dry_run: bool,
-    on_broken: str,
+    on_broken: OnBroken,
     output_format: str,
     **options: Any,
 ) -> None:
     """Render clips of SLAKH, with every node of the tree as a source, into HDF5 shards.
 
-    Scans the data set, measures it (once; it is kept) and draws a plan where none is given. The same command again goes
-    on with a folder that was interrupted. The same plan gives the same bytes, whatever the number of jobs.
+    Scans the data set, measures it (once; it is kept) and draws a plan where none is given. The same command resumes a
+    folder that was interrupted. The same plan gives the same bytes, whatever the number of jobs.
     """
     from slakh_hier.locks import refuse_locked
     from slakh_hier.plan import Plan
@@ -112,23 +116,23 @@ def render(
             out,
             sample_rate=sample_rate,
             levels=levels,
-            dtype=dtype,  # type: ignore[arg-type]  # click.Choice
+            dtype=dtype,
             shard_mb=shard_mb,
             masks=masks,
             jobs=jobs,
-            backend=backend,  # type: ignore[arg-type]
+            backend=backend,
             scheduler=scheduler,
             part=part,
             overwrite=overwrite,
             dry_run=dry_run,
-            on_broken=on_broken,  # type: ignore[arg-type]
+            on_broken=on_broken,
             progress=TerminalProgress(),
         )
     row = {
         "folder": str(report.folder),
         "clips": report.clips,
         "shards": report.shards,
-        "rendered": report.rendered,
+        "made": report.made,
         "kept": report.kept,
         "MB": round(report.bytes / 1e6, 2),
         "left_out": report.failures,
@@ -136,10 +140,12 @@ def render(
     }
     print_table([row], output_format)
     left_out, short = note_left_out(plan.catalog), note_short(plan)
+    for name, why in report.repaired.items():
+        note(f"note: {name} was made again: {why}")
     if report.failures:
         note(f"left out: {report.failures} clips whose stems could not be decoded; see {out}/failures.jsonl")
     if part is not None:
-        note("this share is rendered; the same command without --part completes the set")
+        note("this part is rendered; the same command without --part completes the set")
     elif report.finished:
         note(f"look at it with: slakh-hier inspect {out}")
     if left_out or short or report.failures:
@@ -150,7 +156,7 @@ def _refuse_plan_options(context: click.Context) -> None:
     """With a saved plan, options that would draw another one are a mistake, not to be passed over."""
     drawing = {
         "hierarchy", "split_scheme", "catalog", "errata", "activity", "target", "any_target", "clips", "clip_seconds",
-        "step", "salience_db", "queries", "seed",
+        "step", "salience_db", "salience_below_mix", "companion", "queries", "seed",
     }  # fmt: skip
     given = [
         f"--{name.replace('_', '-').replace('any-target', 'any')}"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import (
-    note,
-    say,
-    shown_warnings,
-)
+from slakh_hier.cli.common import note, say, shown_warnings
+from slakh_hier.cli.model_options import import_option
 
 
 @click.command()
@@ -31,6 +28,7 @@ from slakh_hier.cli.common import (
     show_default=True,
     help="Shard sets: clips to see and hear.",
 )
+@import_option
 def report(
     folders: tuple[str, ...],
     page: str | None,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slakh_hier.cli.common import TerminalProgress, format_option, note, print_table, shown_warnings
+from slakh_hier.cli.model_options import device_option, import_option
+
+if TYPE_CHECKING:
+    from slakh_hier.models.separation import Device
+    from slakh_hier.output.audio import AudioFormat
 
 
 @click.command()
@@ -15,25 +22,24 @@ from slakh_hier.cli.common import TerminalProgress, format_option, note, print_t
 )
 @click.option("--query", type=click.Path(), help="A recording of the instrument to separate (qbe).")
 @click.option(
-    "--window-seconds", type=float, default=30.0, show_default=True, help="Length worked off at once."
+    "--window-seconds",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Chunk length, processed at once (s).",
 )
 @click.option(
-    "--overlap-seconds", type=float, default=3.0, show_default=True, help="In which windows fade over."
+    "--overlap-seconds", type=float, default=3.0, show_default=True, help="Cross-fade between chunks (s)."
 )
 @click.option(
-    "--file-format",
+    "--audio-format",
     type=click.Choice(["wav", "flac"]),
     default="wav",
     show_default=True,
-    help="wav: 32-bit float. flac: 24 bit.",
+    help="Format of the audio files; wav: 32-bit float, flac: 24 bits.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto: a GPU if any.",
-)
+@device_option
+@import_option
 @format_option
 def separate(
     run: str,
@@ -42,11 +48,11 @@ def separate(
     query: str | None,
     window_seconds: float,
     overlap_seconds: float,
-    file_format: str,
-    device: str,
+    audio_format: AudioFormat,
+    device: Device,
     output_format: str,
 ) -> None:
-    """Separate AUDIO files with the separator of RUN: one file a level, and the residual.
+    """Separate AUDIO files, or folders of them, with the separator of RUN: one file per level, and the residual.
 
     Any length, sample rate and number of channels. Residual plus coarsest level is the input.
     """
@@ -62,8 +68,8 @@ def separate(
             query=None if query is None else Path(query),
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
-            file_format=file_format,  # type: ignore[arg-type]  # click.Choice
-            device=device,  # type: ignore[arg-type]
+            audio_format=audio_format,
+            device=device,
             progress=TerminalProgress(),
         )
     rows = [
@@ -74,7 +80,7 @@ def separate(
     print_table(rows, output_format)
     for one in done:
         if one.clipped:
-            note(f"warning: {one.source}: {one.clipped} samples were clipped; use --file-format wav")
+            note(f"warning: {one.source}: {one.clipped} samples were clipped; use --audio-format wav")
     failed = [one for one in done if one.error]
     for one in failed:
         note(f"error: {one.error}")

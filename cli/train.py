@@ -5,25 +5,15 @@ from __future__ import annotations
 import click
 
 from slakh_hier.cli.common import TerminalProgress, format_option, note, print_table, shown_warnings
+from slakh_hier.cli.model_options import configuration_options, import_option
 
 
 @click.command()
 @click.argument("task", type=click.Choice(["sss", "qbe"]))
 @click.argument("shards", type=click.Path())
 @click.option("-o", "--output", "run", type=click.Path(), required=True, help="The run folder.")
-@click.option("--config", type=click.Path(), help="YAML file with any part of the configuration.")
-@click.option(
-    "--preset",
-    show_default="paper",
-    help="What to start from: paper, small (a laptop), tiny (a test), bandsplit.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="One value, as training.epochs=20 or levels=[1,2]. Repeatable; wins over file and preset.",
-)
+@configuration_options("the training")
+@import_option
 @click.option("--devices", type=click.IntRange(min=1), help="Short for --set hardware.devices=N.")
 @click.option("--overwrite", is_flag=True, help="Start again where the folder holds another run.")
 @format_option

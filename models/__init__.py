@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from slakh_hier.models.config_file import load_config as load_config
     from slakh_hier.models.data import ClipDataset as ClipDataset
     from slakh_hier.models.evaluation import evaluate as evaluate
+    from slakh_hier.models.objective import Estimate as Estimate
     from slakh_hier.models.reader import Reader as Reader
+    from slakh_hier.models.registry import LossOptions as LossOptions
+    from slakh_hier.models.registry import NetworkOptions as NetworkOptions
+    from slakh_hier.models.registry import NetworkSpec as NetworkSpec
+    from slakh_hier.models.registry import import_file as import_file
+    from slakh_hier.models.registry import register_loss as register_loss
+    from slakh_hier.models.registry import register_network as register_network
     from slakh_hier.models.selection import select_clips as select_clips
     from slakh_hier.models.separation import separate as separate
     from slakh_hier.models.separation_files import separate_files as separate_files
@@ -34,12 +41,19 @@ _WHERE = {
     "Batches": "batches",
     "ClipDataset": "data",
     "Config": "config",
+    "Estimate": "objective",
+    "LossOptions": "registry",
+    "NetworkOptions": "registry",
+    "NetworkSpec": "registry",
     "Reader": "reader",
     "Separator": "separator",
     "build_separator": "separator",
     "evaluate": "evaluation",
+    "import_file": "registry",
     "load_config": "config_file",
     "load_weights": "weights",
+    "register_loss": "registry",
+    "register_network": "registry",
     "select_clips": "selection",
     "separate": "separation",
     "separate_files": "separation_files",

@@ -6,23 +6,17 @@ Seetharaman et al., MLSP 2020 (clipping percentile).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
+
+from slakh_hier.models.registry import LOSSES, NETWORKS, LossOptions, NetworkOptions
+from slakh_hier.models.section import Count, PositiveInt, Probability, Section
 
 Task = Literal["sss", "qbe"]
-PositiveInt = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Width = Annotated[int, Field(ge=1, le=1_000_000)]
-"""Of a layer: far more than fits any machine, so that the shapes of a network can be computed at least."""
-Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """What an example is made of.
 
     Attributes
@@ -45,7 +39,7 @@ class DataConfig(_Section):
     crop_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
-class StftConfig(_Section):
+class StftConfig(Section):
     """Window and hop in samples; the window is a square-root Hann one."""
 
     window: Annotated[int, Field(ge=16, le=65536)] = 1024
@@ -58,63 +52,7 @@ class StftConfig(_Section):
         return self
 
 
-class NetworkConfig(_Section):
-    """Which network, and its size.
-
-    Attributes
-    ----------
-    kind
-        ``blstm``: the paper's. ``bandsplit``: band-split recurrent network with complex masks (take the preset
-        ``bandsplit``, whose sizes suit it).
-    layers, units, dropout
-        ``blstm``: BLSTM layers, units per direction, dropout between layers. ``bandsplit``: pairs of layers.
-    batch_norm
-        ``blstm``: standardise each bin of the log magnitude over batch and frames. None: as in the paper, for SSS
-        only.
-    query_layers, query_units, embedding
-        QBE: BLSTM of the query and the length of the anchor. ``query_units`` None: as ``units``; with ``blstm``
-        they are always equal, as in the paper.
-    features
-        ``bandsplit``: numbers that describe a band of a frame.
-    """
-
-    kind: Literal["blstm", "bandsplit"] = "blstm"
-    layers: Annotated[int, Field(ge=1, le=64)] = 4
-    units: Width = 600
-    dropout: Probability = 0.3
-    batch_norm: bool | None = None
-    query_layers: Annotated[int, Field(ge=1, le=64)] = 2
-    query_units: Width | None = None
-    embedding: Width = 20
-    features: Width = 64
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.kind == "blstm" and self.query_units not in (None, self.units):
-            raise ValueError(
-                "query_units belongs to kind bandsplit; with blstm both networks have `units` units"
-            )
-        return self
-
-
-class LossConfig(_Section):
-    """Loss of a clip and level, and what the sum is divided by.
-
-    Attributes
-    ----------
-    kind
-        ``tpsa``: L1 to the truncated phase-sensitive target (real masks). ``complex``: L1 of real and imaginary
-        part (any mask).
-    denominator
-        ``all``: all clips times levels, withheld ground truth included (the paper's). ``available``: only those
-        whose ground truth is available.
-    """
-
-    kind: Literal["tpsa", "complex"] = "tpsa"
-    denominator: Literal["all", "available"] = "all"
-
-
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """Adam, its learning rate and what changes it.
 
     Attributes
@@ -134,7 +72,7 @@ class OptimizerConfig(_Section):
     clip_percentile: Annotated[float, Field(ge=0, le=100)] | None = 10.0
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How long, in which portions, from which seed.
 
     Attributes
@@ -165,7 +103,7 @@ class TrainingConfig(_Section):
     keep: Literal["best", "last"] = "best"
 
 
-class HardwareConfig(_Section):
+class HardwareConfig(Section):
     """Where it runs. Nothing here changes what is computed, except for rounding.
 
     Attributes
@@ -191,7 +129,7 @@ class HardwareConfig(_Section):
     threads: PositiveInt | None = None
 
 
-class Config(_Section):
+class Config(Section):
     """One training, whole.
 
     Attributes
@@ -206,6 +144,9 @@ class Config(_Section):
         Levels to estimate, 1 the finest; None: every numbered level in the shards.
     constraint
         The hierarchical constraint: no level's mask is below that of the level under it.
+    network, loss
+        Options of a kind (:mod:`~slakh_hier.models.networks`, :mod:`~slakh_hier.models.losses`), by default ``blstm`` and
+        ``tpsa``.
     """
 
     task: Task
@@ -215,8 +156,12 @@ class Config(_Section):
     constraint: bool = True
     data: DataConfig = DataConfig()
     stft: StftConfig = StftConfig()
-    network: NetworkConfig = NetworkConfig()
-    loss: LossConfig = LossConfig()
+    network: Annotated[SerializeAsAny[NetworkOptions], PlainValidator(NETWORKS.parse)] = Field(
+        default_factory=lambda: NETWORKS.parse({})
+    )
+    loss: Annotated[SerializeAsAny[LossOptions], PlainValidator(LOSSES.parse)] = Field(
+        default_factory=lambda: LOSSES.parse({})
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     hardware: HardwareConfig = HardwareConfig()
@@ -227,8 +172,11 @@ class Config(_Section):
             raise ValueError("levels must be different numbers, the finest (smallest) first")
         if self.task == "qbe" and self.node is not None:
             raise ValueError("node is for sss; qbe separates whatever the query sounds like")
-        if self.loss.kind == "tpsa" and self.network.kind == "bandsplit":
-            raise ValueError("loss.kind tpsa needs real masks; the bandsplit network takes loss.kind complex")
+        if self.loss.real_masks and self.network.complex_masks:
+            raise ValueError(
+                f"loss.kind {self.loss.kind} needs real masks, but network {self.network.kind} gives complex ones; take "
+                "--set loss.kind=complex"
+            )
         processes, t = self.hardware.devices * self.hardware.nodes, self.training
         if t.batch_size % t.accumulate:
             raise ValueError(
@@ -240,13 +188,3 @@ class Config(_Section):
                 f"each of {processes} devices"
             )
         return self
-
-
-def without_removed(values: Any) -> Any:
-    """A configuration that an earlier version wrote, without the keys that are no more.
-
-    ``data.workers`` said how many processes read clips, which a thread does now.
-    """
-    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
-        return values
-    return {**values, "data": {key: value for key, value in values["data"].items() if key != "workers"}}

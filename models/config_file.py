@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from slakh_hier.errors import ConfigError, InputError, Problem
-from slakh_hier.models.config import Config, Task, without_removed
+from slakh_hier.models.config import Config, Task
+from slakh_hier.models.registry import LOSSES, NETWORKS
 from slakh_hier.plain_files import open_plain
 from slakh_hier.safe_yaml import MAX_BYTES, Places, load, load_marked, read_bytes
 from slakh_hier.wording import did_you_mean, nearest, shortened
@@ -73,9 +75,7 @@ def load_config(
             [source.problem(("preset",), message) if source else Problem("--preset", 1, 1, message)]
         )
     layers.insert(0, _Layer.of_preset(preset, task))
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merge(merged, layer.values)
+    merged = merge([layer.values for layer in layers])
     if merged.setdefault("task", task) != task:
         raise InputError(
             f"{config}: this is a configuration for task {merged['task']}, but {task} was asked for"
@@ -84,7 +84,7 @@ def load_config(
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError([_problem(detail, layers) for detail in error.errors(include_url=False)]) from None
+        raise _config_error(error, layers, merged) from None
 
 
 def read_config(path: Path) -> Config:
@@ -96,9 +96,9 @@ def read_config(path: Path) -> Config:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     layer = _Layer._of_bytes(data, str(path))
     try:
-        return Config.model_validate(without_removed(layer.values))
+        return Config.model_validate(layer.values)
     except ValidationError as error:
-        raise ConfigError([_problem(detail, [layer]) for detail in error.errors(include_url=False)]) from None
+        raise _config_error(error, [layer], layer.values) from None
 
 
 def config_yaml(config: Config) -> str:
@@ -108,18 +108,25 @@ def config_yaml(config: Config) -> str:
 
 
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
-    """Dotted keys whose values differ, with both values."""
+    """Dotted keys whose values differ, with both values; None where another kind has no such key."""
     a, b = dict(leaves(one.model_dump(mode="json"))), dict(leaves(other.model_dump(mode="json")))
-    return {key: (a[key], b[key]) for key in a if a[key] != b[key]}
+    return {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
 
 
-def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Put nested values into a nested mapping, in place; what both hold, the new one decides."""
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, dict) else value
+def merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Nested values of several layers as one mapping: of what several hold, the last one decides.
+
+    Options of a part with kinds (a network, a loss) count where they are written for the kind that wins, or for none: those of
+    the preset's network mean nothing to another one.
+    """
+    kind = next((layer["kind"] for layer in reversed(layers) if "kind" in layer), None)
+    layers = [layer for layer in layers if layer.get("kind", kind) == kind]
+    merged: dict[str, Any] = {}
+    for key in dict.fromkeys(key for layer in layers for key in layer):
+        values = [layer[key] for layer in layers if key in layer]
+        nested = list(takewhile(lambda value: isinstance(value, dict), reversed(values)))
+        merged[key] = merge(nested[::-1]) if nested else values[-1]
+    return merged
 
 
 class _Layer:
@@ -134,7 +141,7 @@ class _Layer:
         file = files("slakh_hier.models") / "presets" / f"{name}.yaml"
         layer = cls._of_bytes(file.read_bytes(), file.name)
         sections = {each: layer.values.pop(each, {}) for each in get_args(Task)}
-        merge(layer.values, sections[task])
+        layer.values = merge([layer.values, sections[task]])
         return layer
 
     @classmethod
@@ -180,13 +187,20 @@ class _Layer:
         return Problem(self.file, line, column, message)
 
 
-def _problem(detail: ErrorDetails, layers: Sequence[_Layer]) -> Problem:
+def _config_error(error: ValidationError, layers: Sequence[_Layer], values: dict[str, Any]) -> ConfigError:
+    """Every problem that pydantic found in ``values``, which the layers were merged to."""
+    return ConfigError([_problem(detail, layers, values) for detail in error.errors(include_url=False)])
+
+
+def _problem(detail: ErrorDetails, layers: Sequence[_Layer], values: dict[str, Any]) -> Problem:
     path: KeyPath = detail["loc"]
     name = ".".join(map(str, path))
     if detail["type"] == "extra_forbidden":
-        message = _unknown_key(path)
+        message = _unknown_key(path, values)
     elif detail["type"] == "value_error":
         message = (f"{name}: " if name else "") + str(detail["ctx"]["error"])
+    elif detail["type"] == "unknown_kind":
+        path, message = (*path, "kind"), f"{name}.kind: {detail['msg']}"
     else:
         message = f"{name}: {detail['msg']}, not {shortened(repr(detail['input']), 100)}"
     # Of a rule over several values the last layer that touches the section is the likely culprit.
@@ -194,28 +208,36 @@ def _problem(detail: ErrorDetails, layers: Sequence[_Layer]) -> Problem:
     return culprit.problem(path, message, at_key=detail["type"] == "extra_forbidden")
 
 
-def _unknown_key(path: KeyPath) -> str:
+def _unknown_key(path: KeyPath, values: dict[str, Any]) -> str:
     """Names the key and the nearest right one: in its own section, else anywhere, else all of the section."""
     name, wrong = shortened(".".join(map(str, path)), 100), str(path[-1])[:100]
     lead = "".join(f"{part}." for part in path[:-1])
-    own = list(_section(path[:-1]).model_fields)
+    section = _section(path[:-1], values)
+    own = list(section.model_fields)
     found = nearest(wrong, own)
     near = [lead + found] if found else []
     if not near:
         every = [key for key, _ in leaves(Config(task="sss").model_dump())]
         end = nearest(wrong, [key.rpartition(".")[2] for key in every])
-        near = [key for key in every if key.rpartition(".")[2] == end]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"its section has {', '.join(own)}"
+        near = [key for key in every if key.rpartition(".")[2] == end and key != name]
+    whose = f"{path[-2]} {section.model_fields['kind'].default}" if "kind" in own else "its section"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"{whose} has {', '.join(own)}"
     return f"unknown key {name}: {hint}"
 
 
-def _section(path: KeyPath) -> type[BaseModel]:
+def _section(path: KeyPath, values: Any) -> type[BaseModel]:
+    """The model that holds a key; of a part with kinds that of its kind."""
     section: type[BaseModel] = Config
     for part in path:
-        inner = section.model_fields[str(part)].annotation
+        inner, values = section.model_fields[str(part)].annotation, values.get(part)
         assert isinstance(inner, type)  # unknown keys are reported inside sections only
         assert issubclass(inner, BaseModel)
-        section = inner
+        registry = next((one for one in (NETWORKS, LOSSES) if one.base is inner), None)
+        section = (
+            inner
+            if registry is None
+            else type(registry.parse({"kind": values.get("kind", registry.default)}))
+        )
     return section
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from slakh_hier.models.metrics import leaked_db, si_sdr
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.references import oracle
 from slakh_hier.models.selection import select_clips
+from slakh_hier.models.separation import Device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import summarise
@@ -36,7 +37,6 @@ from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.format import SILENT
 from slakh_hier.shards.read import open_shards
 
-Device = Literal["auto", "cpu", "cuda"]
 Row = dict[str, Any]
 TASK_CLIPS, CPU_BATCH = 8, 4
 """Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from slakh_hier.errors import FaultError, SlakhHierWarning
+from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.models.autoclip import AutoClip
 from slakh_hier.models.config import Config
-from slakh_hier.models.losses import complex_terms, masked_sums, tpsa_terms
+from slakh_hier.models.objective import Estimate, masked_sums
+from slakh_hier.models.registry import LOSSES
 from slakh_hier.models.separator import Separator
 
 DROPOUT = 0xD0
@@ -74,7 +75,7 @@ class Training(pl.LightningModule):
         super().__init__()
         self.separator, self.config, self.levels = separator, config, levels
         self.autoclip = AutoClip(config.optimizer.clip_percentile)
-        self.terms = tpsa_terms if config.loss.kind == "tpsa" else complex_terms
+        self.loss = LOSSES.build(config.loss)
         self.position = (0, 0)
         self.last: dict[str, float] = {}
         self.train_sums, self.val_sums = Sums(levels), Sums(levels)
@@ -199,8 +200,15 @@ class Training(pl.LightningModule):
         spectra = self.separator.stft(batch["signals"])  # (batch, 1 + levels, bins, frames)
         mixture, sources = spectra[:, 0], spectra[:, 1:]
         anchor = self.separator.encode(batch["query"]) if self.separator.takes_query else None
-        terms = self.terms(self.separator.masks(mixture, anchor), mixture, sources)
-        available = batch["available"]
+        tf_masks, available = self.separator.tf_masks(mixture, anchor), batch["available"]
+        terms = self.loss(
+            Estimate(tf_masks, mixture, sources, batch["signals"], available, self.separator.stft)
+        )
+        if terms.shape != available.shape:
+            raise InputError(
+                f"loss {self.config.loss.kind} gave {tuple(terms.shape)} values; (batch, levels) is "
+                f"{tuple(available.shape)} here"
+            )
         total, count = masked_sums(terms, available, self.config.loss.denominator)
         levels = terms.detach().where(available, terms.new_zeros(()))
         values = torch.cat((levels.sum(0), available.sum(0), total.detach()[None], count[None]))

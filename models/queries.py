@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB
 from slakh_hier.models.selection import Selection
+from slakh_hier.plan.candidates import Salience
 from slakh_hier.shards.read import ShardSet
-
-SALIENCE_DB = -30.0
-"""A query is at least this loud (dBFS), like every clip's target, where the shards do not say otherwise."""
 
 
 class QueryPool:
@@ -47,10 +46,19 @@ def query_pools(shards: ShardSet, selection: Selection, mask: str | None) -> dic
     """
     assert selection.query_column is not None
     songs, _ = pd.factorize(shards.clips["song"])
-    usable = shards.rms >= float(shards.index.parameters.get("salience_db", SALIENCE_DB))
+    usable = _salience(shards).found(shards.rms, shards.rms[:, 0])
     if mask is not None:
         usable &= shards.mask(mask)
     return {
         int(column): QueryPool(np.flatnonzero(usable[:, column]), songs.astype(np.int64))
         for column in np.unique(selection.query_column)
     }
+
+
+def _salience(shards: ShardSet) -> Salience:
+    """From which level a node sounds, like every clip's target: as the shards say, else the paper's threshold."""
+    made = shards.index.parameters
+    numbers = {name: value for name, value in made.items() if isinstance(value, int | float)}
+    if "salience_below_mix" in numbers:
+        return Salience(float(numbers["salience_below_mix"]), below_mix=True)
+    return Salience(float(numbers.get("salience_db", DEFAULT_SALIENCE_DB)))

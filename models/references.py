@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from slakh_hier.models.losses import truncated_target
+from slakh_hier.models.losses.tpsa import truncated_target
 from slakh_hier.models.stft import Stft
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import subprocess
@@ -28,10 +27,11 @@ from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
+from slakh_hier.models.registry import IMPORTED
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.weights import ABOUT, WEIGHTS
 from slakh_hier.parallel import cpu_cores
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.shards.index import INDEX_NAME
 from slakh_hier.shards.read import ShardSet
 
@@ -142,6 +142,7 @@ def environment(hardware: HardwareConfig) -> dict[str, Any]:
         "slakh-hier": _version("slakh-hier"),
         "commit": commit(),
         "command": sys.argv,
+        "imported": IMPORTED,
         "python": platform.python_version(),
         "packages": {
             name: _version(name)
@@ -177,8 +178,8 @@ def commit() -> str | None:
 def _refuse_other(run: Path, config: Config, data: dict[str, Any]) -> None:
     try:
         before = read_config(run / CONFIG)
-        known = json.loads(read_plain(run / DATA, MAX_DATA, links=True)) if (run / DATA).exists() else data
-    except (ConfigError, InputError, OSError, ValueError, RecursionError) as error:
+        known = parse_json(read_plain(run / DATA, MAX_DATA, links=True)) if (run / DATA).exists() else data
+    except (ConfigError, InputError, OSError, ValueError) as error:
         raise InputError(f"{run}: its configuration cannot be read; {_ADVICE}\n{error}") from None
     changed = {key: values for key, values in differences(before, config).items() if not key.startswith(FREE)}
     lines = [f"{key}: {old} there, {new} now" for key, (old, new) in changed.items()]

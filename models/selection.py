@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.config import Task
+from slakh_hier.models.weights import check_names
 from slakh_hier.shards.read import ShardSet
 
 
@@ -128,10 +129,21 @@ def select_clips(
 
 
 def level_names(shards: ShardSet, selection: Selection) -> tuple[str, ...]:
-    """What each level's estimate is called: the node's name (SSS), or ``level_N`` where the query decides (QBE)."""
+    """What each level's estimate is called: the node's name (SSS), or ``level_N`` where the query decides (QBE).
+
+    Raises
+    ------
+    InputError
+        A node's name cannot be that of an estimate.
+    """
     if selection.query_column is not None:
         return tuple(f"level_{level}" for level in selection.levels)
-    return tuple(shards.nodes[column].name for column in selection.columns[0])
+    names = tuple(shards.nodes[column].name for column in selection.columns[0])
+    try:
+        check_names(names)
+    except ValueError as error:
+        raise InputError(f"{shards.folder}: {error}; rename the node in the tree and render again") from None
+    return names
 
 
 def sole_target(shards: ShardSet) -> str:

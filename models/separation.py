@@ -17,11 +17,11 @@ from torch import Tensor
 from slakh_hier.errors import InputError
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.separator import Separator
-from slakh_hier.models.weights import Trained, load_weights
+from slakh_hier.models.weights import RESIDUAL, Trained, load_weights
 
 Audio = NDArray[np.float32]
 Read = Callable[[int, int], Audio]
-RESIDUAL = "residual"
+Device = Literal["auto", "cpu", "cuda"]
 GPU_WINDOWS = 8
 
 
@@ -50,7 +50,7 @@ def separate(
     query_rate: int | None = None,
     window_seconds: float | None = 30.0,
     overlap_seconds: float = 3.0,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
 ) -> dict[str, Audio]:
     """Separate a signal in memory.
 
@@ -111,12 +111,12 @@ class Model:
         self,
         trained: Trained,
         *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
+        device: Device = "auto",
         query: Audio | None = None,
         query_rate: int | None = None,
     ):
         keep_freed_memory()
-        self.rate, self.device = trained.about.sample_rate, pick_device(device)
+        self.folder, self.rate, self.device = trained.folder, trained.about.sample_rate, pick_device(device)
         self.at_once = GPU_WINDOWS if self.device.type == "cuda" else 1
         self.separator: Separator = trained.separator.to(self.device)
         self.anchor: Tensor | None = None
@@ -154,10 +154,7 @@ class Model:
         if window_seconds is None:
             window, step = frames, frames
         else:
-            if not 0 < overlap_seconds <= window_seconds / 2:
-                raise InputError(
-                    f"windows of {window_seconds:g} s cannot overlap by {overlap_seconds:g} s; at most by half"
-                )
+            check_windows(window_seconds, overlap_seconds)
             window, step = self._window(window_seconds, overlap_seconds, rate)
         overlap = window - step
         rise = np.clip((np.arange(overlap) + 0.5 - overlap / 6) / max(overlap * 2 / 3, 1), 0, 1).astype(
@@ -201,12 +198,24 @@ class Model:
         estimates = (
             self.separator.estimate(batch, anchor).cpu().numpy()
         )  # (windows x channels, levels, samples)
+        if not np.isfinite(estimates).all():
+            raise InputError(
+                f"{self.folder}: its weights give estimates that are NaN or infinite; train it again"
+            )
         flat = _resample(estimates.reshape(-1, estimates.shape[-1]), self.rate, rate, samples)
         whole = flat.reshape(len(mixtures), channels, -1, samples)
         return list(np.ascontiguousarray(whole.transpose(0, 2, 1, 3)))
 
 
-def pick_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def check_windows(window_seconds: float, overlap_seconds: float) -> None:
+    """Raise :class:`~slakh_hier.errors.InputError` unless windows overlap, by half at most."""
+    if not 0 < overlap_seconds <= window_seconds / 2:
+        raise InputError(
+            f"windows of {window_seconds:g} s cannot overlap by {overlap_seconds:g} s; at most by half"
+        )
+
+
+def pick_device(device: Device) -> torch.device:
     """The device that is asked for; ``auto`` takes a GPU where there is one."""
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")

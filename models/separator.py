@@ -1,29 +1,17 @@
-"""A separator: mixture (and query) in, one estimate for each level out. All networks are used through it."""
+"""A separator: mixture (and query) in, one estimate per level out. All networks are used through it."""
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
-from slakh_hier.models.networks.bandsplit import BandSplit
-from slakh_hier.models.networks.blstm import QBE, SSS, QueryEncoder
-from slakh_hier.models.networks.constraint import hierarchical_maximum
+from slakh_hier.models.constraint import hierarchical_maximum
+from slakh_hier.models.registry import NETWORKS, NetworkSpec
 from slakh_hier.models.stft import Stft
-
-
-class MaskNetwork(Protocol):
-    """What a network must offer; see :mod:`slakh_hier.models.networks`."""
-
-    levels: int
-    takes_query: bool
-
-    def encode(self, query: Tensor) -> Tensor: ...
-
-    def __call__(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor: ...
 
 
 class Separator(nn.Module):
@@ -32,21 +20,32 @@ class Separator(nn.Module):
     Parameters
     ----------
     network
-        Gives the masks.
+        Gives the masks; see :mod:`slakh_hier.models.networks`.
     stft
         The transform.
+    levels
+        How many levels the network estimates.
+    takes_query
+        The network has a ``query``.
+    joint_channels
+        The network sees all channels of a clip at once.
     constraint
         Raise each level's mask to the one below it, in training and inference alike.
     """
 
-    def __init__(self, network: MaskNetwork, stft: Stft, *, constraint: bool = True):
+    def __init__(
+        self,
+        network: nn.Module,
+        stft: Stft,
+        levels: int,
+        *,
+        takes_query: bool = False,
+        joint_channels: bool = False,
+        constraint: bool = True,
+    ):
         super().__init__()
-        assert isinstance(network, nn.Module)
-        self.network: nn.Module = network
-        self.stft = stft
-        self.constraint = constraint
-        self.levels = network.levels
-        self.takes_query = network.takes_query
+        self.network, self.stft, self.levels = network, stft, levels
+        self.takes_query, self.joint_channels, self.constraint = takes_query, joint_channels, constraint
 
     def encode(self, query: Tensor) -> Tensor:
         """What a query sounds like.
@@ -66,10 +65,12 @@ class Separator(nn.Module):
         InputError
             The separator takes no query.
         """
-        return cast(Tensor, self.network.encode(self.stft(query)))  # type: ignore[operator]
+        if not self.takes_query:
+            raise InputError("this separator was trained for one source; it takes no query")
+        return cast(Tensor, cast(nn.Module, self.network.query)(self.stft(query)))
 
-    def masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Masks of spectra.
+    def tf_masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
+        """Time-frequency masks of spectra.
 
         Parameters
         ----------
@@ -81,17 +82,30 @@ class Separator(nn.Module):
         Returns
         -------
         Tensor
-            (batch, levels, bins, frames), leaf first; real in [0, 1], or complex (band-split network).
+            (batch, levels, bins, frames), leaf first; real in [0, 1], or complex, as the network has them.
+
+        Raises
+        ------
+        InputError
+            A query is missing, or the network gives masks of another shape.
         """
         if self.takes_query and anchor is None:
             raise InputError("this separator needs a query: the sound of what it shall separate")
-        masks = cast(Tensor, self.network(mixture, anchor))
-        return hierarchical_maximum(masks) if self.constraint else masks
+        found = cast(Tensor, self.network(mixture.unsqueeze(1) if self.joint_channels else mixture, anchor))
+        if self.joint_channels:
+            found = found.squeeze(2)  # of one channel
+        expected = (len(mixture), self.levels, *mixture.shape[1:])
+        if found.shape != expected:
+            raise InputError(
+                f"network {type(self.network).__name__} gave masks of shape {tuple(found.shape)}; (batch, levels, bins, "
+                f"frames) is {expected} here"
+            )
+        return hierarchical_maximum(found) if self.constraint else found
 
     def estimate(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Estimates of signals, with the query already encoded; see :meth:`forward`."""
         spectrum = self.stft(mixture)
-        return self.stft.inverse(self.masks(spectrum, anchor) * spectrum.unsqueeze(1), mixture.shape[-1])
+        return self.stft.inverse(self.tf_masks(spectrum, anchor) * spectrum.unsqueeze(1), mixture.shape[-1])
 
     def forward(self, mixture: Tensor, query: Tensor | None = None) -> Tensor:
         """Estimates of signals.
@@ -112,7 +126,7 @@ class Separator(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Trainable numbers."""
+        """Trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
@@ -126,48 +140,15 @@ def build_separator(config: Config, levels: int) -> Separator:
     levels
         How many levels it estimates.
     """
-    n = config.network
-    stft = Stft(config.stft.window, config.stft.hop)
-    network: MaskNetwork
+    stft, query = Stft(config.stft.window, config.stft.hop), config.task == "qbe"
+    joint = config.network.joint_channels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        if n.kind == "bandsplit":
-            query = None
-            if config.task == "qbe":
-                query = QueryEncoder(
-                    stft.bins,
-                    layers=n.query_layers,
-                    units=n.query_units or n.units,
-                    dropout=n.dropout,
-                    embedding=n.embedding,
-                )
-            network = BandSplit(
-                stft.bins,
-                levels,
-                layers=n.layers,
-                features=n.features,
-                units=n.units,
-                dropout=n.dropout,
-                query=query,
-            )
-        elif config.task == "qbe":
-            network = QBE(
-                stft.bins,
-                levels,
-                layers=n.layers,
-                units=n.units,
-                dropout=n.dropout,
-                query_layers=n.query_layers,
-                embedding=n.embedding,
-                batch_norm=bool(n.batch_norm),
-            )
-        else:
-            network = SSS(
-                stft.bins,
-                levels,
-                layers=n.layers,
-                units=n.units,
-                dropout=n.dropout,
-                batch_norm=True if n.batch_norm is None else n.batch_norm,
-            )
-    return Separator(network, stft, constraint=config.constraint)
+        network = NETWORKS.build(config.network, NetworkSpec(stft.bins, 1, levels, query))
+    if query and not isinstance(getattr(network, "query", None), nn.Module):
+        raise InputError(
+            f"network {config.network.kind} takes no query (it has no module `query`); it is for sss"
+        )
+    return Separator(
+        network, stft, levels, takes_query=query, joint_channels=joint, constraint=config.constraint
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -15,17 +15,22 @@ from safetensors.torch import save as save_tensors
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
-from slakh_hier.models.config import Config, without_removed
+from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import parse_json, read_plain
+from slakh_hier.shards.format import NODE_NAME
 
 WEIGHTS: Final = "weights.safetensors"
 ABOUT: Final = "weights.json"
 FORMAT: Final = "slakh-hier-separator"
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_JSON: Final = 1 << 20
 MAX_WEIGHTS: Final = 4 << 30
 """The paper's networks have 130 MB."""
+RESIDUAL: Final = "residual"
+"""What is left of a mixture beside its estimates, and the name of its file."""
+MAX_NAME_BYTES: Final = 200
+"""Of an estimate's name, which names its file."""
 
 
 class About(BaseModel):
@@ -49,7 +54,7 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["slakh-hier-separator"] = FORMAT
-    format_version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
+    format_version: Literal[2] = VERSION
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -69,7 +74,20 @@ class About(BaseModel):
     def _fits(self) -> Self:
         if len(self.levels) != len(self.names):
             raise ValueError("there must be a name for each level")
+        check_names(self.names)
         return self
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError unless each name can be that of a file beside the others, whatever the file system."""
+    seen = {RESIDUAL}
+    for name in names:
+        if not NODE_NAME.fullmatch(name) or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+            raise ValueError(f"{name[:80]!r} cannot be the name of an estimate: it names a file too")
+        if name.casefold() in seen:
+            why = "the residual is called so" if name.casefold() == RESIDUAL else "there are two"
+            raise ValueError(f"{name!r} cannot be the name of an estimate: {why}")
+        seen.add(name.casefold())
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,8 @@ def load_weights(run: Path) -> Trained:
     Raises
     ------
     InputError
-        There are none, they are damaged, of a newer version, or something else.
+        There are none, they are damaged, not finite, of a newer version, or something else; or an estimate has a name
+        that cannot be a file's (:func:`check_names`).
     """
     folder = run.parent if run.suffix == ".safetensors" else run
     about = _read_about(folder)
@@ -120,6 +139,7 @@ def load_weights(run: Path) -> Trained:
         separator.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: does not hold the network that {ABOUT} describes: {error}") from None
+    _refuse_infinite(tensors, path)
     return Trained(separator.eval(), about, folder)
 
 
@@ -131,6 +151,16 @@ def _compare(tensors: dict[str, torch.Tensor], about: About) -> None:
         found, right = (tuple(x[name].shape) if name in x else None for x in (tensors, expected))
         if found != right:
             raise ValueError(f"{name} has shape {found or 'nothing'} and not {right or 'nothing'}")
+
+
+def _refuse_infinite(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Refuse weights that are no numbers: every estimate would be NaN, and every score be left out."""
+    for name, tensor in sorted(tensors.items()):
+        if wrong := int((~torch.isfinite(tensor)).sum()):
+            raise InputError(
+                f"{path}: {name} holds NaN or infinite values ({wrong:,} of {tensor.numel():,}), so that every estimate "
+                "would; train it again, or fetch it again from where it came"
+            )
 
 
 def intact(folder: Path) -> bool:
@@ -166,17 +196,19 @@ def _read_about(folder: Path) -> About:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        raw = parse_json(data)
+    except ValueError as error:
         raise InputError(f"{path}: is not valid JSON: {error}") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise InputError(f"{path}: does not describe a separator (format is not {FORMAT!r})")
-    if isinstance(raw.get("format_version"), int) and raw["format_version"] > VERSION:
+    if isinstance(version := raw.get("format_version"), int) and version != VERSION:
+        advice = "Update slakh-hier" if version > VERSION else "Train it again"
         raise InputError(
-            f"{path}: has format version {raw['format_version']}; this slakh-hier reads up to {VERSION}. Update it"
+            f"{path}: has format version {version}; this slakh-hier reads version {VERSION}. {advice}"
         )
     try:
-        return About.model_validate({**raw, "config": without_removed(raw.get("config"))})
+        return About.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise InputError(f"{path}: {where}: {first['msg']}") from None

@@ -98,8 +98,10 @@ def run(
     backend: Backend = "loky",
     scheduler: str | None = None,
     shared: SharedFolders | None = None,
-) -> Iterator[Result[T]]:
+) -> Generator[Result[T], None, None]:
     """Call ``function(*arguments)`` for every task and yield each :class:`Result` as it comes.
+
+    Close the generator where an error may end the loop over it: workers would live as long as the error's frames.
 
     Parameters
     ----------

@@ -7,15 +7,20 @@ ever. Errors are ``OSError`` whose ``strerror`` says what was found; callers add
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
 REMOVE_IT = "Remove it if you do not know it, and run the same command again"
 """What to do about something else under the name of a slakh-hier file."""
+MAX_DEPTH: Final = 64
+"""Of JSON; what is nested deeper than Python's own limit, or near it, cannot be compared or shown either."""
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
@@ -70,6 +75,40 @@ def open_limited(path: Path, max_bytes: int, *, links: bool = False) -> Iterator
         if size > max_bytes:
             raise OSError(errno.EFBIG, f"has {size} bytes; at most {max_bytes} are read", str(path))
         yield file
+
+
+def parse_json(data: bytes | str) -> Any:
+    """The value of an untrusted JSON text.
+
+    Raises
+    ------
+    ValueError
+        It is damaged, nested deeper than :data:`MAX_DEPTH`, or holds numbers that are not finite.
+    """
+    try:
+        value = json.loads(data, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
+
+
+_TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels"
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"holds {text[:20]}, which is no finite number")
+    return number
 
 
 def stat_below(folder: Path, name: str) -> os.stat_result:

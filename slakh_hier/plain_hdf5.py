@@ -14,6 +14,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5l, h5o, h5t
 
+MAX_ATTRIBUTES: Final = 64
+"""Of one object; HDF5 needs quadratic time for many: a minute for 3,000."""
 MAX_ATTRIBUTE_BYTES: Final = 1024
 
 
@@ -85,9 +87,11 @@ def attributes(owner: h5py.File | h5py.Group | h5py.Dataset) -> dict[str, Any]:
     Raises
     ------
     NotPlainError
-        An attribute has another shape or type.
+        An attribute has another shape or type, or there are more than :data:`MAX_ATTRIBUTES`.
     """
-    opened = (h5a.open(owner.id, index=place) for place in range(h5a.get_num_attrs(owner.id)))
+    if (count := h5a.get_num_attrs(owner.id)) > MAX_ATTRIBUTES:
+        raise NotPlainError(f"{owner.name} has {count:,} attributes; at most {MAX_ATTRIBUTES} are read")
+    opened = (h5a.open(owner.id, index=place) for place in range(count))
     return {attribute.name.decode(): _value(attribute) for attribute in opened}
 
 

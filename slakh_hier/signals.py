@@ -34,6 +34,12 @@ def sample_at(seconds: float, rate: int) -> int:
     return math.floor(round(seconds * rate, 6))
 
 
+def window(start: float, seconds: float, rate: int) -> tuple[int, int]:
+    """First sample and number of samples of a clip; the number may differ by one between starts at an odd rate."""
+    first = sample_at(start, rate)
+    return first, sample_at(start + seconds, rate) - first
+
+
 def length_at(frames: int, rate: int, new_rate: int) -> int:
     """Samples that ``frames`` at ``rate`` become at ``new_rate`` (Hz): as :func:`sample_at`, and at least one."""
     return max(1, frames * new_rate // rate)

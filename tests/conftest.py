@@ -62,6 +62,41 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[Path, str], str]]:
+    """A store that speaks S3's API on the loopback: ``s3(folder, "bucket/set")`` puts files there, and returns the address.
+
+    It keeps them in memory. Nobody's own credentials or profile are used.
+    """
+    moto = pytest.importorskip("moto.server")
+    boto3, s3fs = pytest.importorskip("boto3"), pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.get_host_and_port()[1]}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    client = boto3.client("s3")
+
+    def put(folder: Path, place: str) -> str:
+        bucket, _, prefix = place.partition("/")
+        client.create_bucket(Bucket=bucket)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                client.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder)}")
+        return f"s3://{place}"
+
+    s3fs.S3FileSystem.clear_instance_cache()  # they remember endpoint and credentials
+    yield put
+    s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def bounded() -> Callable[[], AbstractContextManager[None]]:
     """``with bounded():`` fails when the block takes more than 5 s of this process, or makes it 100 MB larger."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import FREE, differences, read_config
-from slakh_hier.plain_files import open_plain, read_plain
+from slakh_hier.plain_files import open_plain, parse_json, read_plain
 from slakh_hier.progress import Progress
 from slakh_hier.shards.index import read_index
 
@@ -78,7 +77,7 @@ class Cell:
                 and summary["plan_digest"] == read_index(self.shards).plan_digest
                 and epochs >= self.config.training.epochs
             )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def refuse_links(self) -> None:
@@ -94,7 +93,7 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(read_plain(path, _MAX_JSON, links=True))
+    return parse_json(read_plain(path, _MAX_JSON, links=True))
 
 
 def run_cell(
@@ -121,7 +120,8 @@ def run_cell(
         return
     if cell.shards is None:
         raise InputError(f"{cell.name}: there are no shards for its task")
-    from slakh_hier.models.evaluation import Device, evaluate
+    from slakh_hier.models.evaluation import evaluate
+    from slakh_hier.models.separation import Device
     from slakh_hier.models.training import train
 
     train(cell.config, cell.shards, cell.run, progress=progress, report=report)

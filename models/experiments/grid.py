@@ -158,9 +158,7 @@ def cell_config(cell: str, base: Mapping[Task, Config], seed: int, node: str | N
         SSS: the finest node of the path; None: as the base says.
     """
     settings = cell_settings()[cell]
-    values = base[settings["task"]].model_dump()
-    merge(values, settings)
-    merge(values, {"training": {"seed": seed}})
+    values = merge([base[settings["task"]].model_dump(), settings, {"training": {"seed": seed}}])
     if node is not None and settings["task"] == "sss":
         values["node"] = node
     return Config.model_validate(values)

@@ -16,6 +16,7 @@ from slakh_hier.errors import SlakhHierError
 from slakh_hier.files import make_own_folder
 from slakh_hier.models.config import Config
 from slakh_hier.models.experiments.cell import Cell, run_cell
+from slakh_hier.models.registry import IMPORTED, import_file
 from slakh_hier.parallel import resolve_jobs
 from slakh_hier.plain_files import open_plain
 from slakh_hier.wording import escaped
@@ -96,12 +97,15 @@ def _encode(cell: Cell, cores: int) -> bytes:
             "shards": str(cell.shards.resolve()),
             "folder": str(cell.folder.resolve()),
             "cores": cores,
+            "imports": IMPORTED,
         }
     ).encode()
 
 
 def _decode(line: bytes) -> tuple[Cell, int]:
     values = json.loads(line)
+    for file in values["imports"]:
+        import_file(file)
     cell = Cell(
         name=values["name"],
         seed=values["seed"],
@@ -120,9 +124,10 @@ def _leave_with_parent() -> None:
 
 
 def _main() -> None:
-    cell, cores = _decode(sys.stdin.buffer.readline())
+    line = sys.stdin.buffer.readline()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
+        cell, cores = _decode(line)
         run_cell(cell, cores=cores, report=lambda text: print(escaped(text), file=sys.stderr, flush=True))
     except SlakhHierError as error:
         print(escaped(str(error), keep="\n"), file=sys.stderr)

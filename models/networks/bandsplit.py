@@ -1,86 +1,82 @@
-"""A stronger baseline: a band-split recurrent network with complex masks.
+"""A band-split recurrent network with complex masks.
 
 After Luo and Yu, *Music Source Separation with Band-Split RNN*, IEEE/ACM TASLP 31, 2023: the spectrum is cut
 into bands, narrow where instruments have their fundamentals; recurrent layers run along time within each band
-and along the bands within each frame; a small network a band estimates complex masks. Here with fewer layers
-and bands than in the article, one mask a level, and optionally the anchor of a query.
+and along the bands within each frame; a small network per band estimates complex masks. Here with fewer layers
+and bands than in the article, one mask per level, and optionally the anchor of a query.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
 
-from slakh_hier.errors import InputError
-from slakh_hier.models.networks.blstm import QueryEncoder
+from slakh_hier.models.layers import QueryOptions, query_encoder
+from slakh_hier.models.registry import NetworkSpec, register_network
+from slakh_hier.models.section import Layers, Probability, Width
 
 BAND_PLAN = ((64, 8), (256, 16))
 """Up to bin 64 bands of 8 bins, up to bin 256 of 16, above of 32: 125, 250 and 500 Hz at 16 kHz and 1024 points."""
 WIDEST = 32
 
 
-class BandSplit(nn.Module):
-    """Complex masks for each level of a path, by recurrent layers along time and along frequency bands.
+class BandSplitOptions(QueryOptions):
+    """Sized to have fewer sequential steps and fewer multiplications than the paper's SSS network.
 
-    Parameters
+    Attributes
     ----------
-    bins
-        Frequency bins of the STFT.
-    levels
-        Masks to estimate.
     layers
-        Pairs of a layer along time and a layer along bands. Three have fewer steps one after another
-        (3 x (frames + bands)) than the four BLSTM layers of :class:`~slakh_hier.models.networks.blstm.SSS`.
+        Pairs of a layer along time and a layer along bands.
     features
-        Numbers that describe a band of a frame.
-    units
-        LSTM units per direction.
-    dropout
-        Before each linear layer behind an LSTM.
-    query
-        With a :class:`~slakh_hier.models.networks.blstm.QueryEncoder`, whose anchor is added to every band.
+        Features per band.
+    units, dropout
+        LSTM units per direction; dropout before the linear layer behind each LSTM.
+    query_units
+        LSTM units per direction of the query's encoder.
     """
 
-    def __init__(
-        self,
-        bins: int = 513,
-        levels: int = 1,
-        *,
-        layers: int = 3,
-        features: int = 64,
-        units: int = 96,
-        dropout: float = 0.0,
-        query: QueryEncoder | None = None,
-    ):
+    complex_masks: ClassVar[bool] = True
+    kind: Literal["bandsplit"] = "bandsplit"
+    layers: Layers = 3
+    features: Width = 64
+    units: Width = 96
+    dropout: Probability = 0.0
+    query_layers: Layers = 1
+    query_units: Width = 128
+
+
+class BandSplit(nn.Module):
+    """Complex masks for each level of a path, by recurrent layers along time and along frequency bands."""
+
+    def __init__(self, options: BandSplitOptions, spec: NetworkSpec):
         super().__init__()
-        self.levels = levels
-        self.takes_query = query is not None
-        self.widths = band_widths(bins)
+        features = options.features
+        self.levels = spec.levels
+        self.query = query_encoder(options, spec, units=options.query_units, dropout=options.dropout)
+        self.widths = band_widths(spec.bins)
         self.split = nn.ModuleList(
             nn.Sequential(nn.GroupNorm(1, 2 * width), nn.Conv1d(2 * width, features, 1))
             for width in self.widths
         )
-        self.query = query
-        self.condition = None if query is None else nn.Linear(query.embedding, features)
-        self.along_time = nn.ModuleList(ResidualBlstm(features, units, dropout) for _ in range(layers))
-        self.along_bands = nn.ModuleList(ResidualBlstm(features, units, dropout) for _ in range(layers))
+        self.condition = nn.Linear(options.embedding, features) if spec.query else None
+        self.along_time, self.along_bands = (
+            nn.ModuleList(
+                ResidualBlstm(features, options.units, options.dropout) for _ in range(options.layers)
+            )
+            for _ in range(2)
+        )
         self.heads = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(features),
                 nn.Linear(features, 4 * features),
                 nn.Tanh(),
-                nn.Linear(4 * features, 4 * width * levels),
+                nn.Linear(4 * features, 4 * width * spec.levels),
                 nn.GLU(),
             )
             for width in self.widths
         )
-
-    def encode(self, query: Tensor) -> Tensor:
-        """The anchor of a query: complex64 (batch, bins, query frames) to float32 (batch, embedding)."""
-        if self.query is None:
-            raise InputError("this separator was trained for one source; it takes no query")
-        anchor: Tensor = self.query(query)
-        return anchor
 
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Masks of a mixture.
@@ -90,7 +86,7 @@ class BandSplit(nn.Module):
         mixture
             complex64, (batch, bins, frames).
         anchor
-            float32, (batch, embedding), from :meth:`encode`; only for a network with a query encoder.
+            float32, (batch, embedding), from ``query``; only for a network with one.
 
         Returns
         -------
@@ -111,11 +107,11 @@ class BandSplit(nn.Module):
             hidden = along_time(hidden.flatten(0, 1)).unflatten(0, (batch, -1))
             hidden = hidden.transpose(1, 2)  # (batch, frames, bands, features)
             hidden = along_bands(hidden.flatten(0, 1)).unflatten(0, (batch, frames)).transpose(1, 2)
-        masks = [
+        tf_masks = [
             head(hidden[:, band]).float().unflatten(2, (self.levels, width, 2))
             for band, (head, width) in enumerate(zip(self.heads, self.widths, strict=True))
         ]
-        joined = torch.cat(masks, 3).permute(0, 2, 3, 1, 4)  # (batch, levels, bins, frames, 2)
+        joined = torch.cat(tf_masks, 3).permute(0, 2, 3, 1, 4)  # (batch, levels, bins, frames, 2)
         return torch.view_as_complex(joined.contiguous())
 
 
@@ -147,3 +143,6 @@ def band_widths(bins: int) -> list[int]:
         else:
             widths.append(rest)
     return widths
+
+
+register_network("bandsplit", BandSplitOptions, BandSplit)

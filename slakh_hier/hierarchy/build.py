@@ -7,8 +7,10 @@ from itertools import islice
 from typing import Any
 
 from slakh_hier.hierarchy.draft import Draft, DraftNode, DraftOverride
-from slakh_hier.hierarchy.model import Category, Hierarchy, Node, Override, Rule
+from slakh_hier.hierarchy.model import Category, Clips, Hierarchy, Node, Override, Rule
 from slakh_hier.hierarchy.report import Report, did_you_mean
+from slakh_hier.hierarchy.schema import MAX_LEVELS
+from slakh_hier.hierarchy.uneven import repeat_short
 from slakh_hier.safe_yaml import Path
 
 MAX_LISTED = 8
@@ -32,13 +34,17 @@ def build(raw: dict[Any, Any], report: Report, *, complete: bool, text: str, fil
         With all problems of the report, if there is any.
     """
     draft = Draft(raw, report)
-    _check_depth(draft, raw.get("levels"))
+    levels = raw.get("levels")
+    if raw.get("uneven") == "repeat" and isinstance(levels, int):
+        repeat_short(draft, min(levels, MAX_LEVELS))
+    _check_depth(draft, levels)
+    clips = _clips(draft.report, raw.get("clips"))
     homes = _check_leaves(draft, complete)
     for override in draft.overrides.values():
         _check_override(draft, override, homes)
     draft.claims.check_shared_patches(draft.overrides)
     report.raise_if_any()
-    return _hierarchy(draft, raw, text, file)
+    return _hierarchy(draft, raw, clips, text, file)
 
 
 def _check_depth(draft: Draft, levels: Any) -> None:
@@ -123,7 +129,19 @@ def _check_override(draft: Draft, override: DraftOverride, homes: dict[str, str]
         )
 
 
-def _hierarchy(draft: Draft, raw: dict[Any, Any], text: str, file: str) -> Hierarchy:
+def _clips(report: Report, raw: Any) -> Clips:
+    """The tree's ``clips:``; what does not have its shape was reported before, and then the tree is not built."""
+    given = raw if isinstance(raw, dict) else {}
+    if "salience_db" in given and "salience_below_mix" in given:
+        report.key(
+            ("clips", "salience_below_mix"),
+            "salience_db and salience_below_mix exclude each other: a node sounds above a level, or above one "
+            "relative to the mixture",
+        )
+    return Clips(**{key: given.get(key) for key in ("companion", "salience_db", "salience_below_mix")})
+
+
+def _hierarchy(draft: Draft, raw: dict[Any, Any], clips: Clips, text: str, file: str) -> Hierarchy:
     levels = raw["levels"]
     categories: dict[str, Category] = {}
     nodes: dict[str, Node] = {}
@@ -144,6 +162,7 @@ def _hierarchy(draft: Draft, raw: dict[Any, Any], text: str, file: str) -> Hiera
         categories=categories,
         overrides=overrides,
         unassigned=raw.get("unassigned", "keep"),
+        clips=clips,
         text=text,
         file=file,
     )

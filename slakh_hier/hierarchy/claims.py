@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, programs_text, word_key
 from slakh_hier.hierarchy.model import Rule
 from slakh_hier.hierarchy.report import Report
-from slakh_hier.hierarchy.schema import check_patch, check_programs, check_word
+from slakh_hier.hierarchy.schema import check_labels, check_patch, check_programs, check_word
 from slakh_hier.safe_yaml import Path
 
 
@@ -22,7 +22,7 @@ class Claims:
     def __init__(self, report: Report):
         self.report = report
         self.programs: dict[int, tuple[str, Path]] = {}
-        self.words: dict[tuple[str, str], tuple[str, Path]] = {}
+        self.words: dict[tuple[str, Any], tuple[str, Path]] = {}
         self.patches: dict[str, dict[str, Path]] = defaultdict(dict)
         self.rules: dict[str, Rule] = {}
 
@@ -36,6 +36,7 @@ class Claims:
             self._claim_programs(owner, (*path, "drums"), [DRUM_PROGRAM])
             programs.add(DRUM_PROGRAM)
         rule = Rule(
+            labels=self._words(owner, path, "labels", raw),
             drums=DRUM_PROGRAM in programs,
             patches=self._patches(owner, path, raw.get("patches")),
             programs=frozenset(programs - {DRUM_PROGRAM}),
@@ -108,8 +109,9 @@ class Claims:
 
     def _words(self, owner: str, path: Path, kind: str, raw: dict[Any, Any]) -> tuple[str, ...]:
         mine = []
-        for item, word in self._valid((*path, kind), raw.get(kind), check_word):
-            other, place = self.words.setdefault((kind, word_key(word) or ""), (owner, item))
+        check, key = (check_labels, label_key) if kind == "labels" else (check_word, word_key)
+        for item, word in self._valid((*path, kind), raw.get(kind), check):
+            other, place = self.words.setdefault((kind, key(word)), (owner, item))
             if place == item:
                 mine.append(word)
             elif other == owner:

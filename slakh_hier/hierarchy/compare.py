@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, programs_text, word_key
 from slakh_hier.hierarchy.model import Hierarchy
 
-_LISTED = ("program", "patch", "patch override", "midi_program_name", "inst_class")
+_LISTED = ("labels", "program", "patch", "patch override", "midi_program_name", "inst_class")
 """Kinds of stems: those that go the same way share a change."""
 
 
@@ -57,6 +57,8 @@ def _places(tree: Hierarchy) -> Iterator[tuple[tuple[str, Any], str]]:
     owners: dict[str, list[str]] = {}
     for name, category in tree.categories.items():
         rule = category.rule
+        for path in rule.labels:
+            yield ("labels", "/".join(label_key(path))), name
         for program in (*sorted(rule.programs), *([DRUM_PROGRAM] if rule.drums else ())):
             yield ("program", program), name
         for patch in rule.patches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text
@@ -74,6 +74,7 @@ def summary(tree: Hierarchy) -> dict[str, Any]:
         "nodes_by_level": [len(tree.level_nodes(level)) for level in range(tree.levels, 0, -1)],
         "own_categories": len(tree.level_nodes(0)),
         "unassigned": tree.unassigned,
+        "clips": {name: value for name, value in asdict(tree.clips).items() if value is not None},
         "description": tree.description,
         "file": tree.file,
         "digest": tree.digest,
@@ -109,7 +110,7 @@ def _below(tree: Hierarchy, name: str, depth: int) -> Iterator[Line]:
 def _rule_text(tree: Hierarchy, category: Category) -> str:
     rule = category.rule
     programs = set(rule.programs) | ({DRUM_PROGRAM} if rule.drums else set())
-    parts = []
+    parts = [", ".join(rule.labels)] if rule.labels else []
     if text := programs_text(programs):
         parts.append(text if programs == {DRUM_PROGRAM} else f"program{'s' * (len(programs) > 1)} {text}")
     if count := len(rule.patches):
@@ -122,6 +123,7 @@ def _rule_text(tree: Hierarchy, category: Category) -> str:
 
 def _rule(rule: Rule) -> dict[str, Any]:
     return {
+        "labels": list(rule.labels),
         "drums": rule.drums,
         "patches": list(rule.patches),
         "programs": sorted(rule.programs),

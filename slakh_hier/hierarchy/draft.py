@@ -87,6 +87,20 @@ class Draft:
         for child in node.children:
             yield from self.leaves_below(self.nodes[child])
 
+    def repeat(self, node: DraftNode, level: int, *, parent: str | None) -> DraftNode | None:
+        """Enter a node that repeats ``node`` on another level; None when its name is taken, which is reported."""
+        name = f"{node.name}-{level}"
+        if not is_name(name) or name.casefold() in self._names:
+            why = "is taken" if is_name(name) else "is too long"
+            self.report.key(
+                node.path,
+                f"{node.name} is repeated on level {level} (uneven: repeat), but the name {name} {why}: rename one",
+            )
+            return None
+        self._names[name.casefold()] = _Name(name, "node", node.path)
+        self.nodes[name] = DraftNode(name, node.path, 0, parent, "<nodes>", empty=False)
+        return self.nodes[name]
+
     def _read_categories(self, raw: dict[Any, Any]) -> None:
         for name, rule in raw.items():
             path: Path = ("categories", name)

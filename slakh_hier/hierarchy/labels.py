@@ -26,6 +26,8 @@ class StemLabel:
         Wins over the program number.
     midi_program_name, inst_class
         Slakh's name of the program and of its class.
+    labels
+        What a data set of recordings calls the stem, from coarse to fine: ``bass/bass_guitar``.
     """
 
     patch: str | None
@@ -33,6 +35,7 @@ class StemLabel:
     is_drum: bool
     midi_program_name: str | None = None
     inst_class: str | None = None
+    labels: str | None = None
 
     @property
     def drums(self) -> bool:
@@ -43,7 +46,7 @@ class StemLabel:
 class Match:
     """Where a stem belongs.
 
-    ``how`` names what decided: ``drums``, ``override``, ``patch``, ``patch and program``, ``program``,
+    ``how`` names what decided: ``labels``, ``drums``, ``override``, ``patch``, ``patch and program``, ``program``,
     ``midi_program_name`` or ``inst_class``. ``node`` is the finest (level 1) node.
     """
 
@@ -68,6 +71,12 @@ def word_key(word: str | None) -> str | None:
     if word is None:
         return None
     return " ".join(word.split()).casefold() or None
+
+
+def label_key(labels: str | None) -> tuple[str, ...]:
+    """A path of labels for comparison: of ``Bass/Bass guitar`` the parts ``bass`` and ``bass_guitar``; empty for None."""
+    parts = (re.sub(r"[\s_]+", "_", part.strip().casefold()) for part in (labels or "").split("/"))
+    return tuple(part for part in parts if part)
 
 
 def programs_text(programs: Iterable[int]) -> str:

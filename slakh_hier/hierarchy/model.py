@@ -10,12 +10,13 @@ from typing import Literal
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import sha256
-from slakh_hier.hierarchy.labels import Match, StemLabel, patch_key, word_key
+from slakh_hier.hierarchy.labels import Match, StemLabel, label_key, patch_key, word_key
 from slakh_hier.wording import did_you_mean
 
 MIX = "mix"
 UNASSIGNED = "unassigned"
 Unassigned = Literal["keep", "drop", "error"]
+Companion = Literal["family", "any", "none"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Rule:
     """Which stems belong to a category.
 
     ``programs`` are 0 to 127; the drum program 128 is ``drums``. Patches are base names as written in the file.
+    ``labels`` are paths from the coarsest label down (``bass/bass_guitar``); each stands for all that lies below it.
     """
 
+    labels: tuple[str, ...] = ()
     drums: bool = False
     patches: tuple[str, ...] = ()
     programs: frozenset[int] = frozenset()
@@ -62,6 +65,25 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """Which clips suit a tree (its ``clips:``): the defaults of a plan; None is the paper's value.
+
+    Attributes
+    ----------
+    companion
+        Which other finest node must sound with a target: one of its ``family`` (the paper's), ``any``, or ``none``.
+    salience_db
+        RMS (dBFS) above which a node counts as sounding.
+    salience_below_mix
+        Or the level below the mixture's RMS (dB) down to which it does.
+    """
+
+    companion: Companion | None = None
+    salience_db: float | None = None
+    salience_below_mix: float | None = None
+
+
+@dataclass(frozen=True)
 class Column:
     """A rendered node: the mix has level ``levels + 1`` and parent -1, categories have level 0.
 
@@ -90,6 +112,8 @@ class Hierarchy:
     unassigned
         What happens to a stem with audio but no category: ``keep`` it in the mix only, ``drop`` it, or
         take it as an ``error``.
+    clips
+        Which clips suit the tree. It is no part of what the tree means: two trees may differ in it and be equal.
     text, file
         The YAML as read, and its name.
     """
@@ -103,15 +127,20 @@ class Hierarchy:
     text: str
     file: str
     description: str = ""
+    clips: Clips = Clips()
 
     def match(self, label: StemLabel) -> Match | None:
         """The category of a stem, or ``None``.
 
-        Drums come first; then an override of the patch; then the patch, when one category has it, or when the program
+        The longest path of labels that the stem's begin with comes first; then drums; then an override of the patch; then the patch, when one category has it, or when the program
         says which of several; a patch that no category has leaves it to the program, then to the program's
         name, then to the class (facts: slakh34's categories and patches, ISMIR 2020).
         """
         rules = self._rules
+        labels = label_key(label.labels)
+        for end in range(len(labels), 0, -1):
+            if owner := rules.labels.get(labels[:end]):
+                return self._found(owner, "labels")
         if label.drums and rules.drums is not None:
             return self._found(rules.drums, "drums")
         patch = patch_key(label.patch)
@@ -138,6 +167,8 @@ class Hierarchy:
         if patch and (owners := self._rules.patches.get(patch)):
             several = " and ".join((", ".join(owners[:-1]), owners[-1]))
             return f"the patch {patch} is of {several}, and the program ({label.program}) is of none of them"
+        if label.labels:
+            return f"{label.labels} has no category in the tree {self.name}"
         if label.drums:
             return f"the tree {self.name} has no category for drums"
         what = "a stem without a program" if label.program is None else f"program {label.program}"
@@ -248,6 +279,8 @@ class Hierarchy:
                 sorted(category.rule.programs),
                 sorted(str(word_key(word)) for word in category.rule.midi_program_names),
                 sorted(str(word_key(word)) for word in category.rule.inst_classes),
+                # Only where there are any: digests of trees without labels stay what shards and weights hold.
+                *([sorted(map(label_key, category.rule.labels))] if category.rule.labels else []),
             ]
             for name, category in self.categories.items()
         }
@@ -279,8 +312,9 @@ class Hierarchy:
 
 @dataclass(frozen=True)
 class _Rules:
-    """All rules of a tree, turned round: who owns a program, a patch, a name."""
+    """All rules of a tree, turned round: who owns a label, a program, a patch, a name."""
 
+    labels: Mapping[tuple[str, ...], str]
     drums: str | None
     patches: Mapping[str, tuple[str, ...]]
     programs: Mapping[int, str]
@@ -290,12 +324,14 @@ class _Rules:
     @staticmethod
     def of(categories: Iterable[Category]) -> _Rules:
         drums = None
+        labels: dict[tuple[str, ...], str] = {}
         patches: dict[str, tuple[str, ...]] = {}
         programs: dict[int, str] = {}
         names: dict[str | None, str] = {}
         classes: dict[str | None, str] = {}
         for category in categories:
             rule = category.rule
+            labels.update({label_key(path): category.name for path in rule.labels})
             if rule.drums:
                 drums = category.name
             for patch in rule.patches:
@@ -304,4 +340,4 @@ class _Rules:
             programs.update(dict.fromkeys(rule.programs, category.name))
             names.update({word_key(name): category.name for name in rule.midi_program_names})
             classes.update({word_key(name): category.name for name in rule.inst_classes})
-        return _Rules(drums, patches, programs, names, classes)
+        return _Rules(labels, drums, patches, programs, names, classes)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from slakh_hier.errors import HierarchyError, Problem
-from slakh_hier.hierarchy.schema import HierarchyText, OverrideText, RuleText
+from slakh_hier.hierarchy.schema import ClipsText, HierarchyText, OverrideText, RuleText
 from slakh_hier.safe_yaml import Path, Place, Places, resolve_plain
 from slakh_hier.wording import nearest, shortened
 
@@ -20,6 +20,7 @@ _PLAIN_INT = re.compile("0|-?[1-9][0-9]*")
 _KINDS = {
     "bool_type": "true or false",
     "dict_type": "keys with values",
+    "float_type": "a number",
     "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "keys with values",
@@ -140,9 +141,10 @@ def _unknown_key(report: Report, model: type[BaseModel], loc: Sequence[Any]) -> 
 
 
 def _keys(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:
-    """The keys of the model at ``loc``, found by the only two that lie deeper than the top."""
+    """The keys of the model at ``loc``, found by the only three that lie deeper than the top."""
     if model is HierarchyText and loc:
-        model = OverrideText if loc[0] == "patch_overrides" else RuleText
+        deeper: dict[Any, type[BaseModel]] = {"patch_overrides": OverrideText, "clips": ClipsText}
+        model = deeper.get(loc[0], RuleText)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -158,9 +160,9 @@ def _message(error: Any, path: Path, raw: str | None) -> str:
         near = did_you_mean(nearest(value, known)) if isinstance(value, str) else ""
         return f"{path[-1]} must be {context['expected']}, not {shown(value, raw)}{near}"
     if kind == "greater_than_equal":
-        return f"{path[-1]} must be at least {context['ge']}, not {value}"
+        return f"{path[-1]} must be at least {context['ge']:g}, not {value:g}"
     if kind == "less_than_equal":
-        return f"{path[-1]} must be at most {context['le']}, not {value}"
+        return f"{path[-1]} must be at most {context['le']:g}, not {value:g}"
     as_list = f": write [{raw}]" if raw and not isinstance(value, dict) else ""
     if kind == "union_tag_not_found":
         what = "a node holds nodes, a list of categories, or 'match:' with a rule"

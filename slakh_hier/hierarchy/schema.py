@@ -21,11 +21,13 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, patch_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, patch_key
 from slakh_hier.wording import shortened
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 24
+DEFAULT_SALIENCE_DB = -30.0
+"""The paper's threshold, dBFS."""
 RESERVED = frozenset({"mix", "unassigned", "match"})
 
 _NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -83,6 +85,17 @@ def check_word(word: str) -> str:
     return word
 
 
+def check_labels(labels: str) -> str:
+    """A path of labels. Raises ValueError."""
+    parts = [part.strip() for part in labels.split("/")]
+    if not label_key(labels) or not all(parts):
+        raise ValueError(
+            f"{_shown(labels)} is no path of labels: write them from coarse to fine with / between them, as in "
+            "bass/bass_guitar"
+        )
+    return labels
+
+
 def check_programs(value: Any) -> range:
     """The programs that an entry stands for: 26 or 24-31, from 0 to 127, and 128 for drums. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -133,6 +146,11 @@ Patch = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[^/\\\s]([^/\\]*[^/\\\s])?$"}),
 ]
 Word = Annotated[str, AfterValidator(check_word), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+LabelPath = Annotated[
+    str,
+    AfterValidator(check_labels),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*[^/\s]([^/]*)(/\s*[^/\s][^/]*)*$"}),
+]
 Programs = Annotated[
     Any,
     PlainValidator(check_programs),
@@ -156,6 +174,9 @@ class RuleText(_Strict):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
+    labels: list[LabelPath] = Field(default_factory=list, min_length=1)
+    """What data sets of recordings call their stems, from coarse to fine (bass/bass_guitar). Of several paths that a
+    stem's labels begin with the longest decides."""
     drums: bool = False
     """Every stem marked as drums, whatever its program."""
     patches: list[Patch] = Field(default_factory=list, min_length=1)
@@ -196,6 +217,19 @@ class OverrideText(_Strict):
     """A category of that node, or a new one for such stems; left out when the node has `match:`."""
 
 
+class ClipsText(_Strict):
+    """Which clips suit the tree: the defaults of `slakh-hier plan`."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    companion: Literal["family", "any", "none"] = "family"
+    """Which other finest node must sound with a target: one under the same top node (family), any, or none."""
+    salience_db: float = Field(default=DEFAULT_SALIENCE_DB, ge=-200, le=0)
+    """RMS (dBFS) above which a node counts as sounding."""
+    salience_below_mix: float = Field(default_factory=float, ge=0, le=200)
+    """How far (dB) below the mixture's RMS a node still counts as sounding; instead of salience_db."""
+
+
 class HierarchyText(_Strict):
     """An instrument tree for slakh-hier."""
 
@@ -207,6 +241,8 @@ class HierarchyText(_Strict):
     """When to take it, in a sentence."""
     levels: int = Field(ge=1, le=MAX_LEVELS)
     """Number of levels of the tree; every finest node lies that deep."""
+    uneven: Literal["refuse", "repeat"] = "refuse"
+    """Branches of fewer levels: refuse them, or repeat a node under its name with the level (voices-2)."""
     categories: dict[NodeName, RuleText] = Field(default_factory=dict)
     """Kinds of stems, to be listed in the finest nodes."""
     tree: dict[NodeName, TreeText] = Field(min_length=1)
@@ -215,6 +251,8 @@ class HierarchyText(_Strict):
     """Patches that belong elsewhere than their program says."""
     unassigned: Literal["keep", "drop", "error"] = "keep"
     """Stems without a category: keep them in the mix only, drop them, or take them as an error."""
+    clips: ClipsText = Field(default_factory=ClipsText)
+    """Which clips suit the tree."""
 
 
 class RecipeText(_Strict):

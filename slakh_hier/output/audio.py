@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -88,7 +89,7 @@ class AudioWriter:
         long = encoding.format == "wav" and frames * channels * encoding.bytes > MAX_WAV
         try:
             self._file = soundfile.SoundFile(
-                path,
+                os.fsencode(path),  # as bytes: soundfile refuses names that are not UTF-8
                 "w",
                 sample_rate,
                 channels,
@@ -142,7 +143,7 @@ class AudioWriter:
         """Decode the last sample: libsndfile says nothing when FLAC's last frame was refused while closing."""
         assert self._written == self.frames, f"{self._written} of {self.frames} samples were written"
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with soundfile.SoundFile(os.fsencode(self.path)) as file:
                 file.seek(self.frames - 1)
                 if file.frames != self.frames or len(file.read(2, dtype="int16")) != 1:
                     raise OSError(f"{self.path.name}: its end was not written")

@@ -250,11 +250,14 @@ def remove_made(path: Path) -> None:
 
 def write_failures(folder: Path, failures: Iterable[Mapping[str, Any]]) -> None:
     """Publish what was left out, one JSON object per line; without any there is no file."""
+    path = folder / FAILURES_NAME
     lines = [json.dumps(failure, ensure_ascii=False) + "\n" for failure in failures]
+    if path.is_dir() and not path.is_symlink():
+        raise InputError(f"{path}: is a folder. {REMOVE_IT}")
     if lines:
-        publish(folder / FAILURES_NAME, "".join(lines).encode())
+        publish(path, "".join(lines).encode())
     else:
-        (folder / FAILURES_NAME).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def read_failures(folder: Path) -> list[dict[str, Any]]:

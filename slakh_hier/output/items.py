@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -119,14 +120,19 @@ def make_file(
         Whether a finished file with this record need not be made again.
     """
     out = Path(target.folder)
-    notes = make_own_folder(out / FILE_NOTES)
-    path = notes / f"{name}.json"
+    path = file_note(out, name)
+    make_own_folder(path.parent)
     found = _finished(out, path, digest, kind)
     if isinstance(found, Made) and keep(found.record):
         return found
     record = make()
     publish(path, _note(out, digest, record, [name]).encode(), owner=target.owner)
     return Made(record, repaired=found if isinstance(found, str) else None)
+
+
+def file_note(folder: Path, name: str) -> Path:
+    """Where the note of a file lies that :func:`make_file` made."""
+    return folder / FILE_NOTES / f"{name}.json"
 
 
 def finished_tracks(folder: Path) -> Iterator[Path]:
@@ -215,7 +221,7 @@ def make_all(
     total = sum(amounts.values()) if amounts is not None else len(tasks)
     shared = SharedFolders(reads, Path(target.folder))
     results = run(make, tasks, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared)
-    with (progress or Silent()).stage(stage[0], total, stage[1], worth=worth) as advance:
+    with closing(results), (progress or Silent()).stage(stage[0], total, stage[1], worth=worth) as advance:
         for result in results:
             if isinstance(result.error, left_out):
                 failures[result.id] = _bare(result.error)

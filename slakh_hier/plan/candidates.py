@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.hierarchy import Companion, Hierarchy
 from slakh_hier.plan.activity_file import TrackActivity
 from slakh_hier.plan.energy import (
     HOPS_PER_SECOND,
@@ -18,23 +19,52 @@ from slakh_hier.plan.energy import (
     submix_energy,
     window_sums,
 )
+from slakh_hier.plan.membership import membership
+
+LEAST_DBFS = -80.0
+"""Below lie dither and the noise of converters: relative to a mixture that has faded out, they would sound."""
+
+
+@dataclass(frozen=True)
+class Salience:
+    """From which level a node counts as sounding: above ``level`` dBFS, or down to ``level`` dB below the mixture."""
+
+    level: float
+    below_mix: bool = False
+
+    def found(self, rms: NDArray[np.floating[Any]], mix: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Which nodes sound.
+
+        Parameters
+        ----------
+        rms : (windows, nodes)
+            dBFS; -inf is silence.
+        mix : (windows,)
+            Of the mixture, dBFS.
+        """
+        if not self.below_mix:
+            return np.asarray(rms > self.level)
+        return np.asarray(rms > np.maximum(mix - self.level, LEAST_DBFS)[:, None])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Length of a clip, distance of candidate starts, and the level from which a node counts as sounding.
+    """Length of a clip, distance of candidate starts, and what must sound in it.
 
     Attributes
     ----------
     clip_hops, step_hops
         In half-second hops.
-    salience_db
-        RMS over the clip in dBFS; a node is salient above it.
+    salience
+        From which RMS over the clip a node is salient.
+    companion
+        Which other finest node must be salient too.
     """
 
     clip_hops: int
     step_hops: int
-    salience_db: float
+    salience: Salience
+    companion: Companion
 
 
 @dataclass(frozen=True)
@@ -50,7 +80,7 @@ class Windows:
     hop : int32 (windows,)
         First hop.
     companion : bool (windows,)
-        Another finest node under the same top node is salient too; in a one-level tree any other.
+        The other finest node that the grid's ``companion`` asks for is salient too.
     mix_si_sdr : float32 (windows, levels)
         SI-SDR of the mixture against the node's ancestor at each level, finest first, dB.
     """
@@ -122,17 +152,6 @@ _DTYPES: dict[str, type[np.generic]] = {
 }
 
 
-def membership(stems: pd.DataFrame, nodes: list[tuple[str, int]]) -> NDArray[np.bool_]:
-    """Which stems sound in which node: (nodes, stems), for catalog rows and (name, level) pairs."""
-    # As lists: comparing pandas' columns takes 7 ms a track when all nodes are rendered, 20 times as long.
-    names = {
-        level: stems["category" if level == 0 else f"level_{level}"].tolist()
-        for level in {n[1] for n in nodes}
-    }
-    rows = [[found == name for found in names[level]] for name, level in nodes]
-    return np.array(rows, bool).reshape(len(nodes), len(stems))
-
-
 def track_candidates(
     activity: TrackActivity, stems: pd.DataFrame, hierarchy: Hierarchy, grid: Grid, target: str | None = None
 ) -> Windows:
@@ -155,25 +174,29 @@ def track_candidates(
     sums = window_sums(activity.sums[:, index], first, grid.clip_hops)
     samples = hop_edge(grid.clip_hops, activity.sample_rate)
     energy = submix_energy(gram, membership(stems, [(name, 1) for name in finest]))
-    salient = rms_dbfs(energy, samples) > grid.salience_db
+    mix = submix_energy(gram, np.ones((1, len(index)), bool))[:, 0]
+    salient = grid.salience.found(rms_dbfs(energy, samples), rms_dbfs(mix, samples))
     window, node = np.nonzero(salient & [target in (None, name) for name in finest])
-    mix = np.empty((len(node), hierarchy.levels), np.float32)
+    mix_si_sdr = np.empty((len(node), hierarchy.levels), np.float32)
     for level in range(1, hierarchy.levels + 1):
         nodes = hierarchy.level_nodes(level)
         si_sdr = mixture_si_sdr(gram, sums, samples, membership(stems, [(name, level) for name in nodes]))
         ancestor = np.array([nodes.index(hierarchy.path(name)[level - 1]) for name in finest], np.intp)
-        mix[:, level - 1] = si_sdr[window, ancestor[node]]
+        mix_si_sdr[:, level - 1] = si_sdr[window, ancestor[node]]
     return Windows(
         node.astype(np.int16),
         first[window].astype(np.int32),
-        _companions(salient, hierarchy)[window, node],
-        mix,
+        _companions(salient, hierarchy, grid.companion)[window, node],
+        mix_si_sdr,
     )
 
 
-def _companions(salient: NDArray[np.bool_], hierarchy: Hierarchy) -> NDArray[np.bool_]:
-    """(windows, finest): is another finest node of the same family salient in the window?"""
+def _companions(salient: NDArray[np.bool_], hierarchy: Hierarchy, companion: Companion) -> NDArray[np.bool_]:
+    """(windows, finest): is the other finest node that is asked for salient in the window?"""
+    if companion == "none":
+        return np.ones_like(salient)
     finest = hierarchy.level_nodes(1)
-    family = ["" if hierarchy.levels == 1 else hierarchy.top(name) for name in finest]
+    together = companion == "any" or hierarchy.levels == 1
+    family = ["" if together else hierarchy.top(name) for name in finest]
     same = np.array([[a == b for b in family] for a in family])
     return np.asarray(salient.astype(np.int32) @ same.astype(np.int32) - salient > 0)

@@ -15,7 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from slakh_hier.hierarchy import Companion
 from slakh_hier.plan.energy import HOPS_PER_SECOND
+
+_COMPANIONS: dict[Companion, str] = {"family": "no other node of its family", "any": "no other node"}
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class NodeReport:
     ----------
     windows
         Windows in which the node is salient.
+    alone
+        Those kept out because the companion that is asked for is not salient.
     candidates
-        Those in which another node of its family is salient too, and for which there is a query where asked for.
+        The others, where there is a query if one is asked for.
     songs
         Songs with a salient window.
     drawn
@@ -39,6 +44,7 @@ class NodeReport:
     split: str
     node: str
     windows: int
+    alone: int
     candidates: int
     songs: int
     drawn: int
@@ -63,6 +69,7 @@ def draw_split(
     count: int,
     queries: bool,
     seed: int,
+    companion: Companion = "family",
 ) -> Drawn:
     """Draw ``count`` clips of one split without replacement.
 
@@ -77,6 +84,8 @@ def draw_split(
         Finest nodes; ``node`` in the table counts in them.
     targets
         The finest nodes that may be drawn.
+    companion
+        The rule that the table's column of that name was made by: for the reports.
 
     Returns
     -------
@@ -96,7 +105,7 @@ def draw_split(
             open_targets.remove(target)
     drawn = np.array(rows, np.int64)
     found = [pools[nodes[columns.node[row]]].query(row) if queries else -1 for row in rows]
-    reports = [pools[target].report(split, taken[target], count) for target in targets]
+    reports = [pools[target].report(split, taken[target], count, companion) for target in targets]
     return Drawn(drawn, np.array(found, np.int64), reports)
 
 
@@ -149,18 +158,19 @@ class _Pool:
         place = self._key(row, "query") % (len(self.windows) - size)
         return int(self.windows[place if place < start else place + size])
 
-    def report(self, split: str, drawn: int, asked: int) -> NodeReport:
+    def report(self, split: str, drawn: int, asked: int, companion: Companion) -> NodeReport:
         reason = ""
+        alone = len(self.windows) - self.accompanied
         if len(self.windows) == 0:
             reason = "no window in which it is loud enough"
         elif self.accompanied == 0:
-            reason = "no other node of its family sounds with it"
+            reason = f"{_COMPANIONS[companion]} sounds with it"
         elif len(self.order) == 0:
             reason = "1 song only, so that no query can be drawn"
         elif drawn == len(self.order) and drawn < asked:
             reason = "all its clips are drawn"
         return NodeReport(
-            split, self.name, len(self.windows), len(self.order), len(self.songs), drawn, reason
+            split, self.name, len(self.windows), alone, len(self.order), len(self.songs), drawn, reason
         )
 
     def _key(self, row: int, purpose: str) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE
+from slakh_hier.signals import sample_at
 
 HOPS_PER_SECOND = 2
 """Half-second hops: every grid of whole half seconds is answered exactly."""
@@ -20,8 +21,8 @@ Floats = NDArray[np.float64]
 
 
 def hop_edge(hop: int, sample_rate: int) -> int:
-    """First sample of a hop; also where a clip that starts there is cut (floor, for odd sample rates)."""
-    return hop * sample_rate // HOPS_PER_SECOND
+    """First sample of a hop, as clips are cut."""
+    return sample_at(hop / HOPS_PER_SECOND, sample_rate)
 
 
 def window_sums(values: Floats, first: NDArray[np.int64], hops: int) -> Floats:

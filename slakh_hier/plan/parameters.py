@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from slakh_hier.errors import InputError
-from slakh_hier.hierarchy import Hierarchy
-from slakh_hier.plan.candidates import Grid
+from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
+from slakh_hier.plan.candidates import Grid, Salience
 from slakh_hier.plan.energy import HOPS_PER_SECOND
-from slakh_hier.plan.layout import SPLITS
+from slakh_hier.splits import SPLITS
 from slakh_hier.wording import did_you_mean
 
 DEFAULT_CLIPS = {"train": 10_000, "validation": 5_000, "test": 3_000}
@@ -31,7 +31,12 @@ class Parameters:
     clip_seconds, step
         Length of a clip and distance of candidate starts, s; multiples of the half-second hop.
     salience_db
-        RMS in dBFS above which a node counts as sounding.
+        RMS in dBFS above which a node counts as sounding; None where it is relative to the mixture.
+    salience_below_mix
+        How far below the mixture's RMS a node still counts as sounding, dB; None where the threshold is absolute.
+    companion
+        Which other finest node must be salient in a clip too: one under the same top node (``family``; in a one-level
+        tree any other), ``any``, or ``none``.
     queries
         Draw a query for each clip.
     seed
@@ -42,7 +47,9 @@ class Parameters:
     clips: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_CLIPS))
     clip_seconds: float = 10.0
     step: float = 2.5
-    salience_db: float = -30.0
+    salience_db: float | None = DEFAULT_SALIENCE_DB
+    salience_below_mix: float | None = None
+    companion: Companion = "family"
     queries: bool = True
     seed: int = 588
 
@@ -53,10 +60,20 @@ class Parameters:
                 raise InputError(
                     f"the {name} must be a multiple of 0.5 s above 0 and up to {MAX_SECONDS} s, not {value:g} s"
                 )
-        if not -200 <= self.salience_db <= 0:
+        if (self.salience_db is None) == (self.salience_below_mix is None):
+            raise InputError(
+                "salience is either absolute (dBFS) or relative to the mixture: give one of both"
+            )
+        if self.salience_db is not None and not -200 <= self.salience_db <= 0:
             raise InputError(
                 f"the salience threshold must lie between -200 and 0 dBFS, not {self.salience_db:g}"
             )
+        if self.salience_below_mix is not None and not 0 <= self.salience_below_mix <= 200:
+            raise InputError(
+                f"the salience threshold must lie 0 to 200 dB below the mixture, not {self.salience_below_mix:g}"
+            )
+        if self.companion not in get_args(Companion):
+            raise InputError(f"companion must be {', '.join(get_args(Companion))}, not {self.companion!r}")
         for split, count in self.clips.items():
             if split not in SPLITS:
                 raise InputError(f"no clips can be drawn for {split!r}: {did_you_mean(split, SPLITS)}")
@@ -68,10 +85,21 @@ class Parameters:
             hierarchy.finest(self.target)
 
     @property
+    def salience(self) -> Salience:
+        """From which level a node sounds."""
+        if self.salience_db is not None:
+            return Salience(self.salience_db)
+        assert self.salience_below_mix is not None  # checked
+        return Salience(self.salience_below_mix, below_mix=True)
+
+    @property
     def grid(self) -> Grid:
         """The same in half-second hops."""
         return Grid(
-            int(self.clip_seconds * HOPS_PER_SECOND), int(self.step * HOPS_PER_SECOND), self.salience_db
+            int(self.clip_seconds * HOPS_PER_SECOND),
+            int(self.step * HOPS_PER_SECOND),
+            self.salience,
+            self.companion,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import yaml
 
 from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
-from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.parallel import Backend
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
@@ -35,10 +35,10 @@ from slakh_hier.plan.folder import (
     read_document,
     read_tree,
 )
-from slakh_hier.plan.layout import SPLITS
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh import Catalog
+from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
 
 KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "query_song", "query_start"]
@@ -164,7 +164,9 @@ def plan_clips(
     clips: Mapping[str, int] | None = None,
     clip_seconds: float = 10.0,
     step: float = 2.5,
-    salience_db: float = -30.0,
+    salience_db: float | None = None,
+    salience_below_mix: float | None = None,
+    companion: Companion | None = None,
     queries: bool | None = None,
     seed: int = 588,
     activity: str | Path | None = None,
@@ -181,8 +183,14 @@ def plan_clips(
         Finest node that every clip shows; None (default) draws uniformly among all finest nodes.
     clips
         Number by split; default the paper's 10,000 / 5,000 / 3,000.
-    clip_seconds, step, salience_db
-        The paper's 10 s, 2.5 s and -30 dBFS.
+    clip_seconds, step
+        The paper's 10 s and 2.5 s.
+    salience_db, salience_below_mix
+        RMS (dBFS) above which a node counts as sounding, or how far below the mixture's it still does (dB); default: as
+        the tree's ``clips:`` say, else the paper's -30 dBFS.
+    companion
+        Which other finest node must sound in a clip: one of the target's ``family``, ``any``, or ``none``; default: as
+        the tree's ``clips:`` say, else the paper's ``family``.
     queries
         Draw a query for each clip; default: only without ``target``, as query-by-example needs them.
     activity
@@ -200,7 +208,8 @@ def plan_clips(
         clips=dict(DEFAULT_CLIPS if clips is None else clips),
         clip_seconds=float(clip_seconds),
         step=float(step),
-        salience_db=float(salience_db),
+        **_salience(hierarchy, salience_db, salience_below_mix),
+        companion=companion or hierarchy.clips.companion or "family",
         queries=target is None if queries is None else queries,
         seed=seed,
     )
@@ -220,6 +229,7 @@ def plan_clips(
             targets=[parameters.target] if parameters.target else hierarchy.level_nodes(1),
             count=parameters.clips[split],
             queries=parameters.queries,
+            companion=parameters.companion,
             seed=seed,
         )
         if len(drawn.rows):
@@ -230,6 +240,16 @@ def plan_clips(
     if clips_table.empty:
         raise PlanError(_nothing(plan))
     return plan
+
+
+def _salience(hierarchy: Hierarchy, dbfs: float | None, below_mix: float | None) -> dict[str, float | None]:
+    """The two parameters: those given, else the tree's, else the paper's."""
+    if dbfs is None and below_mix is None:
+        dbfs, below_mix = hierarchy.clips.salience_db, hierarchy.clips.salience_below_mix
+    if dbfs is None and below_mix is None:
+        dbfs = DEFAULT_SALIENCE_DB
+    given = {"salience_db": dbfs, "salience_below_mix": below_mix}
+    return {name: None if value is None else float(value) for name, value in given.items()}
 
 
 def _candidates(

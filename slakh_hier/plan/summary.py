@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from slakh_hier.plan.layout import distinct_signals
+from slakh_hier.plan.membership import distinct_signals
 from slakh_hier.plan.plan import Plan
+from slakh_hier.signals import sample_at
 
 SUMMARY_RATE, SUMMARY_BYTES = 16_000, 2
 """The defaults of a rendering: what the disk space is given for."""
@@ -23,7 +24,7 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
     signals = {
         track: distinct_signals(stems, columns) for track, stems in plan.catalog.usable_by_track.items()
     }
-    signal_bytes = round(plan.parameters.clip_seconds * SUMMARY_RATE) * SUMMARY_BYTES
+    signal_bytes = sample_at(plan.parameters.clip_seconds, SUMMARY_RATE) * SUMMARY_BYTES
     rows = []
     for split, asked in plan.parameters.as_dict()["clips"].items():
         clips = plan.clips[plan.clips["split"] == split]
@@ -45,12 +46,16 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def node_rows(plan: Plan) -> list[dict[str, Any]]:
-    """One row a split and target node: windows, candidates, songs, clips drawn, and why not more."""
+    """One row a split and target node: windows, candidates, songs, clips drawn, and why not more.
+
+    ``alone`` are windows that the rule about companions keeps out.
+    """
     return [
         {
             "split": report.split,
             "node": report.node,
             "salient": report.windows,
+            "alone": report.alone,
             "candidates": report.candidates,
             "songs": report.songs,
             "clips": report.drawn,

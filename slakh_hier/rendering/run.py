@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from slakh_hier.errors import FaultError, InputError, SlakhHierError, SlakhHierWarning
-from slakh_hier.files import make_folder, remove_temporaries, require_free
-from slakh_hier.locks import Owner, folder_lock
-from slakh_hier.parallel import Backend, Tasks, run
-from slakh_hier.plan.folder import PLAN_NAME, read_document
-from slakh_hier.plan.layout import ShardPlan, shard_layout
+from slakh_hier.errors import FaultError, SlakhHierError, SlakhHierWarning
+from slakh_hier.output.folder import OutputFolder, Target, refuse_other, write_failures
+from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
+from slakh_hier.parallel import Backend, Tasks
+from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.plan import Plan
 from slakh_hier.plan.reductions import Reduction, withheld
-from slakh_hier.progress import Progress, Silent
-from slakh_hier.rendering.journal import Journal, clear, intact, journal_files, read_journals, refuse_other
+from slakh_hier.progress import Progress
 from slakh_hier.rendering.options import RenderOptions
-from slakh_hier.rendering.task import Failure, ShardDone, ShardTask, render_shard
+from slakh_hier.rendering.task import ShardDone, ShardTask, make_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
-from slakh_hier.shards.index import INDEX_NAME, Index, MaskRecord, NodeRecord, read_index, write_index
+from slakh_hier.shards.index import (
+    INDEX_NAME,
+    MASK_FOLDER,
+    Index,
+    MaskRecord,
+    NodeRecord,
+    read_index,
+    write_index,
+)
+from slakh_hier.shards.layout import ShardPlan, shard_layout
 from slakh_hier.shards.masks import rebuild_masks
-from slakh_hier.shared_folders import SharedFolders
-from slakh_hier.slakh.broken import OnBroken, broken_stems, read_failures, write_failures
+from slakh_hier.slakh.broken import OnBroken, broken_stems
+from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
 
 
@@ -38,8 +45,9 @@ class RenderReport:
 
     Attributes
     ----------
-    shards, rendered, kept
-        Shards of the whole set, those rendered now, and those that were finished before.
+    shards, made, kept
+        Shards of the whole set, those rendered now, and those that were finished before (of a part: of its shards). Of a
+        dry run ``kept`` says how many are there, without a look at their content.
     clips
         Clips in the set.
     bytes
@@ -48,21 +56,24 @@ class RenderReport:
         Clips that were left out because a stem could not be decoded.
     finished
         The set is complete and has its index.
+    repaired
+        Why shards that were finished before were made again.
     """
 
     folder: Path
     shards: int
-    rendered: int
+    made: int
     kept: int
     clips: int
     bytes: int
     failures: int
     finished: bool
+    repaired: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(
     plan: Plan,
-    out: str | Path,
+    out: str | os.PathLike[str],
     *,
     sample_rate: int = 16_000,
     levels: Sequence[int] | None = None,
@@ -78,7 +89,7 @@ def render(
     on_broken: OnBroken = "stop",
     progress: Progress | None = None,
 ) -> RenderReport:
-    """Render a plan's clips into shards; a folder that holds part of the same plan is gone on with.
+    """Render a plan's clips into shards; a folder that holds part of the same is resumed.
 
     The same plan and options give the same bytes, whatever the jobs, the backend or interruptions.
 
@@ -123,45 +134,62 @@ def render(
     drawn = [split for split, count in plan.parameters.clips.items() if count]
     broken = broken_stems(plan.catalog, drawn, on_broken)
     job = _Job(plan, Path(out), RenderOptions.of(plan, sample_rate, levels, dtype, shard_mb, masks))
+    folder = OutputFolder(
+        job.folder,
+        "render",
+        job.settings,
+        items=_made_by_render,
+        beside=(PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME),
+        reads=[plan.catalog.root],
+    )
+    folder.check(overwrite=overwrite)
+    if not overwrite and not folder.record.exists():
+        job.refuse_other_plan()
     if dry_run:
-        there = not overwrite and job.folder.is_dir()
-        return job.report(job.finished_shards(complete=on_broken == "stop") if there else {}, finished=False)
-    if part is not None and not 1 <= part[0] <= part[1]:
-        raise InputError(f"a part is written I/N with I from 1 to N, not {part[0]}/{part[1]}")
-    if part is not None and overwrite:
-        raise InputError("a part cannot start the folder again; remove it before the parts are started")
-    make_folder(job.folder)
-    with ExitStack() as stack:
-        owner = stack.enter_context(folder_lock(job.folder, part=part))
-        if part is None:
-            remove_temporaries(job.folder)
-            stack.callback(remove_temporaries, job.folder)  # of workers that are stopped
-        if overwrite:
-            clear(job.folder)
-        done = job.finished_shards(complete=on_broken == "stop")
-        kept = len(done)
-        missing = [shard for shard in job.shards if job.file(shard) not in done]
-        if part is not None:
-            missing = [shard for shard in missing if job.shards.index(shard) % part[1] == part[0] - 1]
-        require_free(job.folder, sum(shard.bytes for shard in missing), "rendering")
+        return job.estimate([] if overwrite else [shard for shard in job.shards if job.noted(shard)])
+    mine = job.shards if part is None else job.shards[part[0] - 1 :: part[1]]
+
+    def prepare() -> tuple[int, str]:
+        return sum(shard.bytes for shard in mine if not job.noted(shard)), "rendering"
+
+    with folder.claimed(prepare, part=part, scheduler=scheduler, overwrite=overwrite) as target:
         job.save_plan()
-        tasks = job.tasks(missing, on_broken == "skip", owner.of_workers(scheduler))
-        amounts = {shard.name: shard.count for shard in missing}
-        shared = SharedFolders([plan.catalog.root], job.folder)
-        with (
-            Journal(job.folder, job.parameters, None if part is None else part[0]) as journal,
-            (progress or Silent()).stage("render", sum(amounts.values()), "clips") as advance,
-        ):
-            for result in run(
-                render_shard, tasks, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared
-            ):
-                shard_done = result.unwrap()
-                journal.add(shard_done)
-                done[shard_done.record.file] = shard_done
-                advance(amounts[result.id])
+        done = make_all(
+            make_shard,
+            job.tasks(target, mine, on_broken == "skip"),
+            target,
+            reads=folder.reads,
+            stage=("render", "clips"),
+            amounts={shard.name: shard.count for shard in mine},
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            progress=progress,
+        )
         if part is None:
-            job.write_index(done, broken)
-        return job.report(done, rendered=len(done) - kept, finished=part is None)
+            job.write_index(done.records, broken)
+    failures = sum(len(each.failures) for each in done.records)
+    return RenderReport(
+        folder=job.folder,
+        shards=len(job.shards),
+        made=len(done.made) - done.kept,
+        kept=done.kept,
+        clips=sum(shard.count for shard in job.shards) - failures,
+        bytes=sum(each.record.bytes for each in done.records),
+        failures=failures,
+        finished=part is None,
+        repaired=done.repaired,
+    )
+
+
+def _made_by_render(folder: Path) -> Iterator[Path]:
+    """What a rendering leaves, the index first: what is left is never taken for a finished set."""
+    yield folder / INDEX_NAME
+    for split in SPLITS:
+        found = folder.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].h5")
+        yield from (path for path in found if path.is_symlink() or not path.is_dir())
+    yield folder / MASK_FOLDER
+    yield folder / FILE_NOTES
 
 
 class _Job:
@@ -175,7 +203,7 @@ class _Job:
         self.shards = shard_layout(
             plan.clips, self.usable, options.columns, self.samples * item, options.shard_mb
         )
-        self.parameters: dict[str, Any] = {
+        self.settings: dict[str, Any] = {
             "plan": plan.digest,
             "hierarchy": {"name": plan.hierarchy.name, "digest": plan.hierarchy.digest},
             "catalog": plan.catalog.digest,
@@ -183,39 +211,32 @@ class _Job:
             **options.as_dict(),
         }
 
-    def file(self, shard: ShardPlan) -> str:
-        return f"{shard.name}.h5"
+    def noted(self, shard: ShardPlan) -> bool:
+        """Whether a shard is there and has its note, without a look at their content."""
+        return (self.folder / shard.file).exists() and file_note(self.folder, shard.file).exists()
 
-    def finished_shards(self, *, complete: bool) -> dict[str, ShardDone]:
-        """Shards in the folder that belong to this plan and are intact, by file name.
-
-        With ``complete``, those that left out clips do not count: perhaps their stems can be decoded by now.
-        """
-        there = self.folder / PLAN_NAME
-        if there.exists() and not (self.folder / INDEX_NAME).exists() and not journal_files(self.folder):
+    def refuse_other_plan(self) -> None:
+        """Refuse a folder in which another plan was saved, and nothing rendered yet."""
+        if (self.folder / PLAN_NAME).exists():
             document = read_document(self.folder)
-            known = {name: self.parameters.get(name) for name in document["parameters"]}
-            refuse_other(
-                self.folder,
-                {"plan": document["digest"], **document["parameters"]},
-                {"plan": self.plan.digest, **known},
-            )
-        found = read_journals(self.folder, self.parameters)
-        if (self.folder / INDEX_NAME).exists():
-            index = read_index(self.folder)
-            refuse_other(self.folder, index.parameters, self.parameters)
-            left_out = self._failures_on_disk()
-            for record in index.shards:
-                found.setdefault(record.file, ShardDone(record, left_out.get(record.file, [])))
-        wanted = {self.file(shard): shard for shard in self.shards}
-        return {
-            name: done
-            for name, done in found.items()
-            if name in wanted
-            and done.record.clips + len(done.failures) == wanted[name].count
-            and not (complete and done.failures)
-            and intact(self.folder, done.record)
-        }
+            there = {"plan": document["digest"], **document["parameters"]}
+            refuse_other(self.folder, "plan", there, {name: self.settings.get(name) for name in there})
+
+    def estimate(self, kept: Sequence[ShardPlan]) -> RenderReport:
+        """What a run would do; the size of what is missing is an upper bound."""
+        return RenderReport(
+            folder=self.folder,
+            shards=len(self.shards),
+            made=len(self.shards) - len(kept),
+            kept=len(kept),
+            clips=sum(shard.count for shard in self.shards),
+            bytes=sum(
+                (self.folder / shard.file).stat().st_size if shard in kept else shard.bytes
+                for shard in self.shards
+            ),
+            failures=0,
+            finished=False,
+        )
 
     def save_plan(self) -> None:
         """Put the plan beside the shards (again, where a file is missing or damaged)."""
@@ -228,7 +249,7 @@ class _Job:
         if there != self.plan.digest:
             self.plan.save(self.folder)
 
-    def tasks(self, shards: Sequence[ShardPlan], skip_broken: bool, owner: Owner) -> Tasks:
+    def tasks(self, target: Target, shards: Sequence[ShardPlan], skip_broken: bool) -> Tasks:
         """The work of each shard by its name, small enough to be sent to a worker."""
         clips = self.plan.clips
         offsets = {split: int(rows.index[0]) for split, rows in clips.groupby("split", sort=False)}
@@ -245,32 +266,32 @@ class _Job:
             plan_digest=self.plan.digest,
         )
 
-        def arguments(name: str) -> tuple[ShardTask]:
+        digest = digest_of(self.settings)
+
+        def arguments(name: str) -> tuple[Target, ShardTask]:
             shard = by_name[name]
             first = offsets[shard.split] + shard.first
             part = clips.iloc[first : first + shard.count]
             tracks = sorted({*part["track"], *part["query_track"]} - {""})
             task = ShardTask(
+                digest=digest,
                 header=replace(header, split=shard.split, first_clip=shard.first),
-                file=self.file(shard),
+                file=shard.file,
                 clips=part.reset_index(drop=True),
                 stems=self.usable.rows(tracks),
                 withheld={
                     mask: np.asarray(flag[first : first + shard.count]) for mask, flag in flags.items()
                 },
                 root=str(self.plan.catalog.root),
-                folder=str(self.folder.resolve()),
                 skip_broken=skip_broken,
-                owner=owner,
             )
-            return (task,)
+            return target, task
 
         return Tasks(by_name, arguments)
 
-    def write_index(self, done: dict[str, ShardDone], broken: list[dict[str, str]]) -> None:
+    def write_index(self, done: Sequence[ShardDone], broken: list[dict[str, str]]) -> None:
         """Publish the index: from now on the set is finished."""
-        ordered = [done[self.file(shard)] for shard in self.shards]
-        failures = [(item.record.file, failure) for item in ordered for failure in item.failures]
+        failures = [(item.record.file, failure) for item in done for failure in item.failures]
         if failures and len(failures) == len(self.plan.clips):
             raise FaultError(
                 f"{self.folder}: every clip had a stem that could not be decoded ({failures[0][1].stem}: "
@@ -286,10 +307,10 @@ class _Job:
             clip_seconds=self.plan.parameters.clip_seconds,
             samples=self.samples,
             dtype=self.options.dtype,
-            parameters=json.loads(json.dumps(self.parameters)),
+            parameters=json.loads(json.dumps(self.settings)),
             nodes=[NodeRecord(name=c.name, level=c.level, parent=c.parent) for c in self.options.columns],
             splits=[split for split, count in self.plan.parameters.as_dict()["clips"].items() if count],
-            shards=[item.record for item in ordered],
+            shards=[item.record for item in done],
             masks=[MaskRecord.of(m) for m in self.options.masks],
             failures=len(failures),
         )
@@ -298,39 +319,9 @@ class _Job:
             index = self._with_masks_of(old, index)
         if old != index:
             write_index(self.folder, index)
-        for path in journal_files(self.folder):
-            path.unlink()
 
     def _with_masks_of(self, old: Index, index: Index) -> Index:
         """The new index with the masks of the old one, of which some may have been added or hidden."""
         index = index.model_copy(update={"masks": old.masks})
         clips = [[(shard.file, shard.clips) for shard in each.shards] for each in (old, index)]
         return index if clips[0] == clips[1] else rebuild_masks(self.folder, index)
-
-    def _failures_on_disk(self) -> dict[str, list[Failure]]:
-        """What a finished set left out, by shard file."""
-        found: dict[str, list[Failure]] = {}
-        # Where the file is damaged, shards lack clips that no line explains, and are rendered again.
-        with suppress(ValueError, TypeError):
-            for entry in read_failures(self.folder):
-                if "shard" in entry:  # else a stem that the plan was drawn without
-                    found.setdefault(entry.pop("shard"), []).append(Failure(**entry))
-        return found
-
-    def report(
-        self, done: dict[str, ShardDone], *, finished: bool, rendered: int | None = None
-    ) -> RenderReport:
-        """What was done, or without ``rendered`` what would be."""
-        missing = [shard for shard in self.shards if self.file(shard) not in done]
-        failures = sum(len(item.failures) for item in done.values())
-        bound = sum(shard.bytes for shard in missing) if rendered is None else 0
-        return RenderReport(
-            folder=self.folder,
-            shards=len(self.shards),
-            rendered=len(missing) if rendered is None else rendered,
-            kept=len(done) - (rendered or 0),
-            clips=sum(shard.count for shard in self.shards) - failures,
-            bytes=sum(item.record.bytes for item in done.values()) + bound,
-            failures=failures,
-            finished=finished,
-        )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +12,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier.audio import StemRef
 from slakh_hier.errors import AudioError
 from slakh_hier.files import publish, sha256
-from slakh_hier.locks import Owner
-from slakh_hier.plan.layout import column_membership
+from slakh_hier.output.folder import Target
+from slakh_hier.output.items import Made, make_file
+from slakh_hier.plan.membership import column_membership
 from slakh_hier.plan.reductions import Reduction, availability
-from slakh_hier.rendering.signals import NodeSignals, TrackReader, rms_of
 from slakh_hier.shards.format import ShardHeader
 from slakh_hier.shards.index import ShardRecord
 from slakh_hier.shards.write import ShardBuilder
+from slakh_hier.signals import ClipSignals, Signal, TrackReader, window
+from slakh_hier.slakh.by_track import stem_refs
+
+LOWEST_RMS = 1e-10
+"""-200 dBFS: what a signal that is not digital silence, but rounds to it, is given."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class ShardTask:
 
     Attributes
     ----------
+    digest
+        Of the plan and all options.
     clips
         The shard's rows of the plan.
     stems
@@ -50,19 +56,16 @@ class ShardTask:
         By reduction, bool (clips,): clips of this shard without ground truth.
     skip_broken
         Leave out clips with a stem that cannot be decoded, instead of stopping.
-    owner
-        The run without which nothing is to be published; see :func:`slakh_hier.files.publish`.
     """
 
+    digest: str
     header: ShardHeader
     file: str
     clips: pd.DataFrame
     stems: pd.DataFrame
     withheld: Mapping[Reduction, NDArray[np.bool_]]
     root: str
-    folder: str
     skip_broken: bool
-    owner: Owner
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,11 @@ class ShardDone:
     """What a worker returns: the shard's index entry and what it left out."""
 
     record: ShardRecord
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[Failure]
 
 
-def render_shard(task: ShardTask) -> ShardDone:
-    """Render one shard and publish it under its final name.
+def make_shard(target: Target, task: ShardTask) -> Made[ShardDone]:
+    """Render one shard, unless it is finished. One that left out clips is finished only where that is wanted.
 
     Raises
     ------
@@ -83,15 +86,26 @@ def render_shard(task: ShardTask) -> ShardDone:
     FaultError
         The disk is full.
     """
+    return make_file(
+        target,
+        task.file,
+        task.digest,
+        ShardDone,
+        lambda: _render(target, task),
+        keep=lambda done: task.skip_broken or not done.failures,
+    )
+
+
+def _render(target: Target, task: ShardTask) -> ShardDone:
     header = task.header
     kept: list[int] = []
     failures: list[Failure] = []
     builder = ShardBuilder(header, task.clips)
-    last: NodeSignals | None = None
+    last: ClipSignals | None = None
     for index, nodes, query in _clips(task, failures):
         kept.append(index)
         if nodes is not last:  # clips that differ in their target only share their rows
-            rows = [builder.add_signal(signal) for signal in nodes.signals]
+            rows = [builder.add_signal(signal[0]) for signal in nodes.signals]
             levels = [rms_of(signal) for signal in nodes.signals]
             last = nodes
         for column, place in enumerate(nodes.place):
@@ -100,7 +114,7 @@ def render_shard(task: ShardTask) -> ShardDone:
             elif place == -2:
                 builder.set(index, column, -2, -np.inf)
         if query is not None:
-            builder.set_query(index, builder.add_signal(query))
+            builder.set_query(index, builder.add_signal(query[0]))
     if failures:
         builder.keep(kept)
     column_levels = np.array([column.level for column in header.columns], np.int8)
@@ -118,8 +132,17 @@ def render_shard(task: ShardTask) -> ShardDone:
         sha256=sha256(image),
         first_clip=header.first_clip,
     )
-    publish(Path(task.folder) / task.file, image, owner=task.owner)
+    publish(Path(target.folder) / task.file, image, owner=target.owner)
     return ShardDone(record, failures)
+
+
+def rms_of(signal: Signal) -> float:
+    """RMS in dBFS over all channels; -200 dBFS at the lowest, since silence is a state of its own."""
+    # Not np.dot: the order in which BLAS adds depends on the CPU and on its number of threads.
+    squares = signal.astype(np.float64)
+    squares *= squares
+    mean_square = float(squares.sum()) / signal.size
+    return float(20 * np.log10(max(mean_square**0.5, LOWEST_RMS)))
 
 
 class _Clip(NamedTuple):
@@ -132,51 +155,58 @@ class _Clip(NamedTuple):
     query_start: float
 
 
+class _Tracks:
+    """The tracks of a shard, to be read as mixtures or as queries."""
+
+    def __init__(self, task: ShardTask):
+        self._header, self._root = task.header, Path(task.root)
+        self._rows = {str(track): rows for track, rows in task.stems.groupby("track", sort=False)}
+
+    def open(self, track: str) -> TrackReader:
+        rows = self._rows[track]
+        return TrackReader(stem_refs(rows), column_membership(rows, self._header.columns), self._root)
+
+    def clip(self, reader: TrackReader, start: float) -> ClipSignals:
+        """Every node's signal."""
+        return reader.clip(*self._window(reader, start), self._header.sample_rate, self._header.samples)
+
+    def query(self, clip: _Clip) -> Signal:
+        """The target node alone, in the query's track."""
+        members = np.flatnonzero(self._rows[clip.query_track]["level_1"] == clip.target).tolist()
+        with self.open(clip.query_track) as reader:
+            place = self._window(reader, clip.query_start)
+            signal = reader.alone(members, *place, self._header.sample_rate, self._header.samples)
+        if signal is None:
+            stem = str(self._rows[clip.query_track]["stem"].iloc[members[0]])
+            reason = (
+                f"is silent at {clip.query_start} s, where the plan found it sounding; scan and plan again"
+            )
+            raise AudioError(clip.query_track, stem, reason)
+        return signal
+
+    def _window(self, reader: TrackReader, start: float) -> tuple[int, int]:
+        return window(start, self._header.clip_seconds, reader.sample_rate)
+
+
 def _clips(
     task: ShardTask, failures: list[Failure]
-) -> Iterator[tuple[int, NodeSignals, NDArray[np.float32] | None]]:
+) -> Iterator[tuple[int, ClipSignals, NDArray[np.float32] | None]]:
     """Signals of the shard's clips, in their order; clips of one track stand together in a plan."""
-    header, root = task.header, Path(task.root)
-    tables = {str(track): rows for track, rows in task.stems.groupby("track", sort=False)}
-    stems_of = {track: _references(rows) for track, rows in tables.items()}
-    node_of = dict(zip(_references(task.stems), task.stems["level_1"], strict=True))
+    tracks = _Tracks(task)
     table = task.clips[list(_Clip._fields)].itertuples(index=False, name=None)
     numbered = enumerate(_Clip(*row) for row in table)
     for track, part in groupby(numbered, key=lambda item: item[1].track):
-        with TrackReader(stems_of[track], column_membership(tables[track], header.columns), root) as reader:
+        with tracks.open(track) as reader:
             for index, clip in part:
                 try:
-                    start, count = _cut(clip.start, header, reader.sample_rate)
-                    nodes = reader.clip(start, count, header.sample_rate, header.samples)
-                    query = None
-                    if clip.query_track:
-                        asked = [s for s in stems_of[clip.query_track] if node_of[s] == clip.target]
-                        query = _query(clip, asked, header, root)
+                    nodes = tracks.clip(reader, clip.start)
+                    query = tracks.query(clip) if clip.query_track else None
                 except AudioError as error:
                     if not task.skip_broken:
                         raise
                     reason = error.reason if error.track == track else f"{error.track}: {error.reason}"
-                    failures.append(Failure(header.split, track, clip.start, clip.target, error.stem, reason))
+                    failures.append(
+                        Failure(task.header.split, track, clip.start, clip.target, error.stem, reason)
+                    )
                     continue
                 yield index, nodes, query
-
-
-def _references(table: pd.DataFrame) -> list[StemRef]:
-    return [StemRef(*row) for row in table[list(StemRef._fields)].itertuples(index=False, name=None)]
-
-
-def _query(clip: _Clip, stems: Sequence[StemRef], header: ShardHeader, root: Path) -> NDArray[np.float32]:
-    """The target node alone, in the query's track."""
-    with TrackReader(stems, np.ones((1, len(stems)), bool), root) as reader:
-        start, count = _cut(clip.query_start, header, reader.sample_rate)
-        nodes = reader.clip(start, count, header.sample_rate, header.samples)
-    if nodes.place[0] < 0:
-        reason = f"is silent at {clip.query_start} s, where the plan found it sounding; scan and plan again"
-        raise AudioError(clip.query_track, stems[0].stem, reason)
-    return nodes.signals[0]
-
-
-def _cut(start: float, header: ShardHeader, native_rate: int) -> tuple[int, int]:
-    """First sample and number of samples of a clip at the native rate."""
-    first = int(start * native_rate)
-    return first, int((start + header.clip_seconds) * native_rate) - first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from slakh_hier.reporting.theme import Style
 
 Signal = NDArray[np.float32]
+MOST_ROWS: Final = 12
+"""Longer tables are folded."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,27 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with equal keys. ``folded`` tables open on a click; a value ``None`` is shown as a dash.
+    """Rows with equal keys; a value ``None`` is shown as a dash.
 
-    ``layout`` says what happens on a phone: all columns scroll, all but the ``first``, or rows are ``stacked``.
-    Numbers stand to the right, and so do the columns named in ``right``.
+    Attributes
+    ----------
+    folded
+        It opens on a click; None: if it has more than :data:`MOST_ROWS`.
+    layout
+        On a phone all columns scroll, all but the ``first``, or rows are ``stacked``. In a ``heat`` table, whose first
+        column stays too, percentages have a colour.
+    right
+        Columns that stand to the right besides numbers.
+    blank
+        What stands in a row that has no values.
     """
 
     title: str
     rows: Sequence[Mapping[str, Any]]
-    folded: bool = False
-    layout: Literal["plain", "first", "stacked"] = "plain"
+    folded: bool | None = None
+    layout: Literal["plain", "first", "stacked", "heat"] = "plain"
     right: tuple[str, ...] = ()
+    blank: str = ""
     kind: Literal["table"] = "table"
 
     @property
@@ -48,6 +60,11 @@ class Table:
             for name in (self.rows[0] if self.rows else ())
         }
 
+    @property
+    def opens(self) -> bool:
+        """Whether it is folded at first."""
+        return len(self.rows) > MOST_ROWS if self.folded is None else self.folded
+
 
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
@@ -57,13 +74,15 @@ def _is_number(value: Any) -> bool:
 class Plot:
     """A figure: ``name`` is its file name, ``alt`` what it shows to those who cannot see it.
 
-    ``draw`` makes it afresh in the given style, since a page, a phone and a paper need different ones.
+    ``draw`` makes it in the given style, since a page, a phone and a paper need different ones. ``table`` is what a page
+    shows instead, where a table is easier to read.
     """
 
     name: str
     title: str
     alt: str
     draw: Callable[[Style], Figure]
+    table: Table | None = None
     kind: Literal["plot"] = "plot"
 
 
@@ -75,50 +94,77 @@ class Lane:
     ----------
     name
         What it is.
+    node
+        The node it is a signal of, by which it stays soloed or muted in other clips; "": it is no part of the mixture
+        (a query).
     depth
-        How far it is indented.
+        How far it is indented: a lane contains those that follow and are deeper.
     sounds
-        Places among the clip's signals, of which it is the sum; none: silent.
+        Places among the clip's parts, of which it is the sum; none: silent.
     detail
         A few words on it (level in dBFS, SI-SDR, ...).
     withheld
         Masks under which its ground truth is not available.
-    query
-        It is a sound from elsewhere, not a part of the mixture.
+    version
+        Place in the player's ``versions``, where a node has a target and estimates; None: the same in all of them.
     """
 
     name: str
+    node: str = ""
     depth: int = 0
     sounds: tuple[int, ...] = ()
     detail: str = ""
     withheld: tuple[str, ...] = ()
-    query: bool = False
+    version: int | None = None
 
 
 @dataclass(frozen=True)
 class PlayerClip:
-    """A clip to see and hear; the first lane is the mixture, and no signal is listed that is the sum of others.
+    """A clip to see and hear.
 
-    ``signals`` are float32, (samples,), full scale 1.0.
+    Attributes
+    ----------
+    parts
+        Signals of one length, none of which contains another one (:mod:`~slakh_hier.reporting.parts`): float32,
+        (samples,) or (channels, samples), full scale 1.0.
+    lanes
+        Sums of parts; the first one is the mixture.
+    scores
+        Values in dB by which clips can be ordered, by name.
+    target
+        The node that the clip was drawn for.
+    appeal
+        Of all clips, the page opens with the one where this is highest.
     """
 
     title: str
     sample_rate: int
-    signals: Sequence[Signal]
+    parts: Sequence[Signal]
     lanes: Sequence[Lane]
     note: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    target: str = ""
+    appeal: float = 0.0
 
 
 @dataclass(frozen=True)
 class Player:
     """Clips to choose from, and by which rule they were chosen.
 
-    Where not all fit into a page, ``least`` of them, evenly spread, are taken before their sound suffers; None: all.
+    Attributes
+    ----------
+    masks
+        Names of data-reduction masks to choose from.
+    versions
+        What the key A switches between: ``target, estimate, ...``.
+    least
+        Where not all clips fit into a page, as many, evenly spread, are kept before their sound suffers; None: all.
     """
 
     rule: str
     clips: Sequence[PlayerClip]
     masks: Sequence[str] = ()
+    versions: Sequence[str] = ()
     least: int | None = None
     kind: Literal["player"] = "player"
 
@@ -145,11 +191,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report."""
+    """A whole report; ``warnings`` stand above everything else."""
 
     title: str
     sections: Sequence[Section]
     lead: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def plots(self) -> list[Plot]:

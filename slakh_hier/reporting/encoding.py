@@ -1,4 +1,4 @@
-"""Clips as FLAC inside a page: as good as its size allows, and what was reduced is told."""
+"""Clips as FLAC inside a page: as good as its size allows, with a note on what was reduced."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ LADDER: Final = (
 
 @dataclass(frozen=True)
 class Sound:
-    """What the page's player gets of each clip, and sentences on what was left out or reduced."""
+    """The clips that are kept, what the page's player gets of each, and a note on what was left out or reduced."""
 
+    kept: list[PlayerClip]
     clips: list[dict[str, Any]]
-    told: str
+    note: str
 
 
 def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least: int | None = None) -> Sound:
@@ -67,11 +68,12 @@ def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least
             break
     assert found is not None  # the last quality has no limit
     kept = [clips[place] for place in found]
-    told = "" if len(kept) == len(clips) else f"{len(kept)} of the {len(clips)} fit into this page. "
+    note = "" if len(kept) == len(clips) else f"{len(kept)} of the {len(clips)} fit into this page. "
     return Sound(
+        kept,
         [
             {
-                "title": clip.title,
+                "target": clip.target,
                 "note": clip.note + _turned_down(clip),
                 "rate": _rate(clip, quality),
                 "lanes": [asdict(lane) for lane in clip.lanes],
@@ -79,7 +81,7 @@ def encode_clips(clips: Sequence[PlayerClip], limit: int = AUDIO_BYTES, *, least
             }
             for clip, sounds in zip(kept, found.values(), strict=True)
         ],
-        told + _told(kept, quality),
+        note + _note(kept, quality),
     )
 
 
@@ -116,13 +118,13 @@ def spread(there: int, count: int) -> list[int]:
 
 def _files(clip: PlayerClip, quality: Quality) -> Iterator[bytes]:
     gain, rate, step = _gain(clip), _rate(clip, quality), 2 ** (16 - quality.bits)
-    for signal in clip.signals:
-        part = signal[: max(1, round(len(signal) * quality.share))] * np.float32(gain)
+    for part in clip.parts:
+        frames = part[..., : max(1, round(part.shape[-1] * quality.share))].T * np.float32(gain)
         if rate != clip.sample_rate:
-            part = soxr.resample(part, clip.sample_rate, rate, quality="HQ")
+            frames = soxr.resample(frames, clip.sample_rate, rate, quality="HQ")
         # FLAC stores the lowest bits for nothing when all of them are zero.
         values = (
-            np.clip(np.rint(part * (FULL_SCALE / step)), -FULL_SCALE // step, FULL_SCALE // step - 1) * step
+            np.clip(np.rint(frames * (FULL_SCALE / step)), -FULL_SCALE // step, FULL_SCALE // step - 1) * step
         )
         buffer = io.BytesIO()
         soundfile.write(buffer, values.astype(np.int16), rate, subtype="PCM_16", format="FLAC")
@@ -134,9 +136,9 @@ def _rate(clip: PlayerClip, quality: Quality) -> int:
 
 
 def _gain(clip: PlayerClip) -> float:
-    """One for all signals of a clip, so that their relative levels stay: 1, or what makes the loudest lane fit."""
-    lanes = [np.sum([clip.signals[n] for n in lane.sounds], axis=0) for lane in clip.lanes if lane.sounds]
-    peak = max((float(np.abs(lane).max(initial=0)) for lane in lanes), default=0.0)
+    """One for all parts of a clip, so that their relative levels stay: 1, or what makes the loudest lane and part fit."""
+    lanes = [np.sum([clip.parts[n] for n in lane.sounds], axis=0) for lane in clip.lanes if lane.sounds]
+    peak = max((float(np.abs(signal).max(initial=0)) for signal in [*lanes, *clip.parts]), default=0.0)
     return 1.0 if peak < 1 else 0.999 / peak
 
 
@@ -145,16 +147,16 @@ def _turned_down(clip: PlayerClip) -> str:
     return "" if gain == 1 else f" Turned down by {-20 * np.log10(gain):.1f} dB: a signal exceeds full scale."
 
 
-def _told(clips: Sequence[PlayerClip], quality: Quality) -> str:
+def _note(clips: Sequence[PlayerClip], quality: Quality) -> str:
     if not clips:
         return ""
     highest = max(clip.sample_rate for clip in clips)
     rate = max(_rate(clip, quality) for clip in clips)
-    told = [f"resampled from {highest:,} to {rate:,} Hz"] if rate < highest else []
+    reduced = [f"resampled from {highest:,} to {rate:,} Hz"] if rate < highest else []
     if quality.bits < 16:
-        told.append(f"rounded to {quality.bits} bits")
+        reduced.append(f"rounded to {quality.bits} bits")
     if quality.share < 1:
-        told.append(f"cut to the first {quality.share:.0%} of each clip")
-    if not told:
+        reduced.append(f"cut to the first {quality.share:.0%} of each clip")
+    if not reduced:
         return f"Audio: FLAC, {rate:,} Hz, 16 bits."
-    return f"Audio: FLAC, {', '.join(told)}, to keep this page small. The files have the full quality."
+    return f"Audio: FLAC, {', '.join(reduced)}, to keep this page small. The files have the full quality."

@@ -45,10 +45,10 @@ def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | 
     results = read_results(folder / RESULTS)
     runs = Runs(folder, results.cells)
     sections = [Section("Claims", [_claims(results)])] if results.claims else []
+    sections += clip_sections(results, runs, shards)
     for number, table in enumerate(results.tables, 1):
         text = [PAIRED] if table.comparisons and number == 1 else []
         sections.append(Section(table.title, list(_table_blocks(table, number, runs)), text))
-    sections += clip_sections(results, runs, shards)
     if results.cells:
         sections.append(run_section(runs, page))
     done = sum(cell.state == "done" for cell in results.cells)
@@ -59,7 +59,7 @@ def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | 
 
 def _claims(results: Results) -> Table:
     rows = [{"claim": c.claim, "verdict": c.verdict, "why": c.why} for c in results.claims]
-    return Table("What the paper claims, and what these figures say", rows, layout="stacked")
+    return Table("The paper's claims, and what these results say", rows, layout="stacked")
 
 
 def _table_blocks(table: ResultTable, number: int, runs: Runs) -> Iterator[Block]:
@@ -87,9 +87,9 @@ def _table_blocks(table: ResultTable, number: int, runs: Runs) -> Iterator[Block
     if groups := _groups(table, levels):
         yield Plot(
             f"table-{number}",
-            "Mean improvement with 95 % intervals; hollow marks are the published figures, from other data and longer "
+            "Mean improvement with 95 % intervals; hollow marks are the published values, from other data and longer "
             "trainings.",
-            "Means and intervals of the improvement in dB; the table above has the figures.",
+            "Means and intervals of the improvement in dB; the table above has the values.",
             partial(draw_intervals, groups, "improvement of SI-SDR (dB)", hollow=PUBLISHED),
         )
     scores = {_label(table, row): tables for row in table.rows if (tables := runs.scores(row))}
@@ -118,8 +118,8 @@ def _table_blocks(table: ResultTable, number: int, runs: Runs) -> Iterator[Block
     if curves:
         yield Plot(
             f"curves-{number}",
-            "Loss by epoch: a line a seed, training dashed.",
-            "Lines of training and validation loss by epoch, a panel for each model.",
+            "Loss by epoch: one line per seed, training dashed.",
+            "Lines of training and validation loss by epoch, one panel per model.",
             partial(draw_curves_of_rows, curves),
         )
 

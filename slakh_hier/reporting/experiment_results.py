@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slakh_hier.errors import InputError
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import parse_json, read_plain
 
 RESULTS: Final = "results.json"
 MAX_BYTES: Final = 64 << 20
@@ -102,8 +101,8 @@ def read_results(path: Path) -> Results:
         The file is not there, or not what it should be; the message names the place.
     """
     try:
-        raw = json.loads(read_plain(path, MAX_BYTES, links=True))
-    except (OSError, ValueError, RecursionError) as error:
+        raw = parse_json(read_plain(path, MAX_BYTES, links=True))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     try:
         return Results.model_validate(raw)
@@ -111,5 +110,5 @@ def read_results(path: Path) -> Results:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "as a whole"
         raise InputError(
-            f"{path}: {where}: {first['msg']}. Run the same slakh-hier experiment command again: it writes it anew"
+            f"{path}: {where}: {first['msg']}. Run the same slakh-hier experiment command again: it recreates the file"
         ) from None

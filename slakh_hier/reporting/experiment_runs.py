@@ -15,8 +15,9 @@ from slakh_hier.errors import MissingExtraError, SlakhHierError
 from slakh_hier.reporting.document import Block, Facts, Links, Section, Table
 from slakh_hier.reporting.experiment_results import Cell, Results, Row
 from slakh_hier.reporting.node_scores import improvements
+from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import RunData, read_curves, read_json, read_run, read_table
+from slakh_hier.reporting.run_data import DataNote, RunData, read_curves, read_note, read_run, read_table
 from slakh_hier.shards.index import read_index
 
 SPLIT: Final = "test"
@@ -57,9 +58,9 @@ class Runs:
         """The test clips of every run of a row."""
         return [read_table(run / SCORES) for run in self.of(row) if (run / SCORES).exists()]
 
-    def shards(self, row: Row) -> list[str]:
-        """Where the shards of a row's runs were."""
-        return [str(read_json(run / "data.json").get("shards", "")) for run in self.of(row)]
+    def shards(self, row: Row) -> list[Path | None]:
+        """Where the shards of a row's runs are, if they are on this machine."""
+        return [read_note(run / "data.json", DataNote).folder for run in self.of(row)]
 
 
 def pooled(tables: Sequence[pd.DataFrame]) -> dict[str, list[float]]:
@@ -91,11 +92,12 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
             player, why_not = run_player([run], given)
             text = [f"Estimates of {run.name} ({where})."] + ([why_not] if why_not else [])
             if player or why_not:
-                yield Section(f"Clips to see and hear, {task.upper()}", [player] if player else [], text)
+                yield Section(f"Clips, {task.upper()}", [player] if player else [], text)
     except MissingExtraError as error:
-        yield Section("Clips to see and hear", text=[f"Not shown: {error}"])
+        yield Section("Clips", text=[f"Not shown: {portable(str(error))}"])
     except SlakhHierError as error:
-        yield Section("Clips to see and hear", text=[f"Not shown: {str(error).splitlines()[0]}"])
+        why = portable(str(error).splitlines()[0], runs.folder)
+        yield Section("Clips", text=[f"Not shown: {why}"])
 
 
 def _is_of(shards: Path, run: RunData) -> bool:

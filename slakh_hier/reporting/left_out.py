@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.errors import SlakhHierError
+from slakh_hier.output.folder import read_failures
 from slakh_hier.plan.folder import CATALOG_NAME, PLAN_NAME, open_catalog, read_document, read_tree
 from slakh_hier.reporting.document import Block, Section, Table
-from slakh_hier.slakh.broken import read_failures
+from slakh_hier.reporting.portable import portable
 from slakh_hier.slakh.catalog import FROM_FILE, Catalog
 from slakh_hier.slakh.catalog_file import read_rows
 from slakh_hier.slakh.frame import build_frame
@@ -29,13 +30,11 @@ def left_out(folder: Path) -> Section:
             some, sentence = part(folder)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, SlakhHierError) as error:
             # A page of what can be read is better than none: damage is what `verify` is for.
-            some, sentence = (
-                [],
-                f"Not known: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            )
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            some, sentence = [], f"Not known: {portable(why, folder)}"
         blocks += some
         text.append(sentence)
-    return Section("What was left out, and why", blocks, text)
+    return Section("Omitted stems and clips", blocks, text)
 
 
 def _stems(folder: Path) -> tuple[list[Block], str]:
@@ -61,7 +60,7 @@ def _stems(folder: Path) -> tuple[list[Block], str]:
         ),
         Table(f"Each stem{_first(stems)}", stems[:MOST_ROWS], folded=True),
     ], (
-        f"{len(stems):,} of {len(frame):,} stems of the catalog are no sources. Unassigned ones stay in the mixture "
+        f"{len(stems):,} of {len(frame):,} stems of the catalog are not sources. Unassigned ones stay in the mixture "
         "where the tree keeps them."
     )
 
@@ -92,7 +91,7 @@ def _short(folder: Path) -> tuple[list[Block], str]:
             "clips": r["drawn"],
             "candidates": r["candidates"],
             "songs": r["songs"],
-            "why not more": r["reason"],
+            "reason": r["reason"],
         }
         for r in reports
     ]

@@ -27,11 +27,9 @@ def scored_nodes(tables: Iterable[pd.DataFrame]) -> dict[str, int]:
     return levels
 
 
-def rows_of(levels: Mapping[str, int], sets: Sequence[str | Path | None]) -> list[TreeRow]:
+def rows_of(levels: Mapping[str, int], sets: Sequence[Path | None]) -> list[TreeRow]:
     """Nodes as the tree of the first fitting shard set has them; where none is at hand by level, coarsest first."""
-    for folder in sets:
-        if not folder:
-            continue
+    for folder in filter(None, sets):
         try:
             with open_shards(folder) as opened:
                 rows = [row for row in tree_rows(opened) if row.name in levels]

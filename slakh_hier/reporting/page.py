@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from slakh_hier.reporting.document import Player, Plot, Report
-from slakh_hier.reporting.encoding import AUDIO_BYTES, encode_clips
+from slakh_hier.reporting.encoding import AUDIO_BYTES, Sound, encode_clips
 from slakh_hier.reporting.theme import PAGE, PHONE, page_svg
 from slakh_hier.version import VERSION
 
@@ -22,10 +22,23 @@ POLICY: Final = (
 )
 """What a browser may load: the one script that has this digest, and nothing from anywhere."""
 
+SCRIPTS: Final = (
+    "parts.js",
+    "transport.js",
+    "spectrogram.js",
+    "view.js",
+    "lanes.js",
+    "player.js",
+    "sharing.js",
+    "keys.js",
+    "figures.js",
+    "page.js",
+)
+
 
 def render_page(report: Report) -> bytes:
     """The page, UTF-8. All text is escaped; the only markup that is trusted is our own and Matplotlib's SVG."""
-    script, style = _asset("player.js"), _asset("page.css")
+    script, style = _script(), _asset("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     players = [b for section in report.sections for b in section.blocks if isinstance(b, Player)]
     environment = Environment(
@@ -42,6 +55,7 @@ def render_page(report: Report) -> bytes:
             id(player): encode_clips(player.clips, AUDIO_BYTES // len(players), least=player.least)
             for player in players
         },
+        index=player_index,
         version=VERSION,
         id=id,
     )
@@ -62,6 +76,29 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def player_index(player: Player, sound: Sound) -> dict[str, Any]:
+    """What the player must know of all clips before it reads one."""
+    kept = sound.kept
+    return {
+        "versions": player.versions,
+        "mixture": kept[0].lanes[0].node if kept else "",
+        "opening": max(range(len(kept)), key=lambda place: kept[place].appeal, default=0),
+        "clips": [
+            {
+                "title": clip.title,
+                "scores": clip.scores,
+                "nodes": list(dict.fromkeys(lane.node for lane in clip.lanes if lane.node and lane.sounds)),
+            }
+            for clip in kept
+        ],
+    }
+
+
+def _script() -> str:
+    """One script of all modules, whose names no other script can see."""
+    return '"use strict";\n(() => {\n' + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
 
 
 def _asset(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,11 +11,14 @@ import pandas as pd
 
 from slakh_hier.errors import InputError
 from slakh_hier.reporting.document import Lane, Player, PlayerClip, Signal
+from slakh_hier.reporting.parts import disjoint
 from slakh_hier.reporting.run_data import RunData
-from slakh_hier.shards.read import ShardSet, open_shards
+from slakh_hier.shards.read import Clip, ShardSet, open_shards
 
 EACH: Final = 3
 """So many clips of the best, of those about the median, and of the worst."""
+MIXTURE: Final = -1
+"""Its place among the levels."""
 
 
 def run_player(runs: Sequence[RunData], shards: Path | None) -> tuple[Player | None, str]:
@@ -37,9 +41,9 @@ def run_player(runs: Sequence[RunData], shards: Path | None) -> tuple[Player | N
     digests = {run.summary["plan_digest"] for run in runs if run.summary is not None}
     if len(digests) > 1:
         return None, "The runs were evaluated on different shard sets: there are no clips to compare."
-    folder = shards or Path(runs[0].data.get("shards", ""))
+    folder = shards or runs[0].data.folder
     with_option = "Name the evaluated set with --shards FOLDER to see and hear clips."
-    if shards is None and not (folder.is_absolute() and folder.is_dir()):
+    if folder is None:
         return None, f"The shard set is not where the training found it. {with_option}"
     with open_shards(folder, runs[0].split) as opened:
         if opened.index.plan_digest not in digests:
@@ -65,17 +69,17 @@ def _player(runs: Sequence[RunData], shards: ShardSet) -> Player:
             raise InputError(
                 f"{runs[0].folder}: its evaluation names clip {clip} of {len(shards)}; evaluate again"
             )
-        clips.append(_clip(runs, trained, shards, clip, f"{word}, {value[clip]:+.1f} dB"))
+        clips.append(_clip(runs, trained, shards, clip, word, value[clip]))
     by = (
         "the improvement over the mixture"
         if len(runs) == 1
         else f"the improvement of {runs[1].name} less that of {runs[0].name}"
     )
     rule = (
-        f"{len(clips)} of the {len(value):,} clips that count: the best, those about the median, and the worst by {by}, "
+        f"{len(clips)} of the {len(value):,} scored clips: the best, those about the median, and the worst by {by}, "
         "a mean over the levels."
     )
-    return Player(rule, clips)
+    return Player(rule, clips, versions=versions(runs))
 
 
 def _ranking(runs: Sequence[RunData]) -> pd.Series[float]:
@@ -103,47 +107,96 @@ def _chosen(values: pd.Series[float]) -> dict[int, str]:
 
 
 def _clip(
-    runs: Sequence[RunData], trained: Sequence[object], shards: ShardSet, number: int, title: str
+    runs: Sequence[RunData],
+    trained: Sequence[object],
+    shards: ShardSet,
+    number: int,
+    word: str,
+    value: float,
 ) -> PlayerClip:
+    clip, mix = shards[number], shards.nodes[0].name
+    rows = [_rows(run, number) for run in runs]
+    targets = {
+        level: str(node)
+        for scores in rows
+        for level, node in zip(scores.index.tolist(), scores["node"], strict=True)
+    }
+    truth = {MIXTURE: clip.mix} | {level: clip[targets[level]] for level in sorted(targets, reverse=True)}
+    parts, sounds = _sounds([truth, *(_estimates(one, clip) for one in trained)])
+    lanes = [Lane("mixture", mix, 0, sounds[0].pop(MIXTURE), f"{clip.rms(mix):.1f} dBFS")]
+    if (query := clip.query) is not None:
+        detail = f"{clip.query_track} at {clip.query_start:g} s"
+        lanes.append(Lane("query", sounds=(len(parts),), detail=detail))
+        parts.append(query)
+    for level, own in sounds[0].items():
+        node = targets[level]
+        details = [f"level {level}, {clip.rms(node):.1f} dBFS", *(_score(scores, level) for scores in rows)]
+        for version, (name, found) in enumerate(
+            zip(versions(runs), [{level: own}, *sounds[1:]], strict=True)
+        ):
+            if level in found:
+                lane = Lane(
+                    f"{node}: {name}",
+                    node,
+                    1 + (version > 0),
+                    found[level],
+                    details[version],
+                    version=version,
+                )
+                lanes.append(lane)
+    means = rows[-1].loc[rows[-1]["counted"].astype(bool), ["delta", "si_sdr"]].mean()
+    return PlayerClip(
+        f"{word}, {value:+.1f} dB · {clip.track} at {clip.start:g} s · {clip.target}",
+        shards.sample_rate,
+        parts,
+        lanes,
+        f"Clip {number} of {clip.split}.",
+        {"improvement": float(means["delta"]), "SI-SDR": float(means["si_sdr"])},
+        clip.target,
+        # Of the best ones, that which is separated well and was not so in the mixture.
+        float(means.sum()) if word == "best" else -math.inf,
+    )
+
+
+def _estimates(trained: object, clip: Clip) -> dict[int, Signal]:
+    """By level, coarsest first, what a separator makes of a clip."""
     from slakh_hier.models.separation import separate
     from slakh_hier.models.weights import Trained
 
-    clip = shards[number]
-    query = clip.query
-    signals: list[Signal] = [clip.mix]
-    lanes = [Lane("mixture", 0, (0,), f"{clip.rms(shards.nodes[0].name):.1f} dBFS")]
-    if query is not None:
-        lanes.append(Lane("query", 0, (1,), f"{clip.query_track} at {clip.query_start:g} s", query=True))
-        signals.append(query)
-    estimates: dict[int, list[tuple[str, Signal, str]]] = {}
-    targets: dict[int, str] = {}
-    for run, one in zip(runs, trained, strict=True):
-        assert isinstance(one, Trained)
-        assert run.scores is not None
-        found = separate(
-            one,
-            clip.mix,
-            shards.sample_rate,
-            query=query if one.separator.takes_query else None,
-            window_seconds=None,
-        )
-        rows = run.scores[run.scores["clip"] == number].set_index("level")
-        for level, name in zip(one.about.levels, one.about.names, strict=True):
-            row = rows.loc[level]
-            targets[level] = str(row["node"])
-            score = f"SI-SDR {row['si_sdr']:.1f} dB ({row['delta']:+.1f} dB)"
-            whose = "estimate" if len(runs) == 1 else f"estimate of {run.name}"
-            estimates.setdefault(level, []).append((whose, found[name], score))
-    for level in sorted(targets, reverse=True):
-        target = targets[level]
-        lanes.append(
-            Lane(f"{target}: target", 1, (len(signals),), f"level {level}, {clip.rms(target):.1f} dBFS")
-        )
-        signals.append(clip[target])
-        for whose, signal, score in estimates[level]:
-            lanes.append(Lane(f"{target}: {whose}", 2, (len(signals),), score))
-            signals.append(signal)
-    place = f"{clip.track} at {clip.start:g} s · {clip.target}"
-    return PlayerClip(
-        f"{title} · {place}", shards.sample_rate, signals, lanes, f"Clip {number} of {clip.split}."
-    )
+    assert isinstance(trained, Trained)
+    query = clip.query if trained.separator.takes_query else None
+    found = separate(trained, clip.mix, clip.shards.sample_rate, query=query, window_seconds=None)
+    by_level = dict(zip(trained.about.levels, trained.about.names, strict=True))
+    return {level: found[by_level[level]] for level in sorted(by_level, reverse=True)}
+
+
+def _sounds(versions: Sequence[dict[int, Signal]]) -> tuple[list[Signal], list[dict[int, tuple[int, ...]]]]:
+    """The parts of all versions of a clip, and for each version by level the places of its signal's parts.
+
+    A level's signal contains that of the next finer one.
+    """
+    parts: list[Signal] = []
+    places = []
+    for signals in versions:
+        chain = dict(zip(signals, [None, *signals], strict=False))
+        own, sounds = disjoint(signals, chain, first=len(parts))
+        parts += own
+        places.append({level: sounds[level] for level in signals})
+    return parts, places
+
+
+def _score(scores: pd.DataFrame, level: int) -> str:
+    if level not in scores.index:
+        return ""
+    score = scores.loc[level]
+    return f"SI-SDR {score['si_sdr']:.1f} dB ({score['delta']:+.1f} dB)" if score["counted"] else "not scored"
+
+
+def versions(runs: Sequence[RunData]) -> tuple[str, ...]:
+    """What a node's lanes are: its target, and the estimate of each run."""
+    return ("target", *("estimate" if len(runs) == 1 else f"estimate of {run.name}" for run in runs))
+
+
+def _rows(run: RunData, clip: int) -> pd.DataFrame:
+    assert run.scores is not None
+    return run.scores[run.scores["clip"] == clip].set_index("level")

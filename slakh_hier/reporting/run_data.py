@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError
-from slakh_hier.plain_files import open_plain, read_plain
+from slakh_hier.plain_files import open_plain, parse_json, read_plain
 
 MAX_BYTES = 64 << 20
+_Note = TypeVar("_Note", bound="Note")
+
+
+class Note(BaseModel):
+    """What is shown of a JSON file of a run; what it says otherwise is passed over."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class SplitNote(Note):
+    """A split that the training used."""
+
+    clips: int
+    hours: float
+
+
+class DataNote(Note):
+    """Of ``data.json``: where the shards of the training were, and what is separated."""
+
+    shards: str | None = None
+    names: list[str] = []
+    splits: dict[str, SplitNote] = {}
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the shards, where it is one on this machine.
+
+        An address is never fetched, nor a path looked at that depends on where the command runs: the run folder may be
+        untrusted.
+        """
+        folder = None if self.shards is None else Path(self.shards)
+        return folder if folder is not None and folder.is_absolute() and folder.is_dir() else None
+
+
+class EnvironmentNote(Note):
+    """Of ``environment.json``: on what a training ran."""
+
+    devices: list[str] = []
+    version: str | None = Field(None, alias="slakh-hier")
 
 
 @dataclass(frozen=True)
@@ -27,9 +66,9 @@ class RunData:
     config
         ``config.yaml``, flat: ``training.epochs`` and so on.
     data, environment
-        ``data.json`` and ``environment.json``; empty where they are missing.
+        ``data.json`` and ``environment.json``; without values where they are missing.
     curves
-        ``metrics.csv``, a row an epoch; empty before the first epoch's end.
+        ``metrics.csv``, one row per epoch; empty before the first epoch's end.
     summary, scores
         The evaluation of the split; None where it was not evaluated.
     """
@@ -37,8 +76,8 @@ class RunData:
     folder: Path
     name: str
     config: dict[str, Any]
-    data: dict[str, Any]
-    environment: dict[str, Any]
+    data: DataNote
+    environment: EnvironmentNote
     curves: pd.DataFrame
     split: str
     summary: dict[str, Any] | None
@@ -65,8 +104,8 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
         folder=folder,
         name=name,
         config={key: _text(value) for key, value in leaves(config)},
-        data=read_json(folder / DATA),
-        environment=read_json(folder / ENVIRONMENT),
+        data=read_note(folder / DATA, DataNote),
+        environment=read_note(folder / ENVIRONMENT, EnvironmentNote),
         curves=read_curves(folder / METRICS),
         split=split,
         summary=read_json(summary) if summary.exists() else None,
@@ -79,13 +118,22 @@ def read_curves(path: Path) -> pd.DataFrame:
     return read_table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
+def read_note(path: Path, kind: type[_Note]) -> _Note:
+    """A JSON file of a run; without values where there is none. InputError where a value is of another type."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of a run; empty where there is none."""
     if not path.exists():
         return {}
     try:
-        value = json.loads(read_plain(path, MAX_BYTES, links=True))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(read_plain(path, MAX_BYTES, links=True))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: does not hold a JSON object")

@@ -13,33 +13,45 @@ from slakh_hier.reporting.run_data import RunData
 from slakh_hier.wording import with_interval
 
 
-def score_table(one: RunData, other: RunData) -> Table:
-    """A row a level, coarsest first, then all levels; ``other`` less ``one`` where both have the same clips and levels."""
+def score_tables(one: RunData, other: RunData) -> list[Table]:
+    """One row per level, coarsest first, then all levels: ``other`` less ``one`` where both have the same clips and levels.
+
+    The second table has what the first one has no room for.
+    """
     summaries = {run.name: run.summary for run in (one, other) if run.summary is not None}
     gaps = _differences(one, other)
     levels = sorted(
         {level for found in summaries.values() for level in found["levels"]}, key=int, reverse=True
     )
-    rows: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
+    second: list[dict[str, Any]] = []
     for level in [*levels, "all"]:
         entries = {
             name: found["all"] if level == "all" else found["levels"].get(level, {})
             for name, found in summaries.items()
         }
-        rows.append(
+        first.append(
             {
                 "level": level,
-                "mix": next((entry["mix"] for entry in entries.values() if entry), None),
-                **{f"{name}: SI-SDR": entry.get("si_sdr") for name, entry in entries.items()},
+                **({f"{other.name} − {one.name}": gaps.get(level)} if gaps else {}),
                 **{
-                    f"{name}: Δ": with_interval(e.get("delta"), e.get("ci95"), 2)
-                    for name, e in entries.items()
+                    f"Δ of {name}": with_interval(entry.get("delta"), entry.get("ci95"), 2)
+                    for name, entry in entries.items()
                 },
-                **{f"{name}: median Δ": entry.get("median") for name, entry in entries.items()},
-                **({f"{other.name} less {one.name}": gaps.get(level)} if gaps else {}),
             }
         )
-    return Table(f"SI-SDR (dB) on {one.split}", rows, layout="first", right=tuple(rows[0]))
+        second.append(
+            {
+                "level": level,
+                "mixture": next((entry["mix"] for entry in entries.values() if entry), None),
+                **{f"SI-SDR of {name}": entry.get("si_sdr") for name, entry in entries.items()},
+                **{f"median Δ of {name}": entry.get("median") for name, entry in entries.items()},
+            }
+        )
+    return [
+        Table(f"Improvement Δ of SI-SDR (dB) on {one.split}", first, layout="first", right=tuple(first[0])),
+        Table("With SI-SDR and medians (dB)", second, layout="first", folded=True, right=tuple(second[0])),
+    ]
 
 
 def _differences(one: RunData, other: RunData) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from slakh_hier.reporting.document import Block, Facts, Plot, Report, Section, Table
 from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
+from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
 from slakh_hier.reporting.run_data import RunData, read_run
-from slakh_hier.reporting.run_pairs import score_table
+from slakh_hier.reporting.run_pairs import score_tables
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
 from slakh_hier.wording import with_interval
@@ -25,8 +26,8 @@ HEADS: Final = {
     "leak dB": "leak (dB)",
 }
 PAIRED: Final = (
-    "The last column compares the runs clip by clip: the mean difference, its interval over songs, and p of a test that "
-    "flips the sign of whole songs. Neither says what trainings with other seeds would give."
+    "The first column of values compares the runs clip by clip: the mean difference, its interval over songs, and p of a "
+    "test that flips the sign of whole songs. Neither says what trainings with other seeds would give."
 )
 
 
@@ -50,15 +51,26 @@ def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | N
     runs = [read_run(folder, name, split) for folder, name in zip(folders, _names(folders), strict=True)]
     player, why_not = run_player(runs, shards)
     sections = [
-        Section("What was trained", _about(runs)),
-        Section("Learning", _curves(runs)),
+        Section("Clips", [player] if player else [], [why_not] if why_not else []),
         _scores(runs, shards),
-        Section("Clips to see and hear", [player] if player else [], [why_not] if why_not else []),
+        Section("Learning curves", _curves(runs)),
+        Section("Configuration", _about(runs)),
     ]
-    if not sections[-1].blocks and not sections[-1].text:
-        sections.pop()
     title = f"Run {runs[0].name}" if len(runs) == 1 else f"{runs[0].name} and {runs[1].name}"
-    return Report(title, sections, _lead(runs))
+    return Report(
+        title,
+        [section for section in sections if section.blocks or section.text],
+        _lead(runs),
+        _warnings(runs),
+    )
+
+
+def _warnings(runs: Sequence[RunData]) -> list[str]:
+    """Of each run that is worse than the mixture, at which levels, and the likely reason."""
+    from slakh_hier.models.shortfall import shortfall
+
+    found = [(run.name, shortfall(run.summary, run.curves, run.config)) for run in runs if run.summary]
+    return [f"{name}: {text}" if len(runs) > 1 else text for name, text in found if text is not None]
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -89,23 +101,23 @@ def _improvement(summary: dict[str, Any]) -> str:
 def _about(runs: Sequence[RunData]) -> list[Block]:
     facts: list[dict[str, Any]] = []
     for run in runs:
-        train = run.data.get("splits", {}).get("train", {})
+        train = run.data.splits.get("train")
         about = {
             "Task": run.config["task"],
             "Separates": _separates(run),
             "Preset": run.config.get("preset"),
-            "Training clips": f"{train['clips']:,} ({train['hours']:.2f} h)" if train else None,
-            "Shards": run.data.get("shards"),
-            "Device": ", ".join(run.environment.get("devices", [])) or None,
-            "Made by": f"slakh-hier {run.environment['slakh-hier']}"
-            if "slakh-hier" in run.environment
-            else None,
+            "Training clips": f"{train.clips:,} ({train.hours:.2f} h)" if train else None,
+            "Shards": _name(run.data.shards),
+            "Device": ", ".join(run.environment.devices) or None,
+            "Made by": run.environment.version and f"slakh-hier {run.environment.version}",
         }
         facts.append(about)
     blocks: list[Block] = [Facts(facts[0])]
     if len(runs) > 1:
         columns = dict(zip((run.name for run in runs), facts, strict=True))
-        rows = [{"": key, **{name: about[key] for name, about in columns.items()}} for key in facts[0]]
+        rows = [
+            {"property": key, **{name: about[key] for name, about in columns.items()}} for key in facts[0]
+        ]
         blocks = [Table("Side by side", rows)]
     keys = list(dict.fromkeys(key for run in runs for key in run.config))
     rows = [{"setting": key, **{run.name: _text(run.config.get(key)) for run in runs}} for key in keys]
@@ -116,15 +128,20 @@ def _about(runs: Sequence[RunData]) -> list[Block]:
     return blocks
 
 
+def _name(shards: str | None) -> str | None:
+    """Of a shard set: an address as it is, of a folder the name."""
+    return shards if shards is None or "://" in shards else Path(shards).name
+
+
 def _separates(run: RunData) -> str | None:
-    names = ", ".join(run.data.get("names", [])) or None
+    names = ", ".join(run.data.names) or None
     return f"whatever the query sounds like ({names})" if run.config["task"] == "qbe" and names else names
 
 
 def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return None if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return None if value is None else f"{value:g}" if isinstance(value, float) else portable(str(value))
 
 
 def _curves(runs: Sequence[RunData]) -> list[Block]:
@@ -135,7 +152,7 @@ def _curves(runs: Sequence[RunData]) -> list[Block]:
         Plot(
             "learning-curves",
             "Loss by epoch. Validation is measured on the whole validation split.",
-            "Lines of training and validation loss by epoch; the table below has the figures.",
+            "Lines of training and validation loss by epoch; the table below has the values.",
             partial(draw_curves, there),
         )
     ]
@@ -155,7 +172,7 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     split = runs[0].split
     missing = [run for run in runs if run.summary is None]
     text = [
-        f"{run.name} was not evaluated on {split}. Do it with: slakh-hier evaluate {run.folder} SHARDS --split {split}"
+        f"{run.name} was not evaluated on {split}. Do it with: slakh-hier evaluate {run.folder.resolve().name} SHARDS --split {split}"
         for run in missing
     ]
     done = {run.name: run.summary for run in runs if run.summary is not None}
@@ -165,7 +182,7 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     from slakh_hier.models.summary import level_rows, node_rows
 
     if len(done) == 2:
-        blocks.append(score_table(runs[0], runs[1]))
+        blocks += score_tables(runs[0], runs[1])
         text.append(PAIRED)
     else:
         (summary,) = done.values()
@@ -176,19 +193,19 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
             "improvement",
             "Improvement over the mixture with 95 % intervals, bootstrapped over songs. Oracle: the ideal real mask "
             "in [0, 1], the best that such masks can do.",
-            "Means and intervals of the improvement in dB at each level; the table above has the figures.",
+            "Means and intervals of the improvement in dB at each level; the table above has the values.",
             partial(draw_intervals, _marks(done), "improvement of SI-SDR (dB)"),
         )
     )
     scores = {run.name: run.scores for run in runs if run.scores is not None}
     values = {name: improvements(table) for name, table in scores.items()}
     if any(values.values()):
-        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.get("shards") for run in runs)])
+        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.folder for run in runs)])
         blocks.append(
             Plot(
                 "nodes",
                 "Improvement of each clip, by node: the box holds the middle half, the line is the median.",
-                "Box plots of the improvement in dB for each node of the tree; the table below has the figures.",
+                "Box plots of the improvement in dB for each node of the tree; the table below has the values.",
                 partial(draw_boxes, tree, values, "improvement of SI-SDR (dB)"),
             )
         )

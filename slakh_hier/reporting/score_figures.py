@@ -12,14 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from slakh_hier.reporting.theme import Style, new_figure, shown
+from slakh_hier.reporting.theme import Style, new_figure, shown, tip
+from slakh_hier.wording import with_interval
 
 MARKERS = "osD^vP"
+MANY_EPOCHS = 40
+"""Of more epochs than this, the marks are small."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A mean with its interval (None where it is not known); hollow for figures that come from elsewhere.
+    """A mean with its interval (None where it is not known); hollow for values that come from elsewhere.
 
     Hollow and full marks of a series share its colour.
     """
@@ -31,12 +34,12 @@ class Mark:
 
 
 def draw_curves(runs: Mapping[str, pd.DataFrame], style: Style) -> Figure:
-    """Training (dashed) and validation loss by epoch, a colour a run."""
+    """Training (dashed) and validation loss by epoch, one colour per run."""
     figure = new_figure(style, 2.9)
     axes = figure.subplots()
     for number, (name, table) in enumerate(runs.items()):
         prefix = "" if len(runs) == 1 else f"{shown(name)}, "
-        _losses(axes, table, style.series[number % len(style.series)], prefix, marker=".", markersize=4)
+        _losses(axes, table, style.series[number % len(style.series)], prefix, style, linewidth=1.5)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     _epochs(axes, list(runs.values()))
@@ -46,8 +49,8 @@ def draw_curves(runs: Mapping[str, pd.DataFrame], style: Style) -> Figure:
 
 
 def draw_curves_of_rows(rows: Mapping[str, Mapping[str, Sequence[pd.DataFrame]]], style: Style) -> Figure:
-    """A panel a row of a table: the losses of its cells, a colour a cell and a thin line a seed."""
-    columns = 1 if style.narrow else min(2, len(rows))
+    """One panel per row of a table: the losses of its cells, one colour per cell and one thin line per seed."""
+    columns = 1 if style.narrow else min(int(style.width / 3.2), len(rows))
     lines = -(-len(rows) // columns)
     figure = new_figure(style, 0.7 + 1.7 * lines)
     panels: list[Axes] = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel().tolist()
@@ -56,7 +59,7 @@ def draw_curves_of_rows(rows: Mapping[str, Mapping[str, Sequence[pd.DataFrame]]]
         for number, (cell, tables) in enumerate(cells.items()):
             colour = style.series[number % len(style.series)]
             for table in tables:
-                _losses(axes, table, colour, None, linewidth=0.9, alpha=0.8)
+                _losses(axes, table, colour, None, style, linewidth=0.9, alpha=0.8)
             axes.plot([], [], color=colour, label=shown(cell, 24))
         _epochs(axes, [table for tables in cells.values() for table in tables])
         if len(cells) > 1:
@@ -69,15 +72,31 @@ def draw_curves_of_rows(rows: Mapping[str, Mapping[str, Sequence[pd.DataFrame]]]
     return figure
 
 
-def _losses(axes: Axes, table: pd.DataFrame, colour: str, prefix: str | None, **looks: Any) -> None:
-    """The two lines of a run; a prefix of None: without a place in the legend."""
+def _losses(
+    axes: Axes, table: pd.DataFrame, colour: str, prefix: str | None, style: Style, **looks: Any
+) -> None:
+    """The two lines of a run, every epoch marked; a prefix of None: without a place in the legend."""
     for column, dash, what in (("train_loss", "--", "training"), ("val_loss", "-", "validation")):
         if column not in table:
             continue
-        values = pd.to_numeric(table[column], errors="coerce")
-        if np.isfinite(values).any():
-            label = None if prefix is None else f"{prefix}{what}"
-            axes.plot(table["epoch"], values, dash, color=colour, label=label, **looks)
+        there = table[["epoch"]].assign(loss=pd.to_numeric(table[column], errors="coerce"))
+        there = there[np.isfinite(there["loss"])]
+        if not len(there):
+            continue
+        label = None if prefix is None else f"{prefix}{what}"
+        size = 4 if len(there) <= MANY_EPOCHS else 1.5
+        (line,) = axes.plot(
+            there["epoch"],
+            there["loss"],
+            dash,
+            color=colour,
+            label=label,
+            marker="o",
+            markersize=size,
+            **looks,
+        )
+        points = zip(there["epoch"], there["loss"], strict=True)
+        tip(line, [f"epoch {epoch:g}: {what} loss {loss:.4g}" for epoch, loss in points], style)
 
 
 def _epochs(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
@@ -90,7 +109,7 @@ def _epochs(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
 def draw_intervals(
     groups: Mapping[str, Sequence[Mark]], label: str, style: Style, *, hollow: str | None = None
 ) -> Figure:
-    """Means and intervals, a line each, grouped (a level, a model); a colour and a marker for each series.
+    """Means and intervals, one line each, in groups (by level, by model); each series has a colour and a marker.
 
     ``hollow`` is what hollow marks are, for the legend.
     """
@@ -109,7 +128,7 @@ def draw_intervals(
             colour = style.series[number % len(style.series)]
             if mark.interval is not None:
                 axes.plot(mark.interval, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot(
+            (point,) = axes.plot(
                 [mark.value],
                 [place],
                 _marker(number),
@@ -117,6 +136,8 @@ def draw_intervals(
                 markersize=5.5,
                 fillstyle="none" if mark.hollow else "full",
             )
+            whose = f"{mark.series}, {hollow}" if mark.hollow and hollow else mark.series
+            tip(point, f"{whose}, {name}: {with_interval(mark.value, mark.interval, 2)} dB", style)
             place += 1
         place += 0.6
     for number, name in enumerate(series):
@@ -143,5 +164,5 @@ def draw_intervals(
 
 
 def _marker(number: int) -> str:
-    """Another one when the colours begin again."""
+    """Another one when the colours repeat."""
     return MARKERS[(number + number // len(MARKERS)) % len(MARKERS)]

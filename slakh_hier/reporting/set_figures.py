@@ -1,4 +1,4 @@
-"""Figures of a shard set: how loud its nodes are, how hard its mixtures, and which nodes sound together."""
+"""Figures of a shard set: levels of its nodes, difficulty of its mixtures, and which nodes sound together."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from slakh_hier.reporting.theme import Style, new_figure, shown
+from slakh_hier.reporting.theme import Style, new_figure, shown, tip
 
 BIN_DB = 2.0
 WRITTEN_UP_TO = 20
-"""Matrices of up to so many nodes have their figures written into the cells."""
+"""Matrices of at most so many nodes have their values written into the cells."""
 
 Values = Mapping[str, NDArray[Any]]
 
@@ -33,9 +33,9 @@ def draw_histograms(
     Parameters
     ----------
     counted
-        Of what there are so many.
+        What is counted.
     line
-        A limit to be shown, and what it is.
+        A threshold to be shown, and its name.
     floor
         Lower values are counted at it: a few of them would press the others together.
     """
@@ -47,12 +47,14 @@ def draw_histograms(
     low = max(low, floor)
     bins = np.arange(np.floor(low / BIN_DB), np.ceil(high / BIN_DB) + 1.5) * BIN_DB
     for number, (axes, (name, values)) in enumerate(zip(panels, finite.items(), strict=True)):
-        axes.hist(
+        heights, edges, _ = axes.hist(
             values.clip(bins[0]),
             bins=bins.tolist(),
             color=style.series[number % len(style.series)],
             alpha=0.8,
         )
+        for height, start, bar in zip(heights, edges, axes.patches, strict=False):
+            tip(bar, f"{name}, {start:g} to {start + BIN_DB:g} dB: {int(height):,} {counted}", style)
         axes.set_ylabel(counted)
         middle = f", median {np.median(values):.1f} dB" if len(values) else ""
         axes.set_title(f"{shown(name)} (n = {len(values):,}{middle})", pad=2)
@@ -67,7 +69,8 @@ def draw_histograms(
 
 def draw_matrix(names: Sequence[str], together: NDArray[np.float64], style: Style) -> Figure:
     """In how many percent of the clips with the row's node the column's node sounds too; NaN: no clip has it."""
-    labels = [shown(name, 18 if style.narrow else 30) for name in names]
+    silent: list[bool] = np.all(np.isnan(together), axis=1).tolist()
+    labels = [shown(name, 30) + " (in no clip)" * none for name, none in zip(names, silent, strict=True)]
     room = 0.4 + 0.055 * max(map(len, labels), default=0)  # inches for the names
     cells = min(style.width - room - 0.2, 0.34 * len(names))
     figure = new_figure(style, cells + room + 0.5)

@@ -1,16 +1,19 @@
-"""One set of figures in two dresses: for a page, light and dark, and for a paper."""
+"""One set of figures in two styles: for a page, light and dark, and for a paper."""
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -24,7 +27,7 @@ SALT: Final = "slakh-hier"
 
 @dataclass(frozen=True)
 class Style:
-    """How a figure is dressed.
+    """How a figure looks.
 
     Attributes
     ----------
@@ -36,6 +39,8 @@ class Style:
         Inches.
     background
         Colour, or "none".
+    live
+        It is for a page: points say what they are (:func:`tip`), and names of nodes play (:func:`node_name`).
     """
 
     ink: str
@@ -43,6 +48,7 @@ class Style:
     series: tuple[str, ...]
     width: float = 6.4
     background: str = "white"
+    live: bool = False
 
     @property
     def narrow(self) -> bool:
@@ -58,7 +64,7 @@ _PLACES: Final = {
     "#040506": "var(--faint)",
     **{f"#07080{n}": f"var(--c{n})" for n in range(6)},
 }
-PAGE: Final = Style("#010203", "#040506", tuple(f"#07080{n}" for n in range(6)), background="none")
+PAGE: Final = Style("#010203", "#040506", tuple(f"#07080{n}" for n in range(6)), 10.4, "none", live=True)
 PHONE: Final = replace(PAGE, width=3.7)
 
 
@@ -69,6 +75,7 @@ def page_svg(plot: Plot, style: Style) -> str:
     for place, variable in _PLACES.items():
         svg = svg.replace(place, variable)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = _LIVE.sub(_data_attribute, svg)
     # Several figures of a page must not share identifiers.
     own = re.sub(r"\W", "-", plot.name) + ("-narrow" if style.narrow else "")
     svg = re.sub(r'\bid="([^"]+)"', lambda m: f'id="{own}-{m[1]}"', svg)
@@ -80,6 +87,27 @@ def page_svg(plot: Plot, style: Style) -> str:
     return re.sub(
         r' width="([^"]*)pt"', lambda m: f' style="--width: {float(m[1]) * 1.5:.0f}px"', svg, count=1
     )
+
+
+def tip(artist: Artist, texts: str | Sequence[str], style: Style) -> None:
+    """Say on a page what an artist shows: one text, or one for each marker of a line, as it is pointed at."""
+    if style.live:
+        artist.set_gid(f"tips:{json.dumps([texts] if isinstance(texts, str) else list(texts))}")
+
+
+def node_name(artist: Artist, node: str, style: Style) -> None:
+    """Make a text the name of a node, which a click on a page plays."""
+    if style.live:
+        artist.set_gid(f"node:{node}")
+
+
+# Matplotlib quotes with the mark that the text has not, so both occur.
+_LIVE: Final = re.compile(r'\bid=(?:"(tips|node):([^"]*)"|\'(tips|node):([^\']*)\')')
+
+
+def _data_attribute(found: re.Match[str]) -> str:
+    kind, text = found[1] or found[3], found[2] if found[1] else found[4]
+    return f'data-{kind}="{html.escape(html.unescape(text))}"'
 
 
 def save_plots(plots: list[Plot], folder: Path) -> list[Path]:

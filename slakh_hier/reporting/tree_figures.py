@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from slakh_hier.reporting.theme import Style, new_figure, shown
+from slakh_hier.reporting.theme import Style, new_figure, node_name, shown, tip
 
 ROW_INCHES, INDENT = 0.23, 0.35
 
@@ -35,11 +35,15 @@ def draw_counts(
     places = np.arange(len(rows))
     left = np.zeros(len(rows))
     kinds = (("sounding", style.series[0]), ("silent", style.series[4]), ("absent", "none"))
-    for kind, (_, colour) in enumerate(kinds):
+    for kind, (state, colour) in enumerate(kinds):
         width = np.array([count[kind] for count in counts], float)
         some = width > 0
         edge = style.faint if colour == "none" else "none"
-        axes.barh(places[some], width[some], 0.62, left[some], color=colour, edgecolor=edge, linewidth=0.6)
+        bars = axes.barh(
+            places[some], width[some], 0.62, left[some], color=colour, edgecolor=edge, linewidth=0.6
+        )
+        for bar, place in zip(bars, places[some], strict=True):
+            tip(bar, f"{rows[place].name}: {state} in {counts[place][kind]:,} clips", style)
         left += width
     most = max(float(left.max(initial=0)), 1.0)
     for place, (count, hour) in enumerate(zip(counts, hours, strict=True)):
@@ -53,7 +57,9 @@ def draw_counts(
     axes.set_xlim(0, most)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=3 if style.narrow else 5))
     axes.set_xlabel(
-        "clips" if style.narrow else "clips (figures: clips in which the node sounds, and their hours)"
+        "clips"
+        if style.narrow
+        else "clips (beside the bars: those in which the node sounds, and their hours)"
     )
     handles = [Patch(facecolor=c, edgecolor=c if c != "none" else style.faint, label=n) for n, c in kinds]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
@@ -79,7 +85,7 @@ def draw_boxes(
             data = data[np.isfinite(data)]
             if not len(data):
                 continue
-            axes.boxplot(
+            drawn = axes.boxplot(
                 [data],
                 positions=[place + offset],
                 orientation="horizontal",
@@ -92,6 +98,15 @@ def draw_boxes(
                 capprops={"color": colour},
                 flierprops={"marker": ".", "markersize": 3, "markeredgecolor": colour},
             )
+            low, middle, high = np.quantile(data, (0.25, 0.5, 0.75))
+            whose = f"{row.name}, {series}" if len(values) > 1 else row.name
+            tip(
+                drawn["boxes"][0],
+                f"{whose}: median {middle:.1f} dB, middle half {low:.1f} to {high:.1f} dB, {len(data):,} clips",
+                style,
+            )
+            for fliers in drawn["fliers"]:
+                tip(fliers, [f"{whose}: {value:.1f} dB" for value in fliers.get_xdata()], style)
             axes.annotate(
                 f"n={len(data)}",
                 (1.01, place + offset),
@@ -109,7 +124,7 @@ def draw_boxes(
 
 
 def _tree(rows: Sequence[TreeRow], style: Style, per_row: int = 1) -> tuple[Figure, Axes]:
-    """A figure with the tree on its left and an empty axis, a line a node, on its right."""
+    """A figure with the tree on its left and an empty axis, one line per node, on its right."""
     height = (ROW_INCHES + 0.14 * (per_row - 1)) * len(rows) + 0.9
     figure = new_figure(style, height)
     room, most = (1.5, 18) if style.narrow else (2.6, 30)
@@ -123,7 +138,7 @@ def _tree(rows: Sequence[TreeRow], style: Style, per_row: int = 1) -> tuple[Figu
         if parent is not None:
             up = x - INDENT * 0.5 + 0.06
             names.plot([up, up, x], [parent + 0.35, place, place], color=style.faint, linewidth=0.8)
-        names.text(x + 0.04, place, shown(row.name, most), va="center", size=8)
+        node_name(names.text(x + 0.04, place, shown(row.name, most), va="center", size=8), row.name, style)
         last_of_depth[row.depth] = place
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", left=False, labelleft=False)

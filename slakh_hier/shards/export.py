@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import InputError
-from slakh_hier.files import make_folder, publish, publish_json
+from slakh_hier.files import make_folder, publish_json
 from slakh_hier.hierarchy import MIX
+from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
 from slakh_hier.shards.read import Clip, open_shards
 
-AudioFormat = Literal["wav", "flac"]
 CLIP_FILE = "clip.json"
-FULL_SCALE_16, FULL_SCALE_24 = 2**15, 2**23
 
 
 def export_clip(
@@ -27,7 +25,7 @@ def export_clip(
     out: str | PathLike[str],
     *,
     split: str | None = None,
-    format: AudioFormat = "wav",
+    audio_format: AudioFormat = "wav",
 ) -> list[Path]:
     """Write the sounding nodes of a clip, its query and ``clip.json``; returns the paths.
 
@@ -51,8 +49,7 @@ def export_clip(
     InputError
         The set has no such split or clip.
     """
-    if format not in get_args(AudioFormat):
-        raise InputError(f"format must be one of {', '.join(get_args(AudioFormat))}, not {format!r}")
+    check_audio(audio_format, None)
     if split is None:
         with open_shards(folder) as everything:
             split = next((shard.split for shard in everything.index.shards if shard.clips), None)
@@ -64,13 +61,13 @@ def export_clip(
         target = make_folder(Path(out))
         chosen = shards[clip]
         signals = _signals(chosen)
-        subtype, gain = _encoding(list(signals.values()), shards.index.dtype, format)
-        paths = []
-        for name, samples in signals.items():
-            path = target / f"{name}.{format}"
-            publish(path, _encoded(samples * gain, shards.sample_rate, subtype, format))
-            paths.append(path)
-        publish_json(target / CLIP_FILE, _about(chosen, gain, subtype, format))
+        encoding, gain = _encoding(list(signals.values()), shards.index.dtype, audio_format)
+        paths = [target / f"{name}.{audio_format}" for name in signals]
+        with audio_files(paths, shards.sample_rate, 1, shards.samples, encoding) as writers:
+            for writer, samples in zip(writers, signals.values(), strict=True):
+                scaled = samples[None].astype(np.float64) * (gain * encoding.full_scale)
+                writer.write(scaled if encoding.subtype == "FLOAT" else np.rint(scaled))
+        publish_json(target / CLIP_FILE, _about(chosen, gain, encoding))
     return [*paths, target / CLIP_FILE]
 
 
@@ -90,37 +87,27 @@ def file_name(node: str, level: int) -> str:
     return f"0_{node}" if node == MIX else f"{level}_{node}" if level else f"category_{node}"
 
 
-def _encoding(signals: list[NDArray[np.float32]], dtype: str, format: AudioFormat) -> tuple[str, float]:
-    """Subtype of the files and the gain they all get: 1 or a power of two below it."""
-    peak = max((float(np.abs(samples).max()) for samples in signals), default=0.0)
+def _encoding(
+    signals: list[NDArray[np.float32]], dtype: str, audio_format: AudioFormat
+) -> tuple[Encoding, float]:
+    """How the files are stored, and the gain they all get: 1 or a power of two below it."""
     if dtype == "int16" and all(_fits_16_bit(samples) for samples in signals):
-        return "PCM_16", 1.0
-    if format == "wav":
-        return "FLOAT", 1.0
-    gain = 1.0
-    while np.rint(peak * gain * FULL_SCALE_24) > FULL_SCALE_24 - 1:
+        return Encoding(audio_format), 1.0
+    if audio_format == "wav":
+        return Encoding("wav", "FLOAT"), 1.0
+    encoding = Encoding("flac", "PCM_24")
+    peak, gain = max((float(np.abs(samples).max()) for samples in signals), default=0.0), 1.0
+    while np.rint(peak * gain * encoding.full_scale) > encoding.full_scale - 1:
         gain /= 2
-    return "PCM_24", gain
+    return encoding, gain
 
 
 def _fits_16_bit(samples: NDArray[np.float32]) -> bool:
-    steps = samples * np.float32(FULL_SCALE_16)
-    return bool((steps == np.rint(steps)).all() and steps.max() < FULL_SCALE_16)
+    steps = samples * np.float32(FULL_SCALE)
+    return bool((steps == np.rint(steps)).all() and steps.max() < FULL_SCALE)
 
 
-def _encoded(samples: NDArray[np.float32], sample_rate: int, subtype: str, format: AudioFormat) -> bytes:
-    data: NDArray[Any] = samples
-    if subtype == "PCM_16":
-        # Integers, since libsndfile multiplies floats by 32767.
-        data = np.rint(samples * FULL_SCALE_16).astype(np.int16)
-    elif subtype == "PCM_24":
-        data = np.rint(samples.astype(np.float64) * FULL_SCALE_24).astype(np.int32) << 8
-    buffer = io.BytesIO()
-    soundfile.write(buffer, data, sample_rate, subtype=subtype, format=format.upper())
-    return buffer.getvalue()
-
-
-def _about(clip: Clip, gain: float, subtype: str, format: AudioFormat) -> dict[str, Any]:
+def _about(clip: Clip, gain: float, encoding: Encoding) -> dict[str, Any]:
     shards = clip.shards
     available = {name: clip.available(name) for name in shards.masks}
     nodes = {}
@@ -131,7 +118,9 @@ def _about(clip: Clip, gain: float, subtype: str, format: AudioFormat) -> dict[s
             "parent": shards.nodes[column.parent].name if column.parent >= 0 else None,
             "state": state,
             "rms_dbfs": round(rms, 2) if state == "sounding" else None,
-            "file": f"{file_name(column.name, column.level)}.{format}" if state == "sounding" else None,
+            "file": f"{file_name(column.name, column.level)}.{encoding.format}"
+            if state == "sounding"
+            else None,
             "withheld_by": [mask for mask, nodes_of in available.items() if not nodes_of[column.name]],
         }
     return {
@@ -146,8 +135,8 @@ def _about(clip: Clip, gain: float, subtype: str, format: AudioFormat) -> dict[s
         "target": clip.target,
         "query": None
         if clip.query_track is None
-        else {"track": clip.query_track, "start": clip.query_start, "file": f"query.{format}"},
-        "subtype": subtype,
+        else {"track": clip.query_track, "start": clip.query_start, "file": f"query.{encoding.format}"},
+        "subtype": encoding.subtype,
         "gain": gain,
         "nodes": nodes,
     }

@@ -14,6 +14,7 @@ import numpy as np
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
+from slakh_hier.signals import sample_at
 
 SHARD_FORMAT: Final = "slakh-hier-shard"
 MASK_FORMAT: Final = "slakh-hier-mask"
@@ -47,7 +48,7 @@ class ShardHeader:
     sample_rate : int, Hz
     clip_seconds : float, s
     samples : int
-        ``round(clip_seconds * sample_rate)``, the length of every row.
+        ``clip_seconds * sample_rate``, rounded down, the length of every row.
     dtype
         ``int16`` (with a scale a row) or ``float32``.
     split
@@ -98,8 +99,8 @@ class Dataset:
 
 
 def samples_of(clip_seconds: float, sample_rate: int) -> int:
-    """Samples of a clip: seconds times rate, rounded (half to even)."""
-    return round(clip_seconds * sample_rate)
+    """Samples of a clip; see :func:`slakh_hier.signals.sample_at`."""
+    return sample_at(clip_seconds, sample_rate)
 
 
 def schema(

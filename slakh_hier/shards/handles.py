@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
@@ -75,6 +76,10 @@ class Handles:
                 raise RefusedError(
                     self._promises[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
                 ) from error
+
+    def path(self, shard: int) -> Path:
+        """A shard's file."""
+        return self._promises[shard].path
 
     def remember(self, shard: int) -> None:
         """Say that a shard's structure was checked just now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.plan.reductions import Reduction, ReductionMode, ReductionType
 from slakh_hier.shards.format import FORMAT_VERSION, Dtype, check_columns, samples_of
 
@@ -192,8 +191,8 @@ def read_index(folder: Path) -> Index:
     path = folder / INDEX_NAME
     data = _read(folder, path)
     try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        raw = parse_json(data)
+    except ValueError as error:
         raise ShardError(f"{path}: is not valid JSON ({error}). {_RENDER_AGAIN}") from None
     if not isinstance(raw, dict) or raw.get("format") != INDEX_FORMAT:
         raise ShardError(f"{path}: is not the index of a shard set (format is not {INDEX_FORMAT!r})")

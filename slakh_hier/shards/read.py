@@ -19,7 +19,7 @@ from slakh_hier.progress import Progress
 from slakh_hier.shards.format import ABSENT, INT16_SCALE, SILENT
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import Index, read_index
-from slakh_hier.shards.opening import shard_promise
+from slakh_hier.shards.opening import RefusedError, shard_promise
 from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
 from slakh_hier.wording import did_you_mean
@@ -202,6 +202,10 @@ class ShardSet:
         stored = np.empty(self.samples, self.dtype)
         factor = self.read_stored(clip, row, stored)
         if stored.dtype == np.float32:
+            if not np.isfinite(stored).all():
+                raise RefusedError(
+                    self._handles.path(int(self._shard[clip])), f"row {row} of /audio holds NaN or Inf"
+                )
             return stored
         scaled: NDArray[np.float32] = np.multiply(stored, factor)
         return scaled

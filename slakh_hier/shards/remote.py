@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from slakh_hier.errors import FaultError, InputError, MissingExtraError, ShardError, SlakhHierError
+from slakh_hier.errors import FaultError, ShardError
 from slakh_hier.files import (
     ABANDONED_SECONDS,
     TEMPORARY_PREFIX,
@@ -26,13 +24,10 @@ from slakh_hier.files import (
     publish,
     remove_temporaries,
     require_free,
-    sync_folder,
-    temporary_file,
 )
 from slakh_hier.progress import Progress, Silent
-from slakh_hier.shards.index import INDEX_NAME, MAX_INDEX_BYTES, Index, read_index
-
-BLOCK = 4 << 20
+from slakh_hier.shards.index import INDEX_NAME, Index, read_index
+from slakh_hier.shards.store import Store
 
 
 def is_url(folder: str | PathLike[str]) -> bool:
@@ -66,9 +61,9 @@ def local_set(
     if not is_url(folder):
         return Path(folder)
     url = str(folder).rstrip("/")
-    store = _Store(url)
-    data = store.read_index()
+    store = Store(url)
     sets = make_folder(cache_folder() / "shards")
+    data = store.read_index(sets)
     name = hashlib.sha256(url.encode()).hexdigest()[:16], hashlib.sha256(data).hexdigest()[:16]
     here = make_folder(sets / "-".join(name))
     index = _index(here, data, url)
@@ -82,7 +77,7 @@ def local_set(
     ]
     missing = [entry for entry in wanted if not _is_there(here / entry[0], entry[1])]
     objects = make_folder(sets / "objects")
-    for place in {objects, here, *((here / file).parent for file, _, _ in wanted)}:
+    for place in {sets, objects, here, *((here / file).parent for file, _, _ in wanted)}:
         remove_temporaries(place, older_than=ABANDONED_SECONDS)
     absent = sum(size for _, size, digest in missing if not _is_there(objects / digest, size))
     require_free(objects, absent, f"fetching {url}")
@@ -93,91 +88,6 @@ def local_set(
                 advance(size / 1e6)
             _link(objects / digest, here / file)
     return here
-
-
-class _Store:
-    """One address, through fsspec."""
-
-    def __init__(self, url: str):
-        self.url = url
-        try:
-            import fsspec
-        except ImportError as error:
-            raise MissingExtraError("fsspec", "remote") from error
-        try:
-            self._system, self._root = fsspec.core.url_to_fs(url)
-        except ImportError as error:  # such as "Install s3fs to access S3"
-            raise InputError(f"{url}: {error}; with pip, for example: pip install s3fs") from error
-        except (ValueError, OSError) as error:
-            raise InputError(f"{url}: {error}") from error
-
-    def read_index(self) -> bytes:
-        try:
-            with self._opened(INDEX_NAME) as file:
-                data: bytes = file.read(MAX_INDEX_BYTES + 1)
-        except FileNotFoundError:
-            raise InputError(f"{self.url}: holds no finished set of shards (no {INDEX_NAME})") from None
-        if len(data) > MAX_INDEX_BYTES:
-            raise ShardError(f"{self.url}/{INDEX_NAME}: has more than {MAX_INDEX_BYTES} bytes")
-        return data
-
-    def fetch(self, file: str, target: Path, size: int, digest: str) -> None:
-        """Fetch a file whole, or not at all: never more bytes than the index lists."""
-        found, count = hashlib.sha256(), 0
-        try:
-            with temporary_file(target.parent) as (handle, temporary):
-                with self._opened(file) as source, open(handle, "wb", closefd=False) as copy:
-                    while block := source.read(BLOCK):
-                        count += len(block)
-                        if count > size:
-                            break
-                        found.update(block)
-                        _write(copy, block, target)
-                if count != size or found.hexdigest() != digest:
-                    what = "sha256 differs" if count == size else f"{count} bytes or more instead of {size}"
-                    raise ShardError(
-                        f"{self.url}/{file}: is not the file that the index lists ({what}). Nothing was kept of it; put "
-                        "the set there again from a copy that `slakh-hier verify --full` finds whole"
-                    )
-                os.fsync(handle)
-                os.replace(temporary, target)
-            sync_folder(target.parent)
-        except FileNotFoundError:
-            raise ShardError(f"{self.url}/{file}: is not there, but the index lists it") from None
-
-    @contextmanager
-    def _opened(self, file: str) -> Iterator[Any]:
-        """A file to read; what goes wrong on the way becomes one kind of error."""
-        try:
-            with self._system.open(f"{self._root.rstrip('/')}/{file}", "rb") as opened:
-                yield opened
-        except SlakhHierError:
-            raise
-        except Exception as error:  # every kind of storage has errors of its own
-            if _is_absence(error):
-                raise
-            why = error.__cause__ or error
-            raise FaultError(
-                f"{self.url}/{file}: cannot be fetched ({type(why).__name__}: {why}). Try again: what is fetched is kept"
-            ) from error
-
-
-def _is_absence(error: Exception) -> bool:
-    """Whether the file is not there; fsspec says so too when no connection comes about, with another cause."""
-    cause = error.__cause__
-    known = cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) == 404
-    return isinstance(error, FileNotFoundError) and known
-
-
-def _write(copy: Any, block: bytes, target: Path) -> None:
-    try:
-        copy.write(block)
-        copy.flush()
-    except OSError as error:
-        raise FaultError(
-            f"cannot write {target}: {error.strerror}. Make room in the cache ({cache_folder()}), or set SLAKH_HIER_CACHE "
-            "to another place"
-        ) from error
 
 
 def _index(here: Path, data: bytes, url: str) -> Index:

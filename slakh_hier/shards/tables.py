@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.files import file_sha256
-from slakh_hier.shards.format import CLIP_COLUMNS, CONTROL, NO_QUERY, SILENT
+from slakh_hier.shards.format import ABSENT, CLIP_COLUMNS, CONTROL, NO_QUERY, SILENT
 from slakh_hier.shards.index import Index, MaskRecord, ShardRecord
 from slakh_hier.shards.opening import RefusedError, damage, mask_promise, open_checked, shard_promise
 
@@ -78,7 +78,7 @@ def read_tables(file: h5py.File, index: Index, shard: ShardRecord, path: Path) -
     clips = _clip_table(file, shard)
     if any(split != shard.split for split in clips["split"]):
         raise RefusedError(path, f"holds clips of another split than {shard.split}")
-    return Tables(
+    tables = Tables(
         clips=clips,
         row=row,
         rms=file["rms"][...],
@@ -86,6 +86,34 @@ def read_tables(file: h5py.File, index: Index, shard: ShardRecord, path: Path) -
         scale=scale,
         masks={mask.name: file[f"masks/{mask.name}"][...] for mask in index.masks if mask.file is None},
     )
+    if contradiction := _contradiction(tables, names):
+        raise RefusedError(path, contradiction)
+    return tables
+
+
+def _contradiction(tables: Tables, names: list[str]) -> str | None:
+    """The first place where what the tables say of a clip cannot be true at once; readers need not expect it then."""
+    row, rms = tables.row, tables.rms
+    start, query_start = tables.clips["start"], tables.clips["query_start"]
+    asked = np.array([track != "" for track in tables.clips["query_track"]], dtype=bool)
+    for kind, wrong in (
+        ("a node that is absent has a level", (row == ABSENT) & ~np.isnan(rms)),
+        ("a node that is silent has a level", (row == SILENT) & ~np.isneginf(rms)),
+        ("a node that sounds has no level", (row >= 0) & ~np.isfinite(rms)),
+        ("a clip's start is no time", ~(np.isfinite(start) & (start >= 0))[:, None]),
+        (
+            "a query is there in part only",
+            ((asked != np.isfinite(query_start)) | (asked != (tables.query_row != NO_QUERY)))[:, None],
+        ),
+    ):
+        for clip, place in np.argwhere(wrong).tolist():
+            return f"{kind}: {names[place]} in {clip_place(tables, clip)}"
+    return None
+
+
+def clip_place(tables: Tables, clip: int) -> str:
+    """A clip of a shard in words."""
+    return f"clip {clip} of the shard ({tables.clips['track'][clip]} at {tables.clips['start'][clip]:g} s)"
 
 
 def clip_table(folder: Path, index: Index) -> pd.DataFrame:

@@ -1,24 +1,17 @@
-"""What a run does at stems that are missing or cannot be decoded: stop before any work, or continue and list them in ``failures.jsonl``.
+"""Stems that are known to be missing or broken before a run begins: stop, or continue without them.
 
-A scan and the measuring of activity find such stems before a run begins; others break only while it decodes them. Every
-line of the file is a JSON object with ``track``, ``stem`` and ``reason``; a line that stands for a single clip says more.
+A scan and the measuring of activity find such stems; others break only while a run decodes them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from collections.abc import Collection
+from typing import Final, Literal, get_args
 
 from slakh_hier.errors import InputError
-from slakh_hier.files import publish
-from slakh_hier.plain_files import REMOVE_IT, read_plain
 from slakh_hier.slakh.catalog import Catalog
 
 OnBroken = Literal["stop", "skip"]
-FAILURES_NAME: Final = "failures.jsonl"
-MAX_BYTES: Final = 64 << 20
 MOST_NAMED: Final = 20
 
 
@@ -56,35 +49,3 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
             + "\nFix them and scan again, or continue without them: --on-broken skip"
         )
     return broken
-
-
-def write_failures(folder: Path, failures: Iterable[Mapping[str, Any]]) -> None:
-    """Publish what was left out, one line each; without any there is no file."""
-    lines = [json.dumps(failure, ensure_ascii=False) + "\n" for failure in failures]
-    if lines:
-        publish(folder / FAILURES_NAME, "".join(lines).encode())
-    else:
-        (folder / FAILURES_NAME).unlink(missing_ok=True)
-
-
-def read_failures(folder: Path) -> list[dict[str, Any]]:
-    """What a run left out.
-
-    Raises
-    ------
-    InputError
-        Something else has the file's name, or it cannot be read.
-    ValueError
-        A line is damaged.
-    """
-    path = folder / FAILURES_NAME
-    try:
-        text = read_plain(path, MAX_BYTES).decode(errors="replace")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise InputError(f"{path}: cannot be used: {error.strerror}. {REMOVE_IT}") from error
-    failures = [json.loads(line) for line in text.splitlines()]
-    if not all(isinstance(failure, dict) for failure in failures):
-        raise ValueError(f"{path}: a line is no JSON object")
-    return failures

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from slakh_hier.models.autoclip import AutoClip
-from slakh_hier.models.losses import masked_sums, tpsa_terms
+from slakh_hier.models.losses.tpsa import tpsa_terms
+from slakh_hier.models.objective import masked_sums
 from slakh_hier.models.separator import Separator
 
 
@@ -31,7 +32,7 @@ def stepper(separator: Separator, signals: Tensor, query: Tensor | None = None) 
         anchor = separator.encode(query) if query is not None else None
         mixture, truth = spectra[:, 0], spectra[:, 1:]
         total, count = masked_sums(
-            tpsa_terms(separator.masks(mixture, anchor), mixture, truth), available, "all"
+            tpsa_terms(separator.tf_masks(mixture, anchor), mixture, truth), available, "all"
         )
         (total / count).backward()
         clip.clip(list(separator.parameters()))  # waits for a GPU

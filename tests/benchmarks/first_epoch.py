@@ -31,7 +31,7 @@ from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
 from slakh_hier.models.stored import signals_of
 from slakh_hier.plan import Plan, plan_clips
-from slakh_hier.plan.layout import column_membership
+from slakh_hier.plan.membership import column_membership
 from slakh_hier.rendering import render
 from slakh_hier.shards import open_shards
 from slakh_hier.slakh import Catalog, scan

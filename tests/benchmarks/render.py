@@ -23,7 +23,7 @@ from harness import cpu_seconds, in_turns, music, report
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.plan import Plan, plan_clips
-from slakh_hier.plan.layout import column_membership
+from slakh_hier.plan.membership import column_membership
 from slakh_hier.rendering import render
 from slakh_hier.shards import open_shards
 from slakh_hier.slakh import scan

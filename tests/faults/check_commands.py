@@ -146,7 +146,7 @@ def full(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
         text = said.read_text()
         expect(ended == 3 and said_so(text, out) and "Traceback" not in text, ended, said)
         expect(any(word in text for word in ("free disk space", "make room", "Make room")), "no advice", said)
-        wait_for_no_temporaries("full disk", out, journals=False)
+        wait_for_no_temporaries("full disk", out, finished=False)
         ended = run(case, out, said)
         expect(ended == code and case.outputs(out) == expected, ended, said)
         wait_for_no_temporaries("full disk", out)
@@ -189,7 +189,7 @@ def signals(case: Case, folder: Path, data: Path) -> Iterator[dict[str, Any]]:
             hit = ended != code or HINT in text
             if hit:
                 expect(ended == 128 + number and HINT in text and "Traceback" not in text, ended, said)
-            wait_for_no_temporaries("signal", out, journals=False)
+            wait_for_no_temporaries("signal", out, finished=False)
             last = run(case, out, said)
             expect(last == code and case.outputs(out) == expected, last, said)
             wait_for_no_temporaries("signal", out)

@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 
 COMMANDS = ("activity", "render", "mask", "submix", "synth", "train")
-TEMPORARY = ("*.tmp-*", ".journal*", "*.parts", "*-replaced")
+TEMPORARY = ("*.tmp-*", "*.parts", "*-replaced")
 SPEEDS = ("clips_per_second", "audio_seconds_per_second", "data_wait")
 """Columns of a training's tables that tell of time, and so differ from run to run."""
 TRAINING = {
@@ -217,13 +217,13 @@ def training(run: Path) -> dict[str, str]:
     return found
 
 
-def wait_for_no_temporaries(name: str, out: Path, *, journals: bool = True, patience: float = 5) -> None:
+def wait_for_no_temporaries(name: str, out: Path, *, finished: bool = True, patience: float = 5) -> None:
     """A worker of a killed command may live for a moment; then nothing may be left, in the cache neither.
 
-    Without ``journals``, what an unfinished run keeps to go on from may be there.
+    Unless it ``finished``, what an unfinished run keeps to resume from may be there.
     """
     end = time.monotonic() + patience
-    patterns = TEMPORARY if journals else TEMPORARY[:1]
+    patterns = TEMPORARY if finished else TEMPORARY[:1]
     while left := [
         *(path for pattern in patterns for path in out.rglob(pattern)),
         *cache().rglob(TEMPORARY[0]),

@@ -79,6 +79,7 @@ def test_show_as_json_says_everything(run: Any) -> None:
         "name": "harpsichord",
         "node": "plucked_strings",
         "implicit": False,
+        "labels": [],
         "drums": False,
         "patches": [],
         "programs": [],

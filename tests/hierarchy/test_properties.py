@@ -34,7 +34,7 @@ def raw_trees(draw: st.DrawFn) -> dict[str, Any]:
 
     def rule() -> dict[str, Any]:
         kinds = rng.sample(
-            ["programs", "patches", "midi_program_name", "inst_class", "drums"], rng.randint(1, 3)
+            ["programs", "patches", "midi_program_name", "inst_class", "drums", "labels"], rng.randint(1, 3)
         )
         made: dict[str, Any] = {}
         for kind in kinds:
@@ -94,6 +94,12 @@ def labels_of(tree: Hierarchy) -> list[StemLabel]:
         *(StemLabel(patch, program, False) for patch in patches for program in (0, 64)),
         *(StemLabel(None, None, False, name) for rule in rules for name in rule.midi_program_names),
         *(StemLabel(None, None, False, None, name) for rule in rules for name in rule.inst_classes),
+        *(
+            StemLabel(None, 5, True, labels=path + end)
+            for rule in rules
+            for path in rule.labels
+            for end in ("", "/x")
+        ),
         StemLabel("unknown.nkm", None, True, "unknown", "unknown"),
     ]
 

@@ -100,6 +100,16 @@ SINGLE = {
     "class of two": ("{programs: [24-31]}", "{inst_class: [Guitar]}}\n    g: {match: {inst_class: [→guitar ]}", "the inst_class 'guitar' cannot belong to g: guitars claims it already (line 12)"),
     "class twice": ("{programs: [24-31]}", "{inst_class: [Guitar, →' guitar']}", "the inst_class ' guitar' appears twice in guitars"),
     "program name of two": ("{programs: [24-31]}", "{midi_program_name: [Banjo]}}\n    g: {match: {midi_program_name: [→banjo]}", "the midi_program_name 'banjo' cannot belong to g: guitars claims it already (line 12)"),
+    "labels of two": ("{programs: [24-31]}", "{labels: [bass/lead bass]}}\n    g: {match: {labels: [→Bass/Lead_bass]}", "the labels 'Bass/Lead_bass' cannot belong to g: guitars claims it already (line 12)"),
+    "labels twice": ("{programs: [24-31]}", "{labels: [bass, →Bass]}", "the labels 'Bass' appears twice in guitars"),
+    "labels with a gap": ("{programs: [24-31]}", "{labels: [→bass//x]}", "'bass//x' is no path of labels: write them from coarse to fine with / between them, as in bass/bass_guitar"),
+    "uneven": ("levels: 2", "levels: 2\nuneven: →yes", "uneven must be 'refuse' or 'repeat', not yes, which YAML reads as true"),
+    "companion": ("levels: 2", "levels: 2\nclips: {companion: →famly}", "companion must be 'family', 'any' or 'none', not 'famly': did you mean family?"),
+    "unknown key of clips": ("levels: 2", "levels: 2\nclips: {→salience: -3, companion: any}", "unknown key 'salience': did you mean 'salience_db'?"),
+    "loud salience": ("levels: 2", "levels: 2\nclips: {salience_db: →6}", "salience_db must be at most 0, not 6"),
+    "salience no": ("levels: 2", "levels: 2\nclips: {salience_below_mix: →no}", "salience_below_mix must be a number, not no, which YAML reads as false"),
+    "two saliences": ("levels: 2", "levels: 2\nclips: {salience_db: -3, →salience_below_mix: 3}", "salience_db and salience_below_mix exclude each other: a node sounds above a level, or above one relative to the mixture"),
+    "clips without a value": ("levels: 2", "levels: 2\nclips: →true", "clips must be keys with values, not true"),
     "empty class": ("{programs: [24-31]}", "{inst_class: [→'']}", "the text is empty"),
     "class on": ("{programs: [24-31]}", "{inst_class: [→on]}", "an item of inst_class must be text, not on, which YAML reads as true: put text in quotes"),
     "drums 1": ("{programs: [24-31]}", "{drums: →1}", "drums must be true or false, not the number 1"),
@@ -214,8 +224,8 @@ def test_every_problem_comes_in_one_report() -> None:
     assert problems(text) == [
         "2:7: 'my tree' is not a name (up to 64 letters a-z, digits, _ and -): write my_tree",
         "3:9: the tree is 1 level deep, not 3: write levels: 1",
-        "4:1: unknown key 'colour': known here: schema, name, description, levels, categories, tree, "
-        + "patch_overrides, unassigned",
+        "4:1: unknown key 'colour': known here: schema, name, description, levels, uneven, "
+        + "categories, tree, patch_overrides, unassigned, clips",
         "6:27: YAML reads 024 as the number 20: it is octal. Write 24, or put the text in quotes",
         "7:3: the key 'piano' appears twice (first in line 6)",
         "8:23: the program 7 cannot belong to guitar: piano claims it already (line 6)",

@@ -14,7 +14,15 @@ from slakh_hier.hierarchy import load_hierarchy, parse_hierarchy, shipped
 from slakh_hier.hierarchy.schema import json_schema, name_from
 
 SCHEMA = json_schema()
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "number": (int, float),
+    "null": type(None),
+}
 ANNOTATIONS = {"$defs", "$schema", "default", "description", "title"}
 
 
@@ -22,15 +30,15 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     """JSON Schema's keywords as far as ours uses them; any other is an error, so that none is passed over."""
     checks = {
         "$ref": lambda ref: fits(value, SCHEMA["$defs"][ref.removeprefix("#/$defs/")]),
-        "type": lambda kind: isinstance(value, TYPES[kind]) and (kind != "integer" or not isinstance(value, bool)),
+        "type": lambda kind: isinstance(value, TYPES[kind]) and (kind not in ("integer", "number") or not isinstance(value, bool)),
         "const": lambda only: value == only and type(value) is type(only),
         "enum": lambda known: value in known,
         "not": lambda other: not fits(value, other),
         "anyOf": lambda several: any(fits(value, one) for one in several),
         "oneOf": lambda several: sum(fits(value, one) for one in several) == 1,
         "pattern": lambda pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
-        "minimum": lambda least: not isinstance(value, int) or value >= least,
-        "maximum": lambda most: not isinstance(value, int) or value <= most,
+        "minimum": lambda least: not isinstance(value, int | float) or value >= least,
+        "maximum": lambda most: not isinstance(value, int | float) or value <= most,
         "items": lambda items: not isinstance(value, list) or all(fits(item, items) for item in value),
         "minItems": lambda least: not isinstance(value, list) or len(value) >= least,
         "minProperties": lambda least: not isinstance(value, dict) or len(value) >= least,
@@ -68,6 +76,8 @@ GOOD: dict[str, Any] = {
     "tree": {"keys": {"pianos": ["piano"], "organs": {"match": {"inst_class": ["Organ"]}}, "flutes": []}},
     "patch_overrides": {"f.nkm": {"node": "flutes", "category": "flute"}, "g.nkm": {"node": "organs"}},
     "unassigned": "drop",
+    "clips": {"companion": "any", "salience_db": -40.5},
+    "uneven": "repeat",
 }
 BAD: list[dict[str, Any]] = [
     {"schema": 2},
@@ -80,6 +90,15 @@ BAD: list[dict[str, Any]] = [
     {"levels": "2"},
     {"unassigned": "kept"},
     {"unassigned": False},
+    {"uneven": True},
+    {"clips": None},
+    {"clips": {"companion": None}},
+    {"clips": {"salience_db": 1}},
+    {"clips": {"salience_below_mix": "3"}},
+    {"clips": {"other": 1}},
+    {"categories": {"piano": {"labels": ["bass//x"]}}},
+    {"categories": {"piano": {"labels": [" "]}}},
+    {"categories": {"piano": {"labels": "bass"}}},
     {"tree": {}},
     {"tree": {"a": {}}},
     {"tree": {"a": None}},

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import config_yaml, differences, load_config, presets, read_config
+from slakh_hier.models.registry import LOSSES, NETWORKS
 
 
 @pytest.mark.parametrize("task", ["sss", "qbe"])
@@ -62,9 +63,14 @@ def test_a_written_configuration_reads_back(tmp_path: Path) -> None:
         (["batch_size=3"], ["did you mean training.batch_size?"]),
         (["optimiser.lr=3"], ["unknown key optimiser", "did you mean optimizer"]),
         (["preset=tinny"], ["unknown preset 'tinny'", "tiny?"]),
-        (["loss.kind=tpsaa"], ["loss.kind", "'tpsa' or 'complex'"]),
+        (["loss.kind=tpsaa"], ["loss.kind: there is no loss of kind 'tpsaa'", "mean tpsa?"]),
+        (["loss=tpsa"], ["loss: ", "a mapping", "'tpsa'"]),
+        (["network={kind: [1]}"], ["network: ", "kind should be a name"]),
+        (["network.features=3"], ["network blstm has kind, query_layers"]),
+        (["network.kind=bandsplit", "network.batch_norm=true"], ["network bandsplit has kind"]),
+        (["network.kind=bandsplit", "network.feature=3"], ["did you mean network.features?"]),
         (["training.batch_size=0"], ["training.batch_size", "greater than or equal to 1", "0"]),
-        (["network.kind=bandsplit"], ["loss.kind complex"]),
+        (["network.kind=bandsplit"], ["network bandsplit gives complex ones; take --set loss.kind=complex"]),
         (["stft.hop=500"], ["hop must divide"]),
         (["levels=[3, 1]"], ["finest"]),
         (["levels"], ["key=value"]),
@@ -111,15 +117,38 @@ def test_missing_file(tmp_path: Path) -> None:
         load_config("sss", tmp_path / "none.yaml")
 
 
+def test_options_of_another_kind_are_left_out(tmp_path: Path) -> None:
+    """Those of the preset's network mean nothing to the one that a file or a setting asks for."""
+    kinds = ["network.kind=bandsplit", "loss.kind=complex"]
+    assert load_config("sss", settings=kinds).network == NETWORKS.parse({"kind": "bandsplit"})
+    file = tmp_path / "own.yaml"
+    file.write_text("network: {layers: 2, dropout: 0.1}\n")
+    for order in (kinds, kinds[::-1]):
+        network = load_config("sss", file, preset="tiny", settings=[*order, "network.units=7"]).network
+        assert network == NETWORKS.parse({"kind": "bandsplit", "layers": 2, "dropout": 0.1, "units": 7})
+    file.write_text("network: {kind: blstm, layers: 2}\n")
+    assert load_config("sss", file, settings=kinds).network == NETWORKS.parse({"kind": "bandsplit"})
+    assert load_config("sss", file, preset="tiny").network.model_dump()["units"] == 64
+
+
 def test_differences() -> None:
     one = load_config("sss")
     other = load_config("sss", settings=["training.epochs=3", "levels=[1]"])
     assert differences(one, other) == {"training.epochs": (100, 3), "levels": (None, [1])}
+    other = load_config("sss", preset="bandsplit")
+    assert differences(one, other)["network.features"] == (None, 64)
+    assert differences(one, other)["network.kind"] == ("blstm", "bandsplit")
 
 
 def test_every_key_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-    missing = [key for key in dotted_keys() if f"`{key}`" not in text]
+    keys = dotted_keys()
+    for section, registry in (("network", NETWORKS), ("loss", LOSSES)):
+        assert len(registry.names) >= 2
+        keys += [
+            f"{section}.{key}" for kind in registry.names for key in registry.find(kind).options.model_fields
+        ]
+    missing = [key for key in keys if f"`{key}`" not in text]
     assert missing == []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from slakh_hier.models.networks.constraint import hierarchical_maximum
+from slakh_hier.models.constraint import hierarchical_maximum
 
 
 def column(*values: float) -> torch.Tensor:

@@ -30,12 +30,16 @@ def test_training_clips_improve_at_every_level(
     torch.set_num_threads(1)
     settings = [
         "stft={window: 128, hop: 64}",
-        "network={units: 32, features: 16, layers: 1}",
+        "network={units: 32, layers: 1}",
         f"network.kind={kind}",
         "training={epochs: 1, steps_per_epoch: 150, batch_size: 6}",
         "hardware.accelerator=cpu",
         *(["node=dirty"] if task == "sss" else []),
-        *(["loss.kind=complex"] if kind == "bandsplit" else []),
+        *(
+            ["network={features: 16, query_units: 32}", "loss.kind=complex"]
+            if kind == "bandsplit"
+            else ["network.batch_norm=true"]
+        ),
     ]
     train(load_config(task, preset="tiny", settings=settings), learnable, tmp_path / "run")  # type: ignore[arg-type]
     summary = evaluate(tmp_path / "run", learnable, split="train", jobs=1).summary

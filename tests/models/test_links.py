@@ -17,8 +17,8 @@ from slakh_hier.models.experiments.run import run_experiment
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
 
-DATA = Path(__file__).parent / "data" / "format_1" / "sss"
-SIZES = ("stft.window=16", "stft.hop=8", "network.units=2", "network.features=2")
+DATA = Path(__file__).parent / "data" / "format_2" / "sss"
+SIZES = ("stft.window=16", "stft.hop=8", "network.units=2")
 Make = Callable[..., Config]
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from slakh_hier.models.losses import complex_terms, masked_sums, tpsa_terms, truncated_target
+from slakh_hier.models.losses.complex import complex_terms
+from slakh_hier.models.losses.tpsa import tpsa_terms, truncated_target
+from slakh_hier.models.objective import masked_sums
 
 
 def test_two_bins_by_hand() -> None:

@@ -143,7 +143,7 @@ def test_the_oracle_is_better_than_any_other_mask() -> None:
     sources = torch.randn(1, 2, 640, generator=generator)
     mixture = sources.sum(1)
     spectrum, truth = stft(mixture).unsqueeze(1), stft(sources)
-    from slakh_hier.models.losses import truncated_target
+    from slakh_hier.models.losses.tpsa import truncated_target
 
     best = truncated_target(spectrum, truth) * spectrum / spectrum.abs()
     for step in range(11):

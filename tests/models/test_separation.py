@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,18 +21,13 @@ from slakh_hier.models.separation import RESIDUAL, Block, Model, separate
 from slakh_hier.models.separation_files import separate_files
 from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.models.stft import Stft
-from slakh_hier.models.weights import About, Trained, save_weights
+from slakh_hier.models.weights import About, Trained, load_weights, save_weights
 
 RATE = 4000
 
 
 class LowPass(nn.Module):
     """Keeps the lower bins, and at the second level all but the highest: knows nothing of time."""
-
-    levels, takes_query = 2, False
-
-    def encode(self, query: Tensor) -> Tensor:
-        raise InputError("takes no query")
 
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         masks = torch.zeros(mixture.shape[0], 2, *mixture.shape[1:], device=mixture.device)
@@ -59,7 +56,7 @@ def trained(separator: Separator, config: Config, names: tuple[str, ...] = ("lea
 
 @pytest.fixture
 def low_pass(tiny_config: Callable[..., Config]) -> Trained:
-    return trained(Separator(LowPass(), Stft(128, 64), constraint=False), tiny_config("sss"))
+    return trained(Separator(LowPass(), Stft(128, 64), 2, constraint=False), tiny_config("sss"))
 
 
 def noise(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -183,18 +180,18 @@ def run(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("file_format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
-def test_files(run: Path, tmp_path: Path, file_format: Any, subtype: str) -> None:
+@pytest.mark.parametrize(("audio_format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
+def test_files(run: Path, tmp_path: Path, audio_format: Any, subtype: str) -> None:
     mono, stereo = noise(20_000), noise(2, 9000)
     soundfile.write(tmp_path / "mono.wav", mono, 8000, subtype="PCM_16")
     soundfile.write(tmp_path / "stereo.flac", stereo.T, 22_050, subtype="PCM_24")
     inputs = [tmp_path / "mono.wav", tmp_path / "stereo.flac"]
     done = separate_files(
-        run, inputs, tmp_path / "out", file_format=file_format, window_seconds=1.0, overlap_seconds=0.3
+        run, inputs, tmp_path / "out", audio_format=audio_format, window_seconds=1.0, overlap_seconds=0.3
     )
     for one, source in zip(done, inputs, strict=True):
         assert [p.name for p in one.files] == [
-            f"{name}.{file_format}" for name in ("leaf", "top", "residual")
+            f"{name}.{audio_format}" for name in ("leaf", "top", "residual")
         ]
         assert (one.error, one.clipped) == ("", 0)
         audio, rate = soundfile.read(source, dtype="float64")
@@ -203,7 +200,7 @@ def test_files(run: Path, tmp_path: Path, file_format: Any, subtype: str) -> Non
             assert found_rate == rate
             assert signal.shape == audio.shape
         error = np.abs(parts["top"][0] + parts["residual"][0] - audio).max()
-        assert error == 0 if file_format == "flac" else error < 1e-7
+        assert error == 0 if audio_format == "flac" else error < 1e-7
         assert soundfile.info(one.files[0]).subtype == subtype
     assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".tmp")]
     # The files hold what the function gives.
@@ -217,19 +214,56 @@ def test_files_that_are_no_audio(run: Path, tmp_path: Path) -> None:
     soundfile.write(good, noise(8000), 8000)
     soundfile.write(empty, noise(0), 8000)
     text.write_text("no audio")
-    for bad, message in (
-        (text, r"text\.wav: is no audio file"),
-        (empty, "holds no audio"),
-        (tmp_path / "none.wav", "no such file"),
-        (tmp_path, "is a folder"),
-    ):
-        with pytest.raises(InputError, match=message):
-            separate_files(run, [good, bad], tmp_path / "out")
+    (tmp_path / "no songs").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    bad = {
+        text: r"text\.wav: is not an audio file",
+        empty: "holds no audio",
+        tmp_path / "none.wav": "no such file",
+        tmp_path / "pipe.wav": "not a regular file",
+    }
+    with pytest.raises(InputError) as error:
+        separate_files(run, list(bad), tmp_path / "out")
+    for line, message in zip(str(error.value).splitlines(), bad.values(), strict=True):
+        assert re.search(message, line)
+    with pytest.raises(InputError, match="no songs: holds no audio file"):
+        separate_files(run, [good, tmp_path / "no songs"], tmp_path / "out")
+    with pytest.raises(InputError, match="cannot overlap"):
+        separate_files(run, [good], tmp_path / "out", window_seconds=1.0, overlap_seconds=0.6)
     with pytest.raises(InputError, match="two of the files would be called"):
         separate_files(run, [good, good], tmp_path / "out")
     with pytest.raises(InputError, match="takes no query"):
         separate_files(run, [good], tmp_path / "out", query=good)
     assert not (tmp_path / "out").exists()
+    # In good company each of them costs itself alone.
+    done = separate_files(run, [*bad, good], tmp_path / "out")
+    for one, message in zip(done, bad.values(), strict=False):
+        assert one.files == ()
+        assert re.search(message, one.error)
+    assert done[-1].error == ""
+    assert all(path.stat().st_size > 8000 for path in done[-1].files)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
+
+
+def test_a_folder_stands_for_the_audio_files_in_it(run: Path, tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    (songs / "below").mkdir(parents=True)
+    for name in ("b.wav", "a.FLAC", "below/c.wav", ".hidden.wav"):
+        soundfile.write(songs / name, noise(4000), RATE, format=name[-4:].strip(".").upper())
+    (songs / "cover.jpg").write_bytes(b"a picture")
+    (songs / "broken.wav").write_bytes(b"RIFF")
+    done = separate_files(run, [songs], tmp_path / "out")
+    assert [one.source.name for one in done] == ["a.FLAC", "b.wav", "broken.wav"]
+    assert [bool(one.error) for one in done] == [False, False, True]
+
+
+def test_names_that_are_not_utf8(run: Path, tmp_path: Path) -> None:
+    song = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    soundfile.write(tmp_path / "song.wav", noise(4000), RATE)
+    os.rename(tmp_path / "song.wav", song)
+    (done,) = separate_files(run, [song], tmp_path / "out")
+    assert [os.fsencode(path.parent.name) for path in done.files] == [b"caf\xe9"] * 3
+    assert all(path.stat().st_size > 4000 for path in done.files)
 
 
 def test_files_that_are_called_alike_are_told_apart_by_their_folders(run: Path, tmp_path: Path) -> None:
@@ -241,15 +275,20 @@ def test_files_that_are_called_alike_are_told_apart_by_their_folders(run: Path, 
     separate_files(run, [*songs, tmp_path / "other.wav"], tmp_path / "out")
     found = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert found == ["Track00001-mix", "Track00002-mix", "other"]
+    soundfile.write(songs[0].with_name("Mix.flac"), noise(4000), RATE)
+    done = separate_files(run, [*songs, songs[0].with_name("Mix.flac")], tmp_path / "again")
+    assert [path.parent.name for path in (one.files[0] for one in done)] == [
+        "Track00001-mix.wav",
+        "Track00002-mix",
+        "Track00001-Mix.flac",
+    ]
 
 
-def test_nothing_is_written_through_a_link_in_the_place_of_a_temporary_file(
-    run: Path, tmp_path: Path
-) -> None:
+def test_nothing_is_written_through_a_link_in_the_place_of_a_file(run: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song.wav", noise(4000), RATE)
     (tmp_path / "mine").write_text("mine\n")
     (tmp_path / "out" / "song").mkdir(parents=True)
-    (tmp_path / "out" / "song" / ".tmp-residual.wav").symlink_to(tmp_path / "mine")
+    (tmp_path / "out" / "song" / "residual.wav").symlink_to(tmp_path / "mine")
     (done,) = separate_files(run, [tmp_path / "song.wav"], tmp_path / "out")
     assert not done.error
     assert (tmp_path / "mine").read_text() == "mine\n"
@@ -266,3 +305,16 @@ def test_a_damaged_file_does_not_stop_the_others(run: Path, tmp_path: Path) -> N
     assert done[0].files == ()
     assert all(p.exists() for p in done[1].files)
     assert list((tmp_path / "out" / "bad").iterdir()) == []
+
+
+def test_estimates_that_are_no_numbers_are_refused(run: Path, tmp_path: Path) -> None:
+    """Weights may be finite, and too large for any sum of them to be."""
+    made = load_weights(run)
+    for tensor in made.separator.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.fill_(3e38)
+    save_weights(run, made.separator, made.about)
+    soundfile.write(tmp_path / "song.wav", noise(8000), RATE)
+    (done,) = separate_files(run, [tmp_path / "song.wav"], tmp_path / "out")
+    assert "its weights give estimates that are NaN or infinite" in done.error
+    assert not list((tmp_path / "out").rglob("*.wav"))

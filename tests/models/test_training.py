@@ -89,7 +89,7 @@ def test_a_run_explains_itself(guitar_shards: Path, tiny_config: Make, tmp_path:
 def test_the_loss_of_a_step_is_the_formula(guitar_shards: Path, tiny_config: Make, tmp_path: Path) -> None:
     """The first step against a second way to it: whole batch, one clip after another, numpy sums."""
     from slakh_hier.models.batches import Batches
-    from slakh_hier.models.losses import tpsa_terms
+    from slakh_hier.models.losses.tpsa import tpsa_terms
     from slakh_hier.models.selection import select_clips
     from slakh_hier.models.separator import build_separator
     from slakh_hier.shards.read import open_shards
@@ -108,7 +108,7 @@ def test_the_loss_of_a_step_is_the_formula(guitar_shards: Path, tiny_config: Mak
         for key in batch:
             item = data[key]
             mixture = separator.stft(item["mix"][None])
-            terms = tpsa_terms(separator.masks(mixture), mixture, separator.stft(item["sources"][None]))
+            terms = tpsa_terms(separator.tf_masks(mixture), mixture, separator.stft(item["sources"][None]))
             total += float((terms.detach().numpy() * item["available"].numpy()).sum())
             available += int(item["available"].sum())
         expected = total / (12 if denominator == "all" else available)
@@ -295,9 +295,8 @@ def test_without_validation_the_training_loss_selects(
 def test_every_network_trains_in_bfloat16(
     task: str, kind: str, guitar_shards: Path, tiny_config: Make, tmp_path: Path
 ) -> None:
-    config = tiny_config(
-        task, f"network.kind={kind}", "network.features=8", "loss.kind=complex", "hardware.precision=bf16"
-    )
+    sizes = ["network.features=8", "network.query_units=8"] if kind == "bandsplit" else []
+    config = tiny_config(task, f"network.kind={kind}", *sizes, "loss.kind=complex", "hardware.precision=bf16")
     try:
         result = train(config, guitar_shards, tmp_path / "run")
     except InputError as error:

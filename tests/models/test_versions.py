@@ -1,4 +1,4 @@
-"""What earlier versions wrote stays readable: ``data/format_1`` is never made again.
+"""What earlier versions wrote stays readable: ``data/format_2`` is never made again.
 
 It was made with ``frozen_config`` and one epoch; ``expected.npy`` is what the weights make of :func:`noise`. Of the
 QBE run only the weights are kept.
@@ -20,11 +20,11 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
 
-DATA = Path(__file__).parent / "data" / "format_1"
-SIZES = ("stft.window=16", "stft.hop=8", "network.units=2", "network.features=2")
+DATA = Path(__file__).parent / "data" / "format_2"
+SIZES = ("stft.window=16", "stft.hop=8", "network.units=2")
 TASKS = {
     "sss": ("sss", *SIZES),
-    "qbe": ("qbe", *SIZES, "network.kind=bandsplit", "loss.kind=complex", "network.query_units=2"),
+    "qbe": ("qbe", *SIZES, "network.kind=bandsplit", "network.features=2", "loss.kind=complex"),
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,12 +62,42 @@ def change(folder: Path, **values: object) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"format_version": 2}, "format version 2; this slakh-hier reads up to 1"),
-        ({"format_version": 0}, "format_version: Input should be greater than or equal to 1"),
+        ({"format_version": 3}, r"format version 3; this slakh-hier reads version 2\. Update slakh-hier"),
+        ({"format_version": 1}, r"format version 1; this slakh-hier reads version 2\. Train it again"),
+        ({"format_version": "2"}, "format_version: Input should be 2"),
         ({"format": "something"}, "does not describe a separator"),
         ({"levels": [1]}, "a name for each level"),
         ({"sample_rate": "high"}, "sample_rate"),
         ({"surprise": 1}, "surprise"),
+        *[
+            ({"names": ["clean", name]}, "weights.json: .*cannot be the name of an estimate")
+            for name in (
+                "../../x",
+                "/x",
+                "a/b",
+                "a\\b",
+                "",
+                ".",
+                "..",
+                ".x",
+                " x",
+                "a\0b",
+                "a\x1b[2Jb",
+                "a\nb",
+                "a\u202eb",
+            )
+        ],
+        *[
+            ({"names": ["clean", name]}, f"weights.json: .*{name!r} cannot be the name of an estimate: {why}")
+            for name, why in (
+                ("clean", "there are two"),
+                ("CLEAN", "there are two"),
+                ("residual", "the residual is called so"),
+                ("Residual", "the residual is called so"),
+            )
+        ],
+        ({"names": ["clean", "ä" * 101]}, "cannot be the name of an estimate"),
+        ({"names": ["clean", "\ud800"]}, "cannot be the name of an estimate"),
         ({"levels": [1, 2, 3], "names": ["a", "b", "c"]}, "does not hold the network"),
     ],
 )
@@ -91,7 +123,7 @@ def test_a_gigantic_network_is_refused_before_it_is_built(
     saved: Path, network: dict[str, object], message: str
 ) -> None:
     about = json.loads((saved / ABOUT).read_text())
-    about["config"]["network"] |= network
+    about["config"]["network"] = network
     about["config"]["loss"]["kind"] = "complex"
     (saved / ABOUT).write_text(json.dumps(about))
     began = time.monotonic()
@@ -104,6 +136,20 @@ def test_gigantic_weights_are_not_read(saved: Path) -> None:
     with open(saved / WEIGHTS, "r+b") as file:
         file.truncate(2**42)  # sparse
     with pytest.raises(InputError, match="has 4398046511104 bytes; at most 4294967296 are read"):
+        load_weights(saved)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_numbers_are_refused_with_the_tensors_name(
+    saved: Path, tiny_config: Callable[..., Config], value: float
+) -> None:
+    trained = load_weights(saved)
+    name, tensor = list(trained.separator.state_dict().items())[-1]
+    tensor.view(-1)[-1] = value
+    save_weights(saved, trained.separator, trained.about)
+    with pytest.raises(
+        InputError, match=rf"weights\.safetensors: {re.escape(name)} holds NaN or infinite values \(1 of "
+    ):
         load_weights(saved)
 
 

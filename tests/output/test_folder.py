@@ -137,6 +137,17 @@ def test_of_a_link_the_link_is_removed(out: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "precious").exists()
 
 
+def test_what_cannot_be_removed_is_named(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    (out / "item2").mkdir()
+    with pytest.raises(InputError, match=r"item2: cannot be removed to start from scratch: Operation not"):
+        claim(folder(out), overwrite=True)
+    assert (out / "make.json").exists()
+
+
 @pytest.mark.parametrize("place", ["", "below"])
 def test_what_is_read_is_only_read(tmp_path: Path, place: str) -> None:
     with pytest.raises(InputError, match="which is only read"):

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slakh_hier import load_hierarchy, plan_clips
-from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.hierarchy import Companion, Hierarchy, parse_hierarchy
 from slakh_hier.plan import Plan
+from slakh_hier.plan.candidates import Salience
 from slakh_hier.plan.draw import Drawn, draw_split
 from slakh_hier.slakh import Catalog
 
@@ -25,34 +26,47 @@ Window = tuple[str, float, str]
 
 
 def possible_windows(
-    catalog: Catalog, tree: Hierarchy, *, seconds: float = SECONDS, step: float = STEP, db: float = SALIENCE
+    catalog: Catalog,
+    tree: Hierarchy,
+    *,
+    seconds: float = SECONDS,
+    step: float = STEP,
+    db: float = SALIENCE,
+    below_mix: float | None = None,
+    companion: str = "family",
 ) -> tuple[set[Window], set[Window]]:
     """(track, start, finest node) of all salient windows, and of those with a salient companion, from the files.
 
     Facts section 3: candidate starts on a grid, RMS of the node's submix over the clip above the threshold, another
     finest node under the same coarsest one salient too (in a one-level tree: any other), the clip inside the track.
+    With ``below_mix`` the threshold lies so many dB below the mixture.
     """
     salient: set[Window] = set()
     for track, stems in catalog.usable.groupby("track"):
         rate = int(stems["sample_rate"].iloc[0])
         length = int(stems["frames"].max())
         nodes: dict[str, np.ndarray] = defaultdict(lambda n=length: np.zeros(n))
+        mix = np.zeros(length)
         for row in stems.itertuples():
+            samples = soundfile.read(catalog.root / row.path, always_2d=True)[0].mean(axis=1)
+            mix[: len(samples)] += samples
             if row.level_1 is not None:
-                samples = soundfile.read(catalog.root / row.path, always_2d=True)[0].mean(axis=1)
                 nodes[row.level_1][: len(samples)] += samples
         start = 0.0
         while int((start + seconds) * rate) <= length:
             for node, samples in nodes.items():
-                clip = samples[int(start * rate) : int((start + seconds) * rate)]
-                if clip.any() and 10 * np.log10(np.mean(clip**2)) > db:
+                here = slice(int(start * rate), int((start + seconds) * rate))
+                least = db if below_mix is None else 10 * np.log10(np.mean(mix[here] ** 2)) - below_mix
+                if samples[here].any() and 10 * np.log10(np.mean(samples[here] ** 2)) > least:
                     salient.add((str(track), start, node))
             start += step
-    family = {node: tree.path(node)[-1] if tree.levels > 1 else "" for node in tree.level_nodes(1)}
+    families = tree.levels > 1 and companion == "family"
+    family = {node: tree.path(node)[-1] if families else "" for node in tree.level_nodes(1)}
     accompanied = {
         (track, start, node)
         for track, start, node in salient
-        if any(
+        if companion == "none"
+        or any(
             (t, s) == (track, start) and other != node and family[other] == family[node]
             for t, s, other in salient
         )
@@ -104,6 +118,60 @@ def test_other_lengths_and_grids(small_catalog: Catalog, small_activity: Path) -
     expected = possible_windows(small_catalog, small_catalog.hierarchy, seconds=3.5, step=1.5)[1]
     assert set(windows_of(plan)) == expected
     assert {start % 1.5 for _, start, _ in expected} == {0.0}
+
+
+@pytest.mark.parametrize("companion", ["any", "none"])
+def test_other_companions(small_catalog: Catalog, small_activity: Path, companion: Companion) -> None:
+    frame = small_catalog.frame.copy()
+    frame.loc[~frame["level_1"].isin(["drums", "clean_guitars"]), "status"] = "excluded"
+    frame.loc[(frame["track"] == "Track00001") & (frame["level_1"] == "drums"), "status"] = "excluded"
+    catalog = Catalog(small_catalog.root, small_catalog.hierarchy, "folders", frame)
+    plan = draw(catalog, small_activity, queries=False, companion=companion)
+    salient, expected = possible_windows(catalog, catalog.hierarchy, companion=companion)
+    assert set(windows_of(plan)) == expected
+    assert possible_windows(catalog, catalog.hierarchy)[1] == set()
+    assert ({track for track, _, _ in salient - expected} == {"Track00001"}) == (companion == "any")
+
+
+@pytest.mark.parametrize("below_mix", [8.0, 9.0])
+def test_salience_relative_to_the_mixture(
+    small_catalog: Catalog, small_activity: Path, below_mix: float
+) -> None:
+    plan = draw(small_catalog, small_activity, queries=False, salience_below_mix=below_mix, companion="any")
+    salient, expected = possible_windows(
+        small_catalog, small_catalog.hierarchy, below_mix=below_mix, companion="any"
+    )
+    assert set(windows_of(plan)) == expected
+    absolute = possible_windows(small_catalog, small_catalog.hierarchy, companion="any")[1]
+    assert expected != absolute
+    assert sum(report.windows for report in plan.reports) == len(salient)
+
+
+def test_what_the_tree_says_of_clips_is_the_default(small_catalog: Catalog, small_activity: Path) -> None:
+    papers, other = (
+        f"clips: {{companion: {rule}}}"
+        for rule in ("family, salience_db: -30", "none, salience_below_mix: 9")
+    )
+    assert papers in small_catalog.hierarchy.text
+    tree = parse_hierarchy(small_catalog.hierarchy.text.replace(papers, other), "t.yaml")
+    plan = draw(small_catalog, small_activity, hierarchy=tree, queries=False)
+    made = plan.parameters
+    assert (made.companion, made.salience_db, made.salience_below_mix) == ("none", None, 9.0)
+    expected = possible_windows(small_catalog, tree, below_mix=9, companion="none")[1]
+    assert set(windows_of(plan)) == expected
+    given = draw(
+        small_catalog, small_activity, hierarchy=tree, queries=False, companion="any", salience_db=-26
+    )
+    made = given.parameters
+    assert (made.companion, made.salience_db, made.salience_below_mix) == ("any", -26.0, None)
+
+
+def test_nothing_sounds_relative_to_a_mixture_that_has_faded_out() -> None:
+    mix = np.array([-20.0, -75.0, -np.inf])
+    rms = np.array([[-41.0], [-79.0], [-np.inf]])
+    assert Salience(25, below_mix=True).found(rms, mix)[:, 0].tolist() == [True, True, False]
+    assert Salience(5, below_mix=True).found(rms, mix)[:, 0].tolist() == [False, True, False]
+    assert not Salience(25, below_mix=True).found(rms - 2, mix)[1]  # below -80 dBFS
 
 
 def test_in_a_one_level_tree_any_other_node_is_company(small_catalog: Catalog, small_activity: Path) -> None:
@@ -175,6 +243,7 @@ def test_a_node_without_company_says_so(small_catalog: Catalog, small_activity: 
     plan = draw(Catalog(small_catalog.root, small_catalog.hierarchy, "folders", frame), small_activity)
     reasons = {(report.split, report.node): report.reason for report in plan.reports}
     assert reasons["train", "drums"] == "no other node of its family sounds with it"
+    assert all(report.alone == report.windows > 0 for report in plan.reports if "family" in report.reason)
     assert set(plan.clips["target"]) == {"clean_guitars", "acoustic_pianos"}
 
 

@@ -19,8 +19,9 @@ from numpy.testing import assert_allclose
 from slakh_hier import Plan, load_hierarchy, plan_clips, scan
 from slakh_hier.errors import InputError, PlanError
 from slakh_hier.plan import parse_clips
-from slakh_hier.plan.layout import column_membership, distinct_signals, shard_layout
+from slakh_hier.plan.membership import column_membership, distinct_signals
 from slakh_hier.plan.summary import node_rows, split_rows
+from slakh_hier.shards.layout import shard_layout
 from slakh_hier.slakh import Catalog
 from slakh_hier.testing import make_slakh
 

@@ -122,7 +122,7 @@ def test_boxes_pool_the_seeds_and_clips_are_those_of_the_main_row(
     assert {row.name for row in nodes} == set(scores["node"])
     assert {row.depth for row in nodes} == {0, 1, 2}
     assert sum(map(len, values["less"].values())) < len(counted)
-    (section,) = [s for s in report.sections if s.title == "Clips to see and hear, QBE"]
+    (section,) = [s for s in report.sections if s.title == "Clips, QBE"]
     assert section.text == ["Estimates of one (qbe-123/seed-0)."]
     (player,) = section.blocks
     assert isinstance(player, Player)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shutil
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
-from slakh_hier.reporting.page import render_page
+import numpy as np
+import pytest
+
+from slakh_hier.reporting.document import Lane, Player, PlayerClip, Report, Section
+from slakh_hier.reporting.experiment import experiment_report
+from slakh_hier.reporting.page import SCRIPTS, render_page
+from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.shard_set import shard_report
 from slakh_hier.reporting.theme import save_plots
 
@@ -48,6 +55,52 @@ def test_nothing_leads_outside(hostile_page: bytes) -> None:
     assert b"url(http" not in hostile_page
 
 
+def test_no_page_has_a_path_of_its_machine(
+    hostile_set: Path,
+    hostile_page: bytes,
+    experiment_of_runs: Path,
+    run_folder: Path,
+    other_run: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    from slakh_hier.reporting.runs import run_report
+
+    damaged = shutil.copytree(hostile_set, tmp_path / "damaged")
+    for name in ("failures.jsonl", "catalog.csv", "plan.yaml"):
+        (damaged / name).write_text("{]")
+    lost = shutil.copytree(experiment_of_runs.parent, tmp_path / "lost") / "levels"
+    for data in lost.parent.glob("runs/*/*/data.json"):
+        data.write_text('{"shards": "/somewhere/else/shards"}')
+    unread = shutil.copytree(experiment_of_runs.parent, tmp_path / "unread") / "levels"
+    for config in unread.parent.glob("runs/*/*/config.yaml"):
+        config.write_text("{]")
+    reports = [
+        shard_report(damaged),
+        run_report([run_folder]),
+        run_report([run_folder, other_run]),
+        *map(experiment_report, (experiment_of_runs, lost, unread)),
+    ]
+    assert "Not known: …/failures.jsonl" in str(reports[0]) or "Not known: damaged/" in str(reports[0])
+    assert "Not shown: " in str(reports[-1].sections)
+    for page in [hostile_page, *map(render_page, reports)]:
+        for path in (tmp_path_factory.getbasetemp(), Path("/somewhere"), Path.home()):
+            assert str(path).encode() not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/a/b/plan.yaml: line 3: bad", "…/plan.yaml: line 3: bad"),
+        ("/home/my name/set/x.csv: bad", "set/x.csv: bad"),
+        ("open '/a/b/c' (/d/e) and x=/f/g", "open '…/c' (…/e) and x=…/g"),
+        ("https://host/a/b, 3 / 4, runs/a, and/or, s3://bucket/x", None),
+    ],
+)
+def test_paths_in_sentences_end_in_their_names(text: str, shown: str | None) -> None:
+    assert portable(text, Path("/home/my name/set")) == (text if shown is None else shown)
+
+
 def test_the_policy_allows_only_our_script(hostile_page: bytes) -> None:
     elements = Elements(hostile_page)
     policy = next(
@@ -83,4 +136,18 @@ def test_all_assets_are_package_data() -> None:
     patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert patterns["slakh_hier.reporting"] == ["assets/*"]
     names = {path.name for path in (files("slakh_hier.reporting") / "assets").iterdir()}
-    assert names == {"page.html", "page.css", "player.js"}
+    assert names == {"page.html", "page.css", *SCRIPTS}
+
+
+def test_twenty_clips_stay_below_15_mb() -> None:
+    rng = np.random.default_rng(0)
+    noise = (0.1 * rng.standard_normal((12, 10 * 16_000))).astype(
+        np.float32
+    )  # compresses worse than any music
+    lanes = [
+        Lane("mix", "mix", 0, tuple(range(12))),
+        *(Lane(f"node {n}", f"{n}", 1, (n,)) for n in range(12)),
+    ]
+    clip = PlayerClip("noise", 16_000, list(noise), lanes)
+    page = render_page(Report("big", [Section("clips", [Player("all", [clip] * 20)])]))
+    assert 5e6 < len(page) < 15e6

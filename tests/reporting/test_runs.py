@@ -47,13 +47,15 @@ def test_the_player_has_what_was_evaluated(run_folder: Path, small_set: Path) ->
     for clip in clips:
         number = int(clip.note.split()[1])
         lanes = {lane.name: lane for lane in clip.lanes}
-        signals = {name: clip.signals[lane.sounds[0]] for name, lane in lanes.items() if lane.sounds}
-        np.testing.assert_array_equal(signals["mixture"], shards[number].mix)
+        signals = {name: sum(clip.parts[n] for n in lane.sounds) for name, lane in lanes.items()}
+        np.testing.assert_allclose(signals["mixture"], shards[number].mix, atol=1e-4)
         np.testing.assert_array_equal(signals["query"], shards[number].query)
-        assert lanes["query"].query
+        assert lanes["query"].node == ""
         for row in scores[scores["clip"] == number].to_dict("records"):
             estimate, target = signals[f"{row['node']}: estimate"], signals[f"{row['node']}: target"]
-            np.testing.assert_array_equal(target, shards[number][row["node"]])
+            np.testing.assert_allclose(target, shards[number][row["node"]], atol=1e-4)
+            assert set(lanes[f"{row['node']}: target"].sounds) <= set(lanes["mixture"].sounds)
+            assert not set(lanes[f"{row['node']}: estimate"].sounds) & set(lanes["mixture"].sounds)
             if row["counted"]:
                 assert numpy_si_sdr(estimate, target) == pytest.approx(row["si_sdr"], abs=0.01)
                 assert f"SI-SDR {row['si_sdr']:.1f} dB" in lanes[f"{row['node']}: estimate"].detail
@@ -98,13 +100,9 @@ def test_an_improvement_stands_with_its_interval(run_folder: Path, tmp_path: Pat
 
 def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, other_run: Path) -> None:
     found = run_report([run_folder, other_run])
-    (scores,) = [
-        b
-        for s in found.sections
-        for b in s.blocks
-        if isinstance(b, Table) and b.title == "SI-SDR (dB) on test"
-    ]
+    scores = table(found, "Improvement Δ of SI-SDR (dB) on test")
     assert [row["level"] for row in scores.rows] == ["3", "2", "1", "all"]
+    assert list(scores.rows[0]) == ["level", "<b>second − first", "Δ of first", "Δ of <b>second"]
     one, two = (
         pd.read_csv(run / "evaluation" / "test.csv")
         .query("counted")
@@ -115,11 +113,13 @@ def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, 
     for row, expected in zip(
         scores.rows, [gap[3].mean(), gap[2].mean(), gap[1].mean(), gap.mean().mean()], strict=True
     ):
-        mean, rest = row["<b>second less first"].split(" ", 1)
+        mean, rest = row["<b>second − first"].split(" ", 1)
         assert float(mean) == pytest.approx(expected, abs=0.0051)
         assert " p " in rest
     summary = json.loads((other_run / "evaluation" / "test.json").read_text())
-    assert scores.rows[0]["<b>second: SI-SDR"] == summary["levels"]["3"]["si_sdr"]
+    more = table(found, "With SI-SDR and medians")
+    assert more.rows[0]["SI-SDR of <b>second"] == summary["levels"]["3"]["si_sdr"]
+    assert more.opens
 
 
 def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None:
@@ -129,8 +129,28 @@ def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None
     summary = json.loads((run_folder / "evaluation" / "test.json").read_text())["levels"]["3"]
     low, high = summary["ci95"]
     assert first["Δ"] == f"{summary['delta']:.2f} [{low:.2f}, {high:.2f}]"
-    (about,) = [b for b in report.sections[0].blocks if isinstance(b, Facts)]
+    assert report.sections[0].title == "Clips"
+    (about,) = [b for s in report.sections for b in s.blocks if isinstance(b, Facts)]
     assert about.rows["Separates"] == "whatever the query sounds like (level_1, level_2, level_3)"
+
+
+def test_a_run_worse_than_the_mixture_says_so_above_everything(run_folder: Path, other_run: Path) -> None:
+    report = run_report([run_folder])  # never trained
+    (warning,) = report.warnings
+    assert warning.startswith("The estimates are worse than the untouched mixture (level ")
+    assert "10 training steps are few" in warning
+    both = run_report([run_folder, other_run]).warnings
+    assert [text.partition(":")[0] for text in both] == ["first", "<b>second"]
+
+
+def test_the_page_opens_with_a_clip_that_is_improved_and_well_separated(run_folder: Path) -> None:
+    scores = pd.read_csv(run_folder / "evaluation" / "test.csv").query("counted")
+    means = scores.groupby("clip")[["delta", "si_sdr"]].mean().sum(axis=1)
+    clips = player(run_report([run_folder])).clips
+    best = [clip for clip in clips if clip.title.startswith("best, ")]
+    first = max(clips, key=lambda clip: clip.appeal)
+    assert first in best
+    assert first.appeal == pytest.approx(max(means[int(clip.note.split()[1])] for clip in best))
 
 
 def test_runs_of_one_name_are_told_apart(run_folder: Path, make_run: Callable[..., Path]) -> None:
@@ -144,7 +164,7 @@ def test_a_run_without_evaluation_says_how_to_get_one(make_run: Callable[..., Pa
     folder = make_run("fresh", evaluated=False)
     report = run_report([folder])
     section = next(s for s in report.sections if s.title == "Evaluation")
-    assert f"slakh-hier evaluate {folder} SHARDS --split test" in section.text[0]
+    assert "slakh-hier evaluate fresh SHARDS --split test" in section.text[0]
     assert [plot.name for plot in report.plots] == ["learning-curves"]
 
 
@@ -153,7 +173,7 @@ def test_shards_that_moved_are_named_by_an_option(run_folder: Path, small_set: P
     shutil.copytree(run_folder, run)
     data: dict[str, Any] = json.loads((run / "data.json").read_text())
     (run / "data.json").write_text(json.dumps({**data, "shards": str(tmp_path / "gone")}))
-    section = run_report([run]).sections[-1]
+    section = run_report([run]).sections[0]
     assert "--shards" in section.text[0]
     assert player(run_report([run], shards=small_set)).clips
 
@@ -161,3 +181,43 @@ def test_shards_that_moved_are_named_by_an_option(run_folder: Path, small_set: P
 def test_other_shards_are_refused(run_folder: Path, hostile_set: Path) -> None:
     with pytest.raises(InputError, match="is not the shard set that was evaluated"):
         run_report([run_folder], shards=hostile_set)
+
+
+@pytest.mark.parametrize("named", ["memory://bucket/set", "http://127.0.0.1:9/set", None, "\0", "set"])
+def test_nothing_is_fetched_that_the_run_names(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: object
+) -> None:
+    """The folder is untrusted: an address in it would tell its maker who looks at it, from where."""
+    asked = []
+    monkeypatch.setattr(
+        "slakh_hier.shards.remote.Store", lambda url: asked.append(url) or (_ for _ in ()).throw(OSError(url))
+    )
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    (run / "data.json").write_text(json.dumps({"shards": named}))
+    report = run_report([run])
+    assert asked == []
+    said = str([section.text for section in report.sections])
+    assert "The shard set is not where the training found it." in said
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "place"),
+    [
+        ("data.json", {"shards": 7}, "shards: Input should be a valid string"),
+        ("data.json", {"names": "x"}, "names: Input should be a valid list"),
+        ("data.json", {"splits": []}, "splits: Input should be"),
+        ("data.json", {"splits": {"train": {"clips": "many"}}}, "splits.train.clips"),
+        ("environment.json", {"devices": 1}, "devices: Input should be a valid list"),
+        ("environment.json", {"slakh-hier": {}}, "slakh-hier: Input should be a valid string"),
+        ("environment.json", [], "does not hold a JSON object"),
+    ],
+)
+def test_a_run_whose_notes_say_something_else(
+    run_folder: Path, tmp_path: Path, file: str, content: object, place: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    (run / file).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"{file}: {place}"):
+        run_report([run])

@@ -12,7 +12,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,10 @@ import pytest
 import soundfile
 
 from slakh_hier.reporting import left_out
-from slakh_hier.reporting.document import Facts, Player, Plot, Report, Table
-from slakh_hier.reporting.shard_set import _parts, shard_report, spread
+from slakh_hier.reporting.document import Facts, Player, Plot, Report, Section, Table
+from slakh_hier.reporting.page import render_page
+from slakh_hier.reporting.set_clips import MIXTURE_SI_SDR, spread
+from slakh_hier.reporting.shard_set import shard_report
 from slakh_hier.shards import open_shards
 
 
@@ -42,7 +43,7 @@ def blocks(report: Report, kind: type) -> list[Any]:
 def clips(hostile_page: bytes) -> list[dict[str, Any]]:
     """What the page's player gets."""
     found = re.findall(
-        r'<script type="application/json"[^>]*>(.*?)</script>', hostile_page.decode(), re.DOTALL
+        r'<script type="application/json" id="clip-[^>]*>(.*?)</script>', hostile_page.decode(), re.DOTALL
     )
     return [json.loads(text) for text in found]
 
@@ -61,7 +62,7 @@ def test_every_lane_has_the_samples_of_the_shards(hostile_set: Path, clips: list
             files = [io.BytesIO(base64.b64decode(clip["sounds"][place])) for place in lane["sounds"]]
             read = [soundfile.read(file, dtype="float32") for file in files]
             data, rate = sum(samples for samples, _ in read), read[0][1]
-            expected = shards.query(number) if lane["query"] else shards.audio(number, lane["name"])
+            expected = shards.audio(number, lane["name"]) if lane["node"] else shards.query(number)
             assert rate == shards.sample_rate
             np.testing.assert_allclose(data, expected, atol=0.6 * len(files) / 2**15)
         for absent in (name for name, state in states.items() if state == "absent"):
@@ -74,25 +75,10 @@ def test_what_is_a_sum_is_not_stored(clips: list[dict[str, Any]]) -> None:
     assert sounds["winds"] == sounds["flutes"]
     leaves = [lane["sounds"] for lane in clip["lanes"] if len(lane["sounds"]) == 1]
     assert sorted(sounds["mix"]) == [0, 1, 2]
+    assert sounds["query"] == [3]
     assert (
         len(clip["sounds"]) == 4 == len({place for lane in leaves for place in lane})
     )  # three leaves, the query
-
-
-def test_a_node_whose_children_are_not_all_there_is_stored() -> None:
-    nodes = [
-        SimpleNamespace(level=2, parent=-1),
-        SimpleNamespace(level=1, parent=0),
-        SimpleNamespace(level=1, parent=0),
-    ]
-    shards: Any = SimpleNamespace(nodes=nodes)
-    one, two = np.random.default_rng(0).uniform(-0.4, 0.4, (2, 50)).astype(np.float32)
-    rounded = (np.rint((one + two) * 2**15) / 2**15).astype(np.float32)
-    rows = {0: 7, 1: 8, 2: 9}
-    assert _parts(shards, rows, {7: rounded, 8: one, 9: two}) == {7: (8, 9), 8: (8,), 9: (9,)}
-    faint = np.float32(0.001) * two  # what no node holds is heard all the same
-    assert _parts(shards, rows, {7: rounded + faint, 8: one, 9: two})[7] == (7,)
-    assert _parts(shards, {0: 7, 1: 8}, {7: rounded, 8: one})[7] == (7,)
 
 
 def test_withheld_nodes_are_named_with_their_mask(hostile_set: Path, clips: list[dict[str, Any]]) -> None:
@@ -100,8 +86,20 @@ def test_withheld_nodes_are_named_with_their_mask(hostile_set: Path, clips: list
     mask = shards.mask("leaf-50")
     for number, clip in enumerate(clips):
         for lane in clip["lanes"]:
-            available = lane["query"] or mask[number, shards.node(lane["name"])]
+            available = not lane["node"] or mask[number, shards.node(lane["name"])]
             assert lane["withheld"] == ([] if available else ["leaf-50"])
+
+
+def test_a_clip_has_the_si_sdr_of_its_mixture(hostile_set: Path, report: Report) -> None:
+    (player,) = blocks(report, Player)
+    shards = open_shards(hostile_set)
+    for number, shown in enumerate(player.clips):
+        clip = shards[number]
+        mix, target = (x.astype(float) - x.mean(dtype=float) for x in (clip.mix, clip[clip.target]))
+        part = (mix @ target) / (target @ target) * target
+        expected = 10 * np.log10((part @ part) / ((mix - part) @ (mix - part)))
+        assert shown.scores[MIXTURE_SI_SDR] == pytest.approx(expected, abs=1e-4)
+        assert shown.appeal == sum(clip.state(column.name) == "sounding" for column in shards.nodes)
 
 
 def test_the_tree_counts_states_and_hours(hostile_set: Path, report: Report) -> None:
@@ -124,12 +122,22 @@ def test_the_matrix_is_the_share_of_clips_with_both(hostile_set: Path, report: R
             assert together[a, b] == pytest.approx(100 * len(both) / len(with_one))
 
 
-def test_the_matrix_is_in_a_table_too(hostile_set: Path, report: Report) -> None:
+def test_the_matrix_is_a_table_on_the_page(hostile_set: Path, report: Report) -> None:
     names, together = plot(report, "together").draw.args  # type: ignore[attr-defined]
-    table = next(table for table in blocks(report, Table) if table.title == "In figures (%)")
+    table = plot(report, "together").table
+    assert table is not None
     assert [[row[name] for name in names] for row in table.rows] == [
         [None if np.isnan(value) else round(value) for value in row] for row in together.tolist()
     ]
+
+
+def test_a_row_without_values_says_why() -> None:
+    rows = [{"of": "drums", "drums": 100, "none": 0}, {"of": "none", "drums": None, "none": None}]
+    table = Table("together", rows, layout="heat", blank="sounds in no clip")
+    text = render_page(Report("page", [Section("one", [table])])).decode()
+    assert '<td class="blank" colspan="2">sounds in no clip</td>' in text
+    assert text.count("sounds in no clip") == 1
+    assert "–</td>" not in text
 
 
 def test_reasons_that_differ_in_their_program_only_are_one(
@@ -155,7 +163,7 @@ def test_what_failed_is_listed(report: Report) -> None:
 
 def test_a_rendered_set_tells_its_stems_and_plan(small_set: Path) -> None:
     report = shard_report(small_set, clips=4)
-    lacking = next(section for section in report.sections if section.title.startswith("What was left out"))
+    lacking = next(section for section in report.sections if section.title.startswith("Omitted stems"))
     with open(small_set / "catalog.csv") as file:
         stems = list(csv.DictReader(file))
     others = [(s["track"], s["stem"], s["status"]) for s in stems if s["status"] != "audio"]
@@ -176,7 +184,7 @@ def test_damage_beside_the_shards_is_told_and_no_obstacle(hostile_set: Path, tmp
     shutil.copytree(hostile_set, copy)
     for name in ("failures.jsonl", "catalog.csv", "plan.yaml", "clips.csv"):
         (copy / name).write_text("{]\n\x00")
-    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
+    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("Omitted stems"))
     assert sum(sentence.startswith("Not known: ") for sentence in section.text) == 3
 
 
@@ -190,7 +198,7 @@ def test_pipes_and_links_beside_the_shards_are_told_and_not_opened(
     (copy / "failures.jsonl").unlink()
     for name in ("failures.jsonl", "catalog.csv", "hierarchy.yaml", "plan.yaml", "clips.csv"):
         make(copy / name)
-    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("What was left out"))
+    section = next(s for s in shard_report(copy, clips=1).sections if s.title.startswith("Omitted stems"))
     assert sum("regular file" in sentence or "link" in sentence for sentence in section.text) == 3
 
 

@@ -98,7 +98,7 @@ def test_inspect_tells_what_is_missing(slakh_hier, make_set):
 def test_export(slakh_hier, make_set, tmp_path):
     folder = make_set().folder
     code, out, _ = slakh_hier(
-        "export", folder, 1, "-o", tmp_path / "out", "--split", "validation", "--format", "flac"
+        "export", folder, 1, "-o", tmp_path / "out", "--split", "validation", "--audio-format", "flac"
     )
     assert code == 0
     assert out.splitlines() == sorted(map(str, (tmp_path / "out").iterdir()), key=out.splitlines().index)

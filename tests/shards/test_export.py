@@ -27,7 +27,7 @@ def test_sixteen_bits_where_they_are_exact(make_set, tmp_path, format):
     made = make_set()
     shards = open_shards(made.folder)
     assert (shards.row[0] >= -2).all()
-    paths = export_clip(made.folder, 0, tmp_path / "out", format=format)
+    paths = export_clip(made.folder, 0, tmp_path / "out", audio_format=format)
     assert {path.name for path in paths} == {
         *(
             f"{name}.{format}"
@@ -55,7 +55,7 @@ def test_beyond_full_scale(make_set, tmp_path, format, subtype):
     made = make_set()
     clip = open_shards(made.folder)[1]
     assert np.abs(clip.mix).max() > 1
-    paths = export_clip(made.folder, 1, tmp_path / "out", format=format)
+    paths = export_clip(made.folder, 1, tmp_path / "out", audio_format=format)
     assert {soundfile.info(path).subtype for path in paths[:-1]} == {subtype}
     about = json.loads((tmp_path / "out" / "clip.json").read_text())
     gain = about["gain"]
@@ -69,7 +69,7 @@ def test_beyond_full_scale(make_set, tmp_path, format, subtype):
 @pytest.mark.parametrize(("format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
 def test_float_sets(make_set, tmp_path, format, subtype):
     made = make_set(dtype="float32")
-    paths = export_clip(made.folder, 0, tmp_path / "out", format=format)
+    paths = export_clip(made.folder, 0, tmp_path / "out", audio_format=format)
     assert {soundfile.info(path).subtype for path in paths[:-1]} == {subtype}
     audio, _ = exported(tmp_path / "out")["0_mix"]
     assert np.abs(audio - open_shards(made.folder)[0].mix).max() <= (0 if format == "wav" else 2**-24)
@@ -82,7 +82,7 @@ def test_full_scale_exactly(make_set, tmp_path):
     made = make_set(
         dtype="float32", columns=columns, splits={"train": [[0]]}, signal=lambda clip, name: signal[clip]
     )
-    export_clip(made.folder, 0, tmp_path / "out", format="flac")
+    export_clip(made.folder, 0, tmp_path / "out", audio_format="flac")
     audio, _ = exported(tmp_path / "out")["0_mix"]
     assert json.loads((tmp_path / "out" / "clip.json").read_text())["gain"] == 0.5
     assert np.abs(audio - 0.5 * signal[0]).max() <= 2**-24
@@ -144,7 +144,7 @@ def test_default_split_is_the_first_with_clips(make_set, tmp_path):
         ((0,), {"split": "test"}, "split test has 0 clips"),
         ((-1,), {}, "there is no clip -1"),
         ((0,), {"split": "tran"}, "did you mean train"),
-        ((0,), {"format": "mp3"}, "wav, flac, not 'mp3'"),
+        ((0,), {"audio_format": "mp3"}, "flac or wav, not 'mp3'"),
     ],
 )
 def test_wrong_use(shared_set, tmp_path, arguments, options, message):

@@ -16,11 +16,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from h5py import h5d, h5p, h5s, h5t, h5z
+from h5py import h5a, h5d, h5p, h5s, h5t, h5z
 
 from slakh_hier.errors import ShardError
 from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards import open_shards
+from slakh_hier.shards.export import export_clip
 from slakh_hier.shards.masks import add_mask
 from slakh_hier.shards.verify import verify
 
@@ -130,6 +131,11 @@ def attribute(name: str, value: Any) -> Change:
     return change
 
 
+def thousands_of_attributes(file: h5py.File, folder: Path) -> None:
+    for number in range(20_000):
+        h5a.create(file.id, b"a%d" % number, h5t.NATIVE_INT8, h5s.create(h5s.SCALAR))
+
+
 def values(path: str, change: Callable[[np.ndarray], None]) -> Change:
     def apply(file: h5py.File, folder: Path) -> None:
         data = file[path][...]
@@ -217,6 +223,18 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "text steers the terminal": (values("clip/track", put(1, b"\x1b[2J")), "control characters"),
     "other nodes": (values("node/name", put(2, b"horns")), "nodes are not those"),
     "other tree": (values("node/parent", put(6, 1)), "nodes are not those"),
+    "thousands of attributes": (thousands_of_attributes, "/ has 20,0.. attributes; at most 64 are read"),
+    "start is NaN": (values("clip/start", put(1, np.nan)), "a clip's start is no time: mix in clip 1"),
+    "start is infinite": (values("clip/start", put(1, np.inf)), "a clip's start is no time"),
+    "start is negative": (values("clip/start", put(1, -0.5)), "a clip's start is no time"),
+    "query without a place": (values("clip/query_start", put(0, np.nan)), "a query is there in part only"),
+    "query without a row": (values("query_row", put(0, -1)), "a query is there in part only"),
+    "query without a track": (values("clip/query_track", put(0, b"")), "a query is there in part only"),
+    "rows shuffled": (values("row", lambda data: data.ravel().sort()), "a node (that|which) .* level: "),
+    "silent with a level": (values("row", put((0, 0), -2)), "a node that is silent has a level: mix in clip 0"),
+    "absent with a level": (values("row", put((0, 0), -1)), "a node that is absent has a level: mix in clip 0"),
+    "sounding without a level": (values("rms", put((0, 0), np.nan)), "a node that sounds has no level: mix"),
+    "infinite level": (values("rms", put((0, 0), np.inf)), "a node that sounds has no level: mix"),
 }  # fmt: skip
 
 
@@ -250,6 +268,17 @@ def expect_refused(made, reason):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_content(attack, name):
     attack(*HOSTILE[name])
+
+
+def test_a_signal_that_is_no_number_is_not_given_out(make_set, tmp_path):
+    made = make_set(splits={"train": [[0, 1, 2, 3]]}, dtype="float32")
+    made.edit(0, lambda file: file["audio"].__setitem__((0, 7), np.nan))
+    shards = open_shards(made.folder)
+    clip, column = np.argwhere(shards.row == 0)[0]
+    with pytest.raises(ShardError, match=r"train-00000\.h5: row 0 of /audio holds NaN or Inf"):
+        shards.audio(clip, shards.nodes[column].name)
+    with pytest.raises(ShardError, match="holds NaN or Inf"):
+        export_clip(made.folder, int(clip), tmp_path / "out")
 
 
 def test_gigantic_shapes(make_set):

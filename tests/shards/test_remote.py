@@ -56,56 +56,6 @@ def web(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
         server.shutdown()
 
 
-class BucketHandler(Handler):
-    """What of S3's protocol reading takes: objects by path, whole or in part, errors with a code, empty lists."""
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def answer(self, body: bool) -> None:
-        path = Path(self.translate_path(self.path))
-        if "list-type" in self.path:  # asked where there is no such object: is it a folder?
-            data, status = b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>", 200
-        elif not path.is_file():
-            data, status = b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>", 404
-        else:
-            data, status = path.read_bytes(), 200
-        size = len(data)
-        self.send_response(206 if "Range" in self.headers and status == 200 else status)
-        if "Range" in self.headers and status == 200:
-            first, last = self.headers["Range"].removeprefix("bytes=").split("-")
-            data = data[int(first) : int(last) + 1]
-            self.send_header("Content-Range", f"bytes {first}-{int(first) + len(data) - 1}/{size}")
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("ETag", f'"{hash(path)}-{size}"')
-        self.send_header("Last-Modified", "Wed, 25 Nov 2026 00:00:00 GMT")
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    """A store that speaks S3's protocol over a folder: the address of a set, and its folder."""
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    (tmp_path / "s3").mkdir()
-    handler = type("Mine", (BucketHandler,), {"asked": []})
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(handler, directory=tmp_path / "s3")
-    ) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "nobody")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield "s3://bucket/set", tmp_path / "s3" / "bucket" / "set"
-        server.shutdown()
-
-
 @pytest.fixture
 def memory() -> Iterator[str]:
     system = fsspec.filesystem("memory")
@@ -161,20 +111,6 @@ def test_a_web_server_is_asked_for_each_shard_once(make_set: Any, web: Any, cach
         add_mask(place, Reduction("leaf", 25))
     check_equal(url, made.folder)
     assert [path for path in asked if path.endswith(".h5")] == ["/set/masks/leaf-25.h5"]
-
-
-def test_object_storage(make_set: Any, bucket: tuple[str, Path], cache: Path) -> None:
-    url, folder = bucket
-    made = make_set()
-    with pytest.raises(InputError, match="holds no finished set of shards"):
-        open_shards(url)
-    shutil.copytree(made.folder, folder)
-    check_equal(url, made.folder)
-    (folder / "train-00000.h5").unlink()
-    check_equal(url, made.folder)  # from the cache
-    shutil.rmtree(cache)
-    with pytest.raises(ShardError, match=r"train-00000\.h5: is not there, but the index lists it"):
-        open_shards(url)
 
 
 def test_what_is_cut_in_the_cache_is_fetched_again(make_set: Any, memory: str, cache: Path) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from slakh_hier.hierarchy import UNASSIGNED, Column
-from slakh_hier.plan.candidates import membership
-
-SPLITS = ("train", "validation", "test")
+from slakh_hier.hierarchy import Column
+from slakh_hier.plan.membership import distinct_signals
 
 
 @dataclass(frozen=True)
@@ -28,24 +25,9 @@ class ShardPlan:
     def name(self) -> str:
         return f"{self.split}-{self.number:05d}"
 
-
-def distinct_signals(stems: pd.DataFrame, columns: Sequence[Column]) -> int:
-    """Signals that a clip of a track can have at most: different non-empty sets of stems among the nodes."""
-    return len({row.tobytes() for row in column_membership(stems, columns) if row.any()})
-
-
-def column_membership(
-    stems: pd.DataFrame, columns: Sequence[Column]
-) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Which stems sound in which rendered node, bool (columns, stems); the first column is the mix."""
-    table = np.zeros((len(columns), len(stems)), bool)
-    table[0] = True
-    for index, column in enumerate(columns[1:], start=1):
-        if column.name == UNASSIGNED:
-            table[index] = stems["category"].isna()
-        else:
-            table[index] = membership(stems, [(column.name, column.level)])[0]
-    return table
+    @property
+    def file(self) -> str:
+        return f"{self.name}.h5"
 
 
 def shard_layout(

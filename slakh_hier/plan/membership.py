@@ -1,0 +1,39 @@
+"""Which stems sound in which node, by a catalog's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from slakh_hier.hierarchy import UNASSIGNED, Column
+
+
+def membership(stems: pd.DataFrame, nodes: list[tuple[str, int]]) -> NDArray[np.bool_]:
+    """Which stems sound in which node: (nodes, stems), for catalog rows and (name, level) pairs."""
+    # As lists: comparing pandas' columns takes 7 ms a track when all nodes are rendered, 20 times as long.
+    names = {
+        level: stems["category" if level == 0 else f"level_{level}"].tolist()
+        for level in {n[1] for n in nodes}
+    }
+    rows = [[found == name for found in names[level]] for name, level in nodes]
+    return np.array(rows, bool).reshape(len(nodes), len(stems))
+
+
+def distinct_signals(stems: pd.DataFrame, columns: Sequence[Column]) -> int:
+    """Signals that a clip of a track can have at most: different non-empty sets of stems among the nodes."""
+    return len({row.tobytes() for row in column_membership(stems, columns) if row.any()})
+
+
+def column_membership(stems: pd.DataFrame, columns: Sequence[Column]) -> NDArray[np.bool_]:
+    """Which stems sound in which rendered node, bool (columns, stems); the first column is the mix."""
+    table = np.zeros((len(columns), len(stems)), bool)
+    table[0] = True
+    for index, column in enumerate(columns[1:], start=1):
+        if column.name == UNASSIGNED:
+            table[index] = stems["category"].isna()
+        else:
+            table[index] = membership(stems, [(column.name, column.level)])[0]
+    return table
