@@ -79,11 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         note("error: not enough memory; finished work is kept. Run the same command again with fewer --jobs")
         code = 3
     except Exception as error:
-        from slakh_hier.errors import SlakhHierError
+        from slakh_hier.errors import InputError, SlakhHierError
 
         if signals:
             # It was lost in a destructor, or after a fork; what it ended, as a worker, is not a fault.
             _leave(signals[0])
+        if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+            error = InputError(
+                f"{error.object}: is not UTF-8, and a library that is needed here takes nothing else; rename it"
+            )
         if not isinstance(error, SlakhHierError):
             raise
         note(f"error: {error}")

@@ -16,6 +16,7 @@ from slakh_hier.importing.map_file import parse_map
 from slakh_hier.importing.songs import SongFolder, find_songs, shown_name
 from slakh_hier.importing.stem_map import StemMap, file_key
 from slakh_hier.safe_yaml import resolve_plain
+from slakh_hier.wording import escaped
 
 _HEAD = """\
 # Which files of each song are which instrument, for: slakh-hier import STEMS --map {file} -o SLAKH
@@ -91,7 +92,7 @@ def _text(file: str, songs: list[SongFolder]) -> str:
         guess = f", {word}" if (word := _guess(key)) else ""
         count = f"in {len(in_songs[key])} of {len(songs)} songs"
         lines.append(f"  {_yaml(name)}: {{files: {_patterns(names[key])}{guess}}}  # {count}\n")
-    text = _HEAD.format(file=file, songs=len(songs)) + "".join(lines)
+    text = _HEAD.format(file=escaped(str(file)), songs=len(songs)) + "".join(lines)
     if len(common) - len(mixes) > _MOST:
         text += f"  # and {len(common) - len(mixes) - _MOST} more names: patterns such as '*gtr*' take many at once\n"
     mix_names = sorted(name for key in mixes for name in names[key])
@@ -108,8 +109,8 @@ def _bare(name: str) -> str:
 
 
 def _patterns(names: Iterable[str]) -> str:
-    escaped = (re.sub(r"[*?[]", lambda found: f"[{found[0]}]", name) for name in sorted(names))
-    return f"[{', '.join(map(_yaml, escaped))}]"
+    literal = (re.sub(r"[*?[]", lambda found: f"[{found[0]}]", name) for name in sorted(names))
+    return f"[{', '.join(map(_yaml, literal))}]"
 
 
 def _yaml(word: str) -> str:

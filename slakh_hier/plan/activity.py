@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -15,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.audio import StemFile, StemRef
-from slakh_hier.errors import AudioError, FaultError, LockedError
-from slakh_hier.files import cache_folder, make_folder, publish, remove_temporaries, require_free
+from slakh_hier.errors import AudioError, FaultError, LockedError, SlakhHierError, SlakhHierWarning
+from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
@@ -69,7 +71,7 @@ def measure_activity(
         A worker died or the disk is full; finished parts are kept and the same call goes on from there. Or there is too
         little room for what is to be measured.
     """
-    target = Path(path) if path is not None else default_path(catalog.root)
+    target = Path(path) if path is not None else _sound(default_path(catalog.root))
     wanted = _wanted(catalog)
     parts = _parts_of(target)
     if part is None and _measured(target, wanted).keys() == wanted.keys():
@@ -107,14 +109,16 @@ def measure_activity(
 
 def refuse_measuring(root: str | Path, path: str | Path | None, part: tuple[int, int] | None) -> None:
     """Refuse what :func:`measure_activity` would refuse because another run measures, before a scan of ``root``."""
+    if path is None:
+        cache_place("activity", needed=True)
     target = Path(path) if path is not None else default_path(Path(root).expanduser().resolve())
     refuse_locked(_parts_of(target), part=part)
 
 
 def default_path(root: Path) -> Path:
     """Where the activity of a data set is kept when no path is given."""
-    name = hashlib.sha256(str(root).encode()).hexdigest()[:16]
-    return cache_folder() / "activity" / f"{root.name}-{name}.h5"
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return cache_place("activity") / f"{root.name}-{name}.h5"
 
 
 def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
@@ -249,6 +253,22 @@ def _wanted(catalog: Catalog) -> dict[str, str]:
         text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
         wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
     return wanted
+
+
+def _sound(path: Path) -> Path:
+    """The path of a file in the cache, which is measured again where it cannot be read as it stands."""
+    try:
+        if path.exists():
+            ActivityFile(path).close()
+    except SlakhHierError as error:
+        with suppress(OSError):
+            path.unlink()
+        if path.exists():
+            raise
+        warnings.warn(
+            f"{error}. It lay in the cache; its tracks are measured again", SlakhHierWarning, stacklevel=3
+        )
+    return path
 
 
 def _measured(path: Path, wanted: dict[str, str]) -> dict[str, Path]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from slakh_hier.errors import FaultError, SlakhHierWarning
+from slakh_hier.errors import FaultError
 from slakh_hier.files import (
     ABANDONED_SECONDS,
-    CACHE_VARIABLE,
     cache_folder,
     publish,
     remove_temporaries,
     sha256,
+    warn_without_cache,
 )
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
@@ -64,11 +63,8 @@ def save_facts(root: Path, facts: Mapping[str, bytes]) -> None:
         remove_temporaries(path.parent, older_than=ABANDONED_SECONDS)
         publish(path, chain([digest.hexdigest().encode() + b"\n"], _lines(root, facts)))
     except (OSError, FaultError) as error:
-        warnings.warn(
-            f"the scan cannot be kept for the next time ({error}); {CACHE_VARIABLE} names another folder",
-            SlakhHierWarning,
-            stacklevel=3,
-        )
+        cause = error if isinstance(error, OSError) else error.__cause__
+        warn_without_cache(getattr(cause, "strerror", None) or str(error))
 
 
 def pack(facts: TrackFacts) -> bytes:

@@ -150,7 +150,7 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
 def test_where_the_cache_cannot_be_written_the_scan_goes_on(root, tree, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SLAKH_HIER_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(SlakhHierWarning, match="SLAKH_HIER_CACHE names another folder"):
+    with pytest.warns(SlakhHierWarning, match="Set SLAKH_HIER_CACHE to a folder"):
         assert len(scan(root, tree).frame) == 9
 
 
