@@ -1,5 +1,6 @@
 # make demo    set everything up and run the main job on a small generated data set
 # make test    set everything up and run the tests
+# make docs    build the documentation into site/; every warning is an error
 # make bench   measure speed against floors; appends to docs/benchmarks/results.csv (some minutes)
 # make venv    only the environment (.venv: editable, every extra)
 # make axe     axe-core from npm, with which the tests of the pages look for barriers (they skip without it)
@@ -12,7 +13,7 @@ OUT    ?= demo
 export PYTHONDONTWRITEBYTECODE :=
 PIPI   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test lint bench venv axe clean
+.PHONY: demo test lint docs screenshots notebooks bench venv axe clean
 demo: $(VENV)/.done
 	$(BIN)/slakh-hier demo -o $(OUT)
 test: $(VENV)/.done
@@ -22,6 +23,12 @@ lint: $(VENV)/.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore::DeprecationWarning -m mkdocs build --strict --quiet
+screenshots: $(VENV)/.done
+	$(BIN)/python docs/scripts/screenshots.py $(OUT)
+notebooks: $(VENV)/.done
+	$(BIN)/python docs/scripts/notebooks.py
 bench: $(VENV)/.done
 	$(BIN)/python tests/benchmarks/run_all.py
 venv: $(VENV)/.done
@@ -33,5 +40,8 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIPI) -e '.[dev]'
 	touch $@
+$(VENV)/.docs: $(VENV)/.done
+	$(PIPI) -e '.[docs]'
+	touch $@
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) build dist site *.egg-info demo

@@ -55,9 +55,9 @@ def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs:
     drawing = ("--split-scheme", "folders", "--clip-seconds", "5", *worker)
     _run(
         "render", songs, "-o", sss, "--target", "clean_guitars", "--clips", SSS_CLIPS, *drawing,
-        "--mask", "leaf:50", "--mask", "leaf:90",
+        "--mask", "leaf-50", "--mask", "leaf-90",
     )  # fmt: skip
-    _run("render", songs, "-o", qbe, "--any", "--clips", QBE_CLIPS, *drawing, "--mask", "leaf:90")
+    _run("render", songs, "-o", qbe, "--any", "--clips", QBE_CLIPS, *drawing, "--mask", "leaf-90")
     _run("verify", sss, "--full", *worker)
     _run("verify", qbe, "--full", *worker)
     _run("inspect", sss)

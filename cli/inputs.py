@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from slakh_hier.cli.common import TerminalProgress, note
+from slakh_hier.wording import some
 
 if TYPE_CHECKING:
     from slakh_hier.parallel import Backend
     from slakh_hier.plan import Plan
     from slakh_hier.slakh import Catalog
 
+_MOST_NODES = 20
+"""Nodes that no song has are named one by one up to this number."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 hierarchy_option = click.option(
@@ -246,8 +249,13 @@ def note_short(plan: Plan) -> bool:
     for split, (drawn, asked) in plan.short.items():
         note(f"warning: {split}: only {drawn} of {asked} clips drawn")
         reports = [report for report in plan.reports if report.split == split and report.reason]
-        for report in reports:
+        # Of a large taxonomy most nodes are in no song.
+        silent = [report.node for report in reports if not report.songs]
+        listed = [report for report in reports if report.songs or len(silent) <= _MOST_NODES]
+        for report in listed:
             note(f"  {report.node}: {report.drawn} clips, {report.songs} songs: {report.reason}")
+        if len(listed) < len(reports):
+            note(f"  {len(silent)} nodes in no song, or nowhere loud enough: {some(silent)}")
         if not reports:
             note("  the data set has no track of this split")
         alone = [report for report in plan.reports if report.split == split and report.alone]

@@ -57,7 +57,7 @@ def _show(found: dict[str, Any], split: str | None) -> None:
     if found["masks"]:
         print_table(found["masks"], title="Masks")
     else:
-        say(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf:50)\n")
+        say(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf-50)\n")
     made = {**found["parameters"], "tool version": found["tool_version"], "plan digest": found["plan_digest"]}
     flat = {name: value for name, value in _flat(made).items() if name not in SHOWN_ABOVE}
     say("Made with")

@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "plan": Lazy("slakh_hier.cli.plan:plan", "Draw clips and queries, without rendering."),
     "render": Lazy("slakh_hier.cli.render:render", "Render hierarchical submixes into HDF5 shards."),
-    "mask": Lazy("slakh_hier.cli.mask:mask", "Add, remove or list data-reduction masks of a shard set."),
+    "mask": Lazy("slakh_hier.cli.mask:mask", "Add, remove or list masks of a shard set."),
     "inspect": Lazy("slakh_hier.cli.inspect:inspect", "Show what a shard set holds."),
     "verify": Lazy("slakh_hier.cli.verify:verify", "Check a shard set for damage."),
     "export": Lazy("slakh_hier.cli.export:export", "Write a clip's nodes as audio files."),

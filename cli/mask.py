@@ -1,4 +1,4 @@
-"""``slakh-hier mask``: data-reduction masks of a finished shard set."""
+"""``slakh-hier mask``: masks of a finished shard set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from slakh_hier.cli.common import (
 @click.command()
 @click.argument("shards", type=click.Path())
 @click.option(
-    "--add", metavar="TYPE:PERCENT", help="Add a mask: leaf:90 withholds level 1 and finer, all:90 all nodes."
+    "--add",
+    metavar="KIND-PERCENT",
+    help="Add a mask: leaf-90 withholds level 1 and finer, all-90 every node.",
 )
 @click.option("--remove", metavar="NAME", help="Remove a mask: leaf-90.")
 @click.option("--list", "list_", is_flag=True, help="List the masks (what happens without any option).")
@@ -36,21 +38,21 @@ from slakh_hier.cli.common import (
 def mask(
     shards: str, add: str | None, remove: str | None, list_: bool, mode: str, seed: int, output_format: str
 ) -> None:
-    """Add, remove or list the data-reduction masks of the finished set SHARDS.
+    """Add, remove or list the masks of the finished set SHARDS.
 
     A mask says for which training clips the ground truth is withheld. It lies beside the shards, which stay as
     they are. Masks of one seed are nested: what 50 % withholds, 90 % withholds too.
     """
-    from slakh_hier.plan.reductions import Reduction
-    from slakh_hier.shards.masks import add_mask, list_masks, remove_mask
+    from slakh_hier.shards.mask import Mask
+    from slakh_hier.shards.mask_files import add_mask, list_masks, remove_mask
 
     if sum((add is not None, remove is not None, list_)) > 1:
         raise click.UsageError("--add, --remove and --list exclude each other")
     if add is not None:
-        reduction = Reduction.parse(add, mode=mode, seed=seed)  # type: ignore[arg-type]  # click checked it
-        count = add_mask(shards, reduction)
-        say(f"{reduction.name}: the ground truth of {count:,} training clips is withheld")
+        asked = Mask.parse(add, mode=mode, seed=seed)  # type: ignore[arg-type]  # click checked it
+        count = add_mask(shards, asked)
+        say(f"{asked.name}: the ground truth of {count:,} training clips is withheld")
     elif remove is not None:
         say(f"{remove_mask(shards, remove)}: removed")
     else:
-        print_table([mask.as_row() for mask in list_masks(shards)], output_format)
+        print_table([one.as_row() for one in list_masks(shards)], output_format)

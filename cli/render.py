@@ -63,8 +63,8 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
     "--mask",
     "masks",
     multiple=True,
-    metavar="TYPE:PERCENT",
-    help="Withhold ground truth: leaf:50, all:90. Repeatable.",
+    metavar="KIND-PERCENT",
+    help="Withhold ground truth: leaf-50, all-90. Repeatable.",
 )
 @jobs_option
 @backend_options

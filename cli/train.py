@@ -14,6 +14,12 @@ from slakh_hier.cli.model_options import configuration_options, import_option
 @click.option("-o", "--output", "run", type=click.Path(), required=True, help="The run folder.")
 @configuration_options("the training")
 @import_option
+@click.option(
+    "--init-from",
+    metavar="RUN",
+    type=click.Path(),
+    help="Start from the weights of another run with the same kind of network, as far as they fit.",
+)
 @click.option("--devices", type=click.IntRange(min=1), help="Short for --set hardware.devices=N.")
 @click.option("--overwrite", is_flag=True, help="Start again where the folder holds another run.")
 @format_option
@@ -24,6 +30,7 @@ def train(
     config: str | None,
     preset: str | None,
     settings: tuple[str, ...],
+    init_from: str | None,
     devices: int | None,
     overwrite: bool,
     output_format: str,
@@ -33,6 +40,7 @@ def train(
     The same command again goes on with a run that was stopped, exactly as if it had not been. The run folder then
     holds the weights, the configuration, tables of the losses and TensorBoard logs.
     """
+    import json
     from dataclasses import asdict
     from pathlib import Path
 
@@ -41,6 +49,8 @@ def train(
 
     if devices is not None:
         settings = (*settings, f"hardware.devices={devices}")
+    if init_from is not None:
+        settings = (*settings, f"training.init_from={json.dumps(init_from)}")
     with shown_warnings():
         result = run_training(
             load_config(

@@ -35,6 +35,8 @@ class Batches:
         Steps an epoch; None: the whole batches in one permutation.
     parts, rank, world
         Accumulated parts; this device and the number of them.
+    groups
+        int64, (clips,): draw as many clips of each group, whatever their number. None: each permutation holds all clips.
 
     Attributes
     ----------
@@ -54,8 +56,10 @@ class Batches:
         parts: int = 1,
         rank: int = 0,
         world: int = 1,
+        groups: NDArray[np.int64] | None = None,
     ):
         self.clips = clips
+        self._groups = None if groups is None else [np.flatnonzero(groups == x) for x in np.unique(groups)]
         if steps is None:
             batch_size = min(batch_size, clips)
         self.batch_size = batch_size // parts * parts  # parts of equal size weigh the same
@@ -84,9 +88,25 @@ class Batches:
     def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The epoch's chain of clips, and the number of the pass over all clips that each place belongs to."""
         rng = np.random.default_rng((self.seed, ORDER, epoch))
+        if self._groups is not None:
+            return self._balanced(epoch, rng)
         rounds = math.ceil(self.steps * self.batch_size / self.clips)
         order = np.concatenate([rng.permutation(self.clips) for _ in range(rounds)])
         return order, epoch * rounds + np.arange(len(order)) // self.clips
+
+    def _balanced(self, epoch: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """:meth:`_order` in turns: one clip of each group, in a new order of groups each turn."""
+        assert self._groups is not None
+        turns = math.ceil(self.steps * self.batch_size / len(self._groups))
+        passes = max(math.ceil(turns / len(group)) for group in self._groups)
+        order = np.empty((turns, len(self._groups)), np.int64)
+        number = np.empty_like(order)
+        for column, group in enumerate(self._groups):
+            rounds = math.ceil(turns / len(group))
+            order[:, column] = np.concatenate([rng.permutation(group) for _ in range(rounds)])[:turns]
+            number[:, column] = epoch * passes + np.arange(turns) // len(group)
+        within = rng.permuted(np.tile(np.arange(len(self._groups)), (turns, 1)), axis=1)
+        return tuple(np.take_along_axis(x, within, 1).ravel() for x in (order, number))  # type: ignore[return-value]
 
 
 class InOrder:

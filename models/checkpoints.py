@@ -23,7 +23,7 @@ from slakh_hier.models.module import Training
 from slakh_hier.plain_files import read_plain
 
 FOLDER = "checkpoints"
-FORMAT_KEY, FORMAT_VERSION = "slakh_hier_format_version", 1
+FORMAT_KEY, FORMAT_VERSION = "slakh_hier_format_version", 2
 """Counts up when a training cannot go on from older checkpoints."""
 _NAME = re.compile(r"step-([0-9]{8})\.ckpt")
 _PLAIN = {torch.Tensor, torch.nn.Parameter, str, int, float, bool, bytes, type(None)}

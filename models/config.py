@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, SerializeAsAny, model_validator
 
 from slakh_hier.models.registry import LOSSES, NETWORKS, LossOptions, NetworkOptions
 from slakh_hier.models.section import Count, PositiveInt, Probability, Section
+from slakh_hier.shards.mask import mask_name
 
 Task = Literal["sss", "qbe"]
 
@@ -22,7 +23,7 @@ class DataConfig(Section):
     Attributes
     ----------
     mask
-        Name of a data-reduction mask of the shards, such as ``leaf-90``; None: all ground truth is available.
+        Name of a mask of the shards, as ``leaf-90``; None: all ground truth is available.
     queries
         QBE: ``fixed`` takes the query stored with the clip; ``fresh`` draws one for every example and epoch in
         training (same node, another song, available under the mask). Validation and test always take the stored.
@@ -31,12 +32,21 @@ class DataConfig(Section):
         built again from the parts. 0: off.
     crop_seconds
         Augmentation: a random excerpt of this length (s) of each training clip. None: the whole clip.
+    remix
+        Augmentation: the probability with which what each level adds to the one below it, and the rest of the mixture,
+        each come from a clip of its own with the same target. Mixtures of one song's parts are then mixtures of several
+        songs'.
+    balance
+        QBE: ``none`` draws clips as they are, so that nodes with many clips decide what is learnt. ``node`` draws as
+        many of each finest node.
     """
 
-    mask: str | None = None
+    mask: Annotated[str, AfterValidator(mask_name)] | None = None
     queries: Literal["fixed", "fresh"] = "fixed"
     gain_db: Annotated[float, Field(ge=0, le=40)] = 0.0
     crop_seconds: Annotated[float, Field(gt=0)] | None = None
+    remix: Annotated[float, Field(ge=0, le=1)] = 0.0
+    balance: Literal["none", "node"] = "none"
 
 
 class StftConfig(Section):
@@ -58,17 +68,25 @@ class OptimizerConfig(Section):
     Attributes
     ----------
     lr, betas
-        Of Adam.
+        Of Adam; ``lr`` is the highest rate.
+    schedule
+        ``plateau``: the rate falls where the validation loss does not (the paper's). ``one_cycle``: it rises to ``lr``
+        and falls to nearly zero within the training, whose length must then be known from the start.
     patience, factor
-        The rate is multiplied by ``factor`` when the validation loss has not improved for ``patience`` epochs.
+        ``plateau``: the rate is multiplied by ``factor`` when the validation loss has not improved for ``patience``
+        epochs.
+    warmup
+        ``one_cycle``: part of the training in which the rate rises.
     clip_percentile
         AutoClip: gradients are clipped to this percentile of all norms so far. None: not clipped.
     """
 
     lr: Annotated[float, Field(gt=0)] = 1e-4
     betas: tuple[Probability, Probability] = (0.9, 0.999)
+    schedule: Literal["plateau", "one_cycle"] = "plateau"
     patience: Count = 5
     factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.1
     clip_percentile: Annotated[float, Field(ge=0, le=100)] | None = 10.0
 
 
@@ -92,6 +110,11 @@ class TrainingConfig(Section):
         Also write a checkpoint every so many steps; None: at the end of each epoch only.
     keep
         Which model becomes weights.safetensors: the ``best``, by validation loss, or the ``last``.
+    ema
+        Validate and publish an exponential moving average of the weights, of which a step leaves this part, such as
+        0.999. None: the weights themselves.
+    init_from
+        A run folder whose weights the training starts from, as far as their shapes fit. None: fresh weights.
     """
 
     epochs: PositiveInt = 100
@@ -101,6 +124,8 @@ class TrainingConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 588
     checkpoint_every: PositiveInt | None = None
     keep: Literal["best", "last"] = "best"
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    init_from: str | None = None
 
 
 class HardwareConfig(Section):
@@ -109,7 +134,7 @@ class HardwareConfig(Section):
     Attributes
     ----------
     accelerator
-        ``auto`` takes a GPU where there is one.
+        ``auto`` takes a CUDA GPU where there is one, ``gpu`` insists on it. ``mps``: the GPU of an Apple processor.
     devices, nodes
         Processes with one device each, a machine; machines.
     precision
@@ -121,7 +146,7 @@ class HardwareConfig(Section):
         with 1, above all where other programs use the machine too.
     """
 
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     devices: PositiveInt = 1
     nodes: PositiveInt = 1
     precision: Literal["32", "bf16"] = "32"
@@ -172,6 +197,8 @@ class Config(Section):
             raise ValueError("levels must be different numbers, the finest (smallest) first")
         if self.task == "qbe" and self.node is not None:
             raise ValueError("node is for sss; qbe separates whatever the query sounds like")
+        if self.task == "sss" and self.data.balance != "none":
+            raise ValueError("data.balance is for qbe; sss has one target")
         if self.loss.real_masks and self.network.complex_masks:
             raise ValueError(
                 f"loss.kind {self.loss.kind} needs real masks, but network {self.network.kind} gives complex ones; take "

@@ -113,6 +113,15 @@ def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     return {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
 
 
+def obstacles(before: Config, now: Config) -> dict[str, tuple[Any, Any]]:
+    """Of :func:`differences` those with which a run cannot be resumed, because they change what is computed.
+
+    With one cycle the number of epochs is one of them: each step's rate depends on it.
+    """
+    free = tuple(key for key in FREE if key != "training.epochs" or before.optimizer.schedule != "one_cycle")
+    return {key: values for key, values in differences(before, now).items() if not key.startswith(free)}
+
+
 def merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Nested values of several layers as one mapping: of what several hold, the last one decides.
 

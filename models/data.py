@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from slakh_hier.models.queries import query_pools
+from slakh_hier.models.remix import NOTHING, Remix
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.read import ShardSet
 
 Item = dict[str, Any]
-QUERY, GAIN, CROP = range(3)
+QUERY, GAIN, CROP, REMIX = range(4)
 """What is drawn, so that one draw does not depend on whether another one is made."""
 
 
@@ -72,6 +73,11 @@ class ClipDataset(Dataset[Item]):
         +-gain_db (dB).
     crop_seconds
         Random excerpt of mixture and sources (s), the whole where clips are shorter; the query stays whole.
+    remix
+        Probability of a mixture whose parts come from several clips (:class:`~slakh_hier.models.remix.Remix`); gains come
+        after it.
+    weights
+        float32, (clips, levels): what each term of the loss counts; None: all the same.
     """
 
     def __init__(
@@ -84,6 +90,8 @@ class ClipDataset(Dataset[Item]):
         gain_db: float = 0.0,
         crop_seconds: float | None = None,
         mask: str | None = None,
+        remix: float = 0.0,
+        weights: NDArray[np.float32] | None = None,
     ):
         self.shards, self.selection, self.seed, self.gain_db = shards, selection, seed, gain_db
         self.samples = shards.samples
@@ -102,6 +110,8 @@ class ClipDataset(Dataset[Item]):
         self._rows = shards.row[selection.clips[:, None], wanted]
         self._rows[:, 1:][~selection.available] = SILENT
         self._pools = query_pools(shards, selection, mask) if fresh_queries else None
+        self._remix = Remix(selection, remix) if remix else None
+        self._weights = weights
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -125,26 +135,20 @@ class ClipDataset(Dataset[Item]):
         """
         places = [key.place for key in keys]
         clips = self.selection.clips[places].tolist()
-        reads: list[Read] = []
-        place = []
-        for key, clip, rows in zip(keys, clips, self._rows[places].tolist(), strict=True):
-            begin = self._begin(key.epoch, clip)
-            known = dict.fromkeys((ABSENT, SILENT), -1)
-            for row in rows:  # nodes with one sounding child share a row
-                if row not in known:
-                    known[row] = len(reads)
-                    reads.append(Read(clip, row, begin))
-            place.append([known[row] for row in rows])
+        reads: dict[Read, int] = {}
+        place = [self._places(key, reads) for key in keys]
         signals = self._empty(len(reads) + 1, self.samples, pinned)
         signals[-1] = 0
         stored: Batch = {
             "rows": signals,
-            "factors": self._fill(signals, reads),
+            "factors": self._fill(signals, list(reads)),
             "place": torch.tensor(place),
             "available": torch.from_numpy(self.selection.available[places]),
             "clip": torch.tensor(clips),
             "id": [self.ids[index] for index in places],
         }
+        if self._weights is not None:
+            stored["weights"] = torch.from_numpy(self._weights[places])
         if self.gain_db:
             drawn = [self._gains(key.epoch, clip) for key, clip in zip(keys, clips, strict=True)]
             stored["gains"] = torch.from_numpy(np.stack(drawn))
@@ -157,6 +161,25 @@ class ClipDataset(Dataset[Item]):
             stored["query_rows"] = self._empty(len(keys), self.shards.samples, pinned)
             stored["query_factors"] = self._fill(stored["query_rows"], queries)
         return stored
+
+    def _places(self, key: Key, reads: dict[Read, int]) -> list[int] | list[list[int]]:
+        """Where an example's signals, or with remixing its parts, lie among the reads, which grow by what is missing."""
+
+        def at(place: int, signal: int) -> int:
+            row = int(self._rows[place, signal]) if signal != NOTHING else SILENT
+            if row in (ABSENT, SILENT):
+                return -1
+            clip = int(self.selection.clips[place])
+            # Nodes with one sounding child share a row.
+            return reads.setdefault(Read(clip, row, self._begin(key.epoch, clip)), len(reads))
+
+        if self._remix is None:
+            return [at(key.place, signal) for signal in range(self._rows.shape[1])]
+        rng = self._draw(REMIX, key.epoch, int(self.selection.clips[key.place]))
+        return [
+            [at(part.place, part.signal), at(part.place, part.less)]
+            for part in self._remix.draw(key.place, rng)
+        ]
 
     def _empty(self, rows: int, samples: int, pinned: bool) -> Tensor:
         dtype = torch.int16 if self.shards.dtype == np.int16 else torch.float32

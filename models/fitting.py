@@ -17,7 +17,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
-from slakh_hier.files import make_folder, require_free
+from slakh_hier.files import cannot_write, make_folder, require_free
 from slakh_hier.locks import folder_lock
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
@@ -28,6 +28,7 @@ from slakh_hier.models.module import Training
 from slakh_hier.models.run_log import RunLog
 from slakh_hier.models.separator import build_separator
 from slakh_hier.models.training import Report, TrainingData, TrainResult, is_main_process
+from slakh_hier.models.warm_start import warm_start
 from slakh_hier.models.weights import About, intact, load_weights, save_weights, state_of
 from slakh_hier.progress import Progress
 from slakh_hier.version import VERSION
@@ -68,6 +69,9 @@ def fit(
     _check_hardware(config.hardware, separator.parameter_count)
     if config.hardware.compile:
         separator.network.compile()
+    started = None
+    if config.training.init_from is not None and (overwrite or newest(run) is None):
+        started = warm_start(separator, config, config.training.init_from)
     module = Training(separator, config, levels)
 
     with ExitStack() as stack:
@@ -79,6 +83,10 @@ def fit(
             resume = run_folder.prepare(run, config, record, overwrite=overwrite)
         else:
             resume = None if overwrite else newest(run)
+        if main and started is not None:
+            run_folder.note_start(run, started)
+            for line in started.lines():
+                report(line)
         resumed_at = None if resume is None else step_of(resume)
         about = About(
             tool_version=VERSION,
@@ -102,7 +110,7 @@ def fit(
                 "step": trainer.global_step,
                 "loss": module.selection_loss,
             }
-            save_weights(run, separator, about.model_copy(update=done))
+            save_weights(run, module.published, about.model_copy(update=done))
 
         if main and resume is not None:
             _restore_weights(run, resume, config, about)
@@ -135,7 +143,7 @@ def fit(
 
 def _trainer(config: Config, run: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
     h, processes = config.hardware, config.hardware.devices * config.hardware.nodes
-    accelerator = "gpu" if on_gpu(h) else "cpu"
+    accelerator = "mps" if h.accelerator == "mps" else "gpu" if on_gpu(h) else "cpu"
     plugins: list[Any] = [SafeCheckpointIO()]
     if SLURMEnvironment.detect():
         # Lightning's own requeueing writes checkpoints of its own; here the same command resumes.
@@ -169,9 +177,16 @@ def _check_hardware(hardware: HardwareConfig, parameters: int) -> None:
     if on_gpu(hardware) and hardware.devices > there:
         raise InputError(
             f"{hardware.devices} GPU{'s' * (hardware.devices > 1)} asked for, but PyTorch finds {there or 'none'} here; "
-            "set hardware.devices and hardware.accelerator (auto, cpu or gpu) accordingly"
+            "set hardware.devices and hardware.accelerator (auto, cpu, gpu or mps) accordingly"
         )
-    if not on_gpu(hardware) and parameters > SMALL and is_main_process():
+    if hardware.accelerator == "mps":
+        if not torch.backends.mps.is_available():
+            raise InputError(
+                "hardware.accelerator mps is the GPU of an Apple processor, which PyTorch does not find here; use auto"
+            )
+        if hardware.devices > 1:
+            raise InputError("hardware.accelerator mps has one device; set hardware.devices=1")
+    elif not on_gpu(hardware) and parameters > SMALL and is_main_process():
         warnings.warn(
             f"training {parameters / 1e6:.1f} million parameters without a GPU takes days; for a first try take "
             "--preset small (minutes) or tiny",
@@ -198,10 +213,7 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             "--set hardware.precision=32"
         ) from None
     except OSError as error:
-        raise FaultError(
-            f"{error.filename or trainer.default_root_dir}: cannot be written: {error.strerror or error}. The last "
-            "checkpoint is kept; make room and run the same command again to go on from it"
-        ) from error
+        raise cannot_write(Path(error.filename or trainer.default_root_dir), error) from error
 
 
 @contextmanager
@@ -229,11 +241,9 @@ def _restore_weights(run: Path, resume: Path, config: Config, about: About) -> N
     if not path.exists() or (intact(run) and load_weights(run).about.step == step_of(path)):
         return
     state = SafeCheckpointIO().load_checkpoint(path)
-    separator = build_separator(config, len(about.levels))
-    separator.load_state_dict(state_of(state))
     own = state["slakh_hier"]
     done = {"epoch": own["position"][0], "step": step_of(path), "loss": own["loss"]}
-    save_weights(run, separator, about.model_copy(update=done))
+    save_weights(run, state_of(state), about.model_copy(update=done))
 
 
 @contextmanager

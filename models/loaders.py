@@ -12,6 +12,7 @@ from slakh_hier.models.module import Training
 from slakh_hier.models.reader import KeyBatches, Reader
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.stored import Batch, signals_of
+from slakh_hier.models.weighting import term_weights
 from slakh_hier.shards.read import ShardSet
 
 
@@ -22,6 +23,7 @@ class ShardData(pl.LightningDataModule):
         super().__init__()
         self.config = config
         d, seed = config.data, config.training.seed
+        weights = {split: term_weights(sets[split], some, config.loss) for split, some in selections.items()}
         self.sets = {
             "train": ClipDataset(
                 sets["train"],
@@ -31,10 +33,14 @@ class ShardData(pl.LightningDataModule):
                 gain_db=d.gain_db,
                 crop_seconds=d.crop_seconds,
                 mask=d.mask,
+                remix=d.remix,
+                weights=weights["train"],
             )
         }
         if "validation" in sets:
-            self.sets["validation"] = ClipDataset(sets["validation"], selections["validation"])
+            self.sets["validation"] = ClipDataset(
+                sets["validation"], selections["validation"], weights=weights["validation"]
+            )
         self.clip_seconds = self.sets["train"].samples / sets["train"].sample_rate
         self.batches: Batches | None = None
 
@@ -48,6 +54,7 @@ class ShardData(pl.LightningDataModule):
             parts=t.accumulate,
             rank=trainer.global_rank,
             world=trainer.world_size,
+            groups=self.sets["train"].selection.query_column if self.config.data.balance == "node" else None,
         )
         assert isinstance(trainer.lightning_module, Training)
         self.batches.epoch, self.batches.start = trainer.lightning_module.position

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +13,14 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.models.autoclip import AutoClip
+from slakh_hier.models.average import Average
 from slakh_hier.models.config import Config
 from slakh_hier.models.objective import Estimate, masked_sums
 from slakh_hier.models.registry import LOSSES
+from slakh_hier.models.schedules import Schedule, build_schedule
 from slakh_hier.models.separator import Separator
 
 DROPOUT = 0xD0
@@ -80,17 +83,19 @@ class Training(pl.LightningModule):
         self.last: dict[str, float] = {}
         self.train_sums, self.val_sums = Sums(levels), Sums(levels)
         self.skipped_steps = 0
+        self.average = Average(separator, config.training.ema) if config.training.ema else None
         self._parts: list[tuple[Tensor, list[str]]] = []  # of the step that is being accumulated
-        self._plateau: ReduceLROnPlateau | None = None
-        self._plateau_state: dict[str, Any] | None = None
+        self._schedule: Schedule | None = None
+        self._schedule_state: dict[str, Any] | None = None
+        self._validating = ExitStack()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         o = self.config.optimizer
         adam = torch.optim.Adam(self.parameters(), lr=o.lr, betas=o.betas, fused=True)
         # Stepped here, not by Lightning, which would do it after the checkpoint of the epoch's end is written.
-        self._plateau = ReduceLROnPlateau(adam, factor=o.factor, patience=o.patience)
-        if self._plateau_state is not None:
-            self._plateau.load_state_dict(self._plateau_state)
+        self._schedule = build_schedule(adam, o)
+        if self._schedule_state is not None:
+            self._schedule.load_state_dict(self._schedule_state)
         return adam
 
     def on_train_epoch_start(self) -> None:
@@ -100,6 +105,14 @@ class Training(pl.LightningModule):
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         words = (self.config.training.seed, DROPOUT, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        assert self._schedule is not None
+        batches = int(self.trainer.num_training_batches) * (self.trainer.max_epochs or 1)
+        self._schedule.before_step(self.global_step, batches // self.trainer.accumulate_grad_batches)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         total, values = self._losses(batch)
@@ -121,7 +134,7 @@ class Training(pl.LightningModule):
         norm, threshold = self.autoclip.clip(parameters)
         step = Sums(self.levels)
         for values, ids in self._parts:
-            step.values += values.double().cpu()
+            step.values += values.cpu().double()
             if not math.isfinite(float(values[-2])):
                 raise FaultError(self._not_finite(ids))
         self._parts = []
@@ -140,16 +153,22 @@ class Training(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.val_sums = Sums(self.levels)
+        self._validated: list[Tensor] = []
+        if self.average is not None:
+            self._validating.enter_context(self.average.in_place())
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         _, values = self._losses(batch, reduce=False)
-        self.val_sums.values = self.val_sums.values.to(values.device) + values.double()
+        self._validated.append(values)
 
     def on_validation_epoch_end(self) -> None:
+        self._validating.close()
+        # Added up on the CPU: not every device has float64.
+        values = torch.stack(self._validated).cpu().double().sum(0)
         if self.trainer.world_size > 1:
-            self.val_sums.values = self.val_sums.values.to(self.device)
-            torch.distributed.all_reduce(self.val_sums.values)
-        self.val_sums.values = self.val_sums.values.cpu()
+            values = values.to(self.device)
+            torch.distributed.all_reduce(values)
+        self.val_sums.values = values.cpu()
 
     def epoch_losses(self) -> dict[str, float]:
         """Means over the epoch's steps and over the validation clips."""
@@ -164,6 +183,11 @@ class Training(pl.LightningModule):
         return bool(self.val_sums.values[-1] > 0)
 
     @property
+    def published(self) -> Mapping[str, Tensor]:
+        """The separator's tensors that the run's weights hold: the average of the last steps', where there is one."""
+        return self.separator.state_dict() if self.average is None else self.average.state
+
+    @property
     def selection_loss(self) -> float:
         """What selects the model and the learning rate: validation loss, without validation clips training loss."""
         named = self.epoch_losses()
@@ -173,15 +197,16 @@ class Training(pl.LightningModule):
         loss = self.selection_loss
         if self.validated and not math.isfinite(loss):
             raise FaultError(f"epoch {self.current_epoch + 1}: the validation loss is {loss}; {_ADVICE}")
-        assert self._plateau is not None
-        self._plateau.step(loss)
+        assert self._schedule is not None
+        self._schedule.after_epoch(loss)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        assert self._plateau is not None
+        assert self._schedule is not None
         checkpoint["slakh_hier"] = {
             "position": list(self.position),
             "autoclip": self.autoclip.state_dict(),
-            "plateau": self._plateau.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "train_sums": self.train_sums.values,
             "skipped_steps": self.skipped_steps,
             "loss": self.selection_loss,
@@ -191,7 +216,9 @@ class Training(pl.LightningModule):
         own = checkpoint["slakh_hier"]
         self.position = (own["position"][0], own["position"][1])
         self.autoclip.load_state_dict(own["autoclip"])
-        self._plateau_state = own["plateau"]
+        self._schedule_state = own["schedule"]
+        if self.average is not None:
+            self.average.load_state_dict(own["average"])
         self.train_sums.values = own["train_sums"]
         self.skipped_steps = own["skipped_steps"]
 
@@ -209,7 +236,7 @@ class Training(pl.LightningModule):
                 f"loss {self.config.loss.kind} gave {tuple(terms.shape)} values; (batch, levels) is "
                 f"{tuple(available.shape)} here"
             )
-        total, count = masked_sums(terms, available, self.config.loss.denominator)
+        total, count = masked_sums(terms, available, self.config.loss.denominator, batch.get("weights"))
         levels = terms.detach().where(available, terms.new_zeros(()))
         values = torch.cat((levels.sum(0), available.sum(0), total.detach()[None], count[None]))
         if reduce and self.trainer.world_size > 1:

@@ -46,7 +46,10 @@ class Estimate:
 
 
 def masked_sums(
-    terms: Tensor, available: Tensor, denominator: Literal["all", "available"]
+    terms: Tensor,
+    available: Tensor,
+    denominator: Literal["all", "available"],
+    weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Numerator and denominator of the loss of a part of a batch.
 
@@ -62,12 +65,15 @@ def masked_sums(
     denominator
         ``all``: the number of terms, withheld ones too, as in the paper: what is withheld weakens the gradient.
         ``available``: the number of available terms.
+    weights
+        float32, (batch, levels): what each term counts, above and below the line; None: 1.
 
     Returns
     -------
     tuple
         Two scalars: the sum of the available terms, and what to divide it by (may be zero).
     """
-    total = terms.where(available, terms.new_zeros(())).sum()
-    count = available.sum() if denominator == "available" else torch.tensor(available.numel())
-    return total, count.to(total)
+    weights = torch.ones_like(terms) if weights is None else weights
+    counted = weights * available
+    total = (terms.where(available, terms.new_zeros(())) * counted).sum()
+    return total, (counted if denominator == "available" else weights).sum()

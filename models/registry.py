@@ -19,12 +19,13 @@ from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from slakh_hier.errors import InputError, SlakhHierError
-from slakh_hier.models.section import Section
+from slakh_hier.models.section import Section, Weight
 from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -65,13 +66,22 @@ class LossOptions(Options):
     ----------
     denominator
         What the sum over clips and levels is divided by. ``all``: their number, withheld ground truth included (the
-        paper's). ``available``: the number of those whose ground truth is available.
-    real_masks
-        The loss means nothing for complex masks.
+        paper's). ``available``: the number of those whose ground truth is available. Weighted terms count by weight.
+    level_weights
+        Weights of levels, by number; others have 1.
+    node_weights
+        Weights of nodes, by name, at the level where the node is the target; others have 1. A term's weight is the
+        product of both.
     """
 
     denominator: Literal["all", "available"] = "all"
-    real_masks: ClassVar[bool] = False
+    level_weights: dict[Annotated[int, Field(ge=0)], Weight] = Field(default_factory=dict)
+    node_weights: dict[str, Weight] = Field(default_factory=dict)
+
+    @property
+    def real_masks(self) -> bool:
+        """The loss means nothing for complex masks."""
+        return False
 
 
 @dataclass(frozen=True)

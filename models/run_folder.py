@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,22 +27,24 @@ from slakh_hier.locks import LOCK_NAME
 from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.config_file import FREE, config_yaml, differences, read_config
+from slakh_hier.models.config_file import config_yaml, obstacles, read_config
 from slakh_hier.models.registry import IMPORTED
 from slakh_hier.models.selection import Selection
+from slakh_hier.models.warm_start import WarmStart
 from slakh_hier.models.weights import ABOUT, WEIGHTS
 from slakh_hier.parallel import cpu_cores
 from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.shards.index import INDEX_NAME
 from slakh_hier.shards.read import ShardSet
 
-CONFIG, ENVIRONMENT, DATA = "config.yaml", "environment.json", "data.json"
+CONFIG, ENVIRONMENT, DATA, START = "config.yaml", "environment.json", "data.json", "init_from.json"
 STEPS, METRICS, LOG, TENSORBOARD = "steps.csv", "metrics.csv", "log.txt", "tensorboard"
 MAX_DATA = 1 << 20
 OURS = (
     CONFIG,
     ENVIRONMENT,
     DATA,
+    START,
     STEPS,
     METRICS,
     LOG,
@@ -130,14 +133,22 @@ def data_record(
     }
 
 
+def note_start(run: Path, started: WarmStart) -> None:
+    """Write down which weights a run starts from, and which of its tensors are not among them."""
+    publish_json(run / START, asdict(started))
+
+
 def environment(hardware: HardwareConfig) -> dict[str, Any]:
     """Versions, commit, machine and devices."""
     # To ask for a GPU's name takes half a GB of it, which a training on processors must not.
     gpus = (
         range(torch.cuda.device_count())
-        if hardware.accelerator != "cpu" and torch.cuda.is_available()
+        if hardware.accelerator in ("auto", "gpu") and torch.cuda.is_available()
         else ()
     )
+    devices = [torch.cuda.get_device_name(i) for i in gpus] or [
+        "mps" if hardware.accelerator == "mps" else "cpu"
+    ]
     return {
         "slakh-hier": _version("slakh-hier"),
         "commit": commit(),
@@ -151,7 +162,7 @@ def environment(hardware: HardwareConfig) -> dict[str, Any]:
         "platform": platform.platform(),
         "processors": cpu_cores(),
         "threads": torch.get_num_threads(),
-        "devices": [torch.cuda.get_device_name(i) for i in gpus] or ["cpu"],
+        "devices": devices,
         "cuda": torch.version.cuda,
     }
 
@@ -181,8 +192,7 @@ def _refuse_other(run: Path, config: Config, data: dict[str, Any]) -> None:
         known = parse_json(read_plain(run / DATA, MAX_DATA, links=True)) if (run / DATA).exists() else data
     except (ConfigError, InputError, OSError, ValueError) as error:
         raise InputError(f"{run}: its configuration cannot be read; {_ADVICE}\n{error}") from None
-    changed = {key: values for key, values in differences(before, config).items() if not key.startswith(FREE)}
-    lines = [f"{key}: {old} there, {new} now" for key, (old, new) in changed.items()]
+    lines = [f"{key}: {old} there, {new} now" for key, (old, new) in obstacles(before, config).items()]
     lines += [
         f"{key}: {known.get(key)} there, {data[key]} now"
         for key in ("plan_digest", "hierarchy_digest", "levels", "names", "splits")

@@ -12,6 +12,7 @@ Layers = Annotated[int, Field(ge=1, le=64)]
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 """Of a layer: far more than fits any machine, so that the shapes of a network can be computed at least."""
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Section(BaseModel):

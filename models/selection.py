@@ -78,7 +78,7 @@ def select_clips(
     levels
         Levels to separate; None: all on the path (QBE: all numbered ones).
     mask
-        Name of a data-reduction mask; None: everything is available.
+        Name of a mask; None: everything is available.
     sounding
         False: also the clips in which the finest node is silent or absent (SSS; evaluation measures what
         leaks there).

@@ -92,3 +92,35 @@ class Stft(nn.Module):
 def magnitude(spectrum: Tensor) -> Tensor:
     """Magnitude of a complex tensor, as float of its shape; half the time of ``abs``, which guards against overflow."""
     return (spectrum.real.square() + spectrum.imag.square()).sqrt()
+
+
+def inner_product(one: Tensor, other: Tensor, factor: Tensor | None = None) -> Tensor:
+    """Real part of the inner product of spectra, each bin of it times ``factor``; bins below zero Hz included.
+
+    With the window of :class:`Stft` it is that of the signals times the FFT length and the number of windows that overlap.
+
+    Parameters
+    ----------
+    one, other
+        Complex, (..., bins, frames), broadcast against each other.
+    factor
+        Real, the broadcast shape; None: 1.
+
+    Returns
+    -------
+    Tensor
+        Real, (...).
+    """
+    product = one.real * other.real + one.imag * other.imag
+    return _both_sides(product if factor is None else product * factor)
+
+
+def energy(spectrum: Tensor, factor: Tensor | None = None) -> Tensor:
+    """Energy of spectra, (..., bins, frames) to (...); see :func:`inner_product`."""
+    return inner_product(spectrum, spectrum, factor)
+
+
+def _both_sides(values: Tensor) -> Tensor:
+    """Sum over the bins at both sides of zero Hz, of which spectra of real signals hold one."""
+    bins = values.sum(-1)
+    return 2 * bins.sum(-1) - bins[..., 0] - bins[..., -1]

@@ -26,7 +26,10 @@ def signals_of(stored: Batch) -> Batch:
         rows         int16 or float32 (rows + 1, samples)    each row once, as it is stored; the last is silence
         factors      float32          (rows + 1,)            what to multiply a row with
         place        int64            (clips, 1 + levels)    which row: the mixture's, then leaf first; -1: silence
+        ..           ..               (clips, levels + 1, 2) with remixing instead: two rows of each part, leaf first, then
+                                                             the rest; the part is their difference
         available    bool             (clips, levels)
+        weights      float32          (clips, levels)        what each term of the loss counts; only where they differ
         gains        float32          (clips, levels + 1)    see :func:`change_gains`; only with augmentation
         query_rows   as rows          (clips, query samples) QBE only
         query_factors float32         (clips,)               QBE only
@@ -38,10 +41,12 @@ def signals_of(stored: Batch) -> Batch:
     -------
     dict
         ``signals``, float32, (clips, 1 + levels, samples): the mixture, then the sources, leaf first, zeros where
-        withheld, silent or absent; ``query``, float32, (clips, query samples); and ``available``, ``clip``, ``id``.
+        withheld, silent or absent; ``query``, float32, (clips, query samples); and ``available``, ``weights``, ``clip``,
+        ``id``.
     """
-    batch = {name: stored[name] for name in ("available", "clip", "id")}
-    batch["signals"] = _pick(stored["rows"], stored["factors"], stored["place"])
+    batch: Batch = {name: stored[name] for name in ("available", "weights", "clip", "id") if name in stored}
+    picked = _pick(stored["rows"], stored["factors"], stored["place"])
+    batch["signals"] = picked if picked.ndim == 3 else _sums_of(picked, stored["available"])
     if "gains" in stored:
         change_gains(batch["signals"], stored["available"], stored["gains"])
     if "query_rows" in stored:
@@ -60,6 +65,13 @@ def _pick(rows: Tensor, factors: Tensor, place: Tensor) -> Tensor:
     for signal, row in zip(picked.reshape(-1, rows.shape[1]), place.flatten().tolist(), strict=True):
         np.multiply(stored[row], by[row], out=signal)
     return torch.from_numpy(picked)
+
+
+def _sums_of(parts: Tensor, available: Tensor) -> Tensor:
+    """Signals of parts, (clips, levels + 1, 2, samples) to (clips, 1 + levels, samples): mixture and sources are sums."""
+    sums = (parts[:, :, 0] - parts[:, :, 1]).cumsum(1)
+    sources = sums[:, :-1] * available.unsqueeze(2)  # what is withheld has no part of its own
+    return torch.cat((sums[:, -1:], sources), 1)
 
 
 def change_gains(signals: Tensor, available: Tensor, gains: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -99,9 +99,9 @@ class Trained:
     folder: Path
 
 
-def save_weights(folder: Path, separator: Separator, about: About) -> None:
-    """Publish both files; the JSON comes last and holds the digest of the other."""
-    data = save_tensors({name: tensor.detach().cpu() for name, tensor in separator.state_dict().items()})
+def save_weights(folder: Path, state: Mapping[str, torch.Tensor], about: About) -> None:
+    """Publish both files, of a separator's state dict; the JSON comes last and holds the digest of the other."""
+    data = save_tensors({name: tensor.detach().cpu() for name, tensor in state.items()})
     publish(folder / WEIGHTS, data)
     publish_json(folder / ABOUT, about.model_copy(update={"sha256": sha256(data)}).model_dump(mode="json"))
 
@@ -173,7 +173,10 @@ def intact(folder: Path) -> bool:
 
 
 def state_of(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The separator's tensors in a training checkpoint."""
+    """The separator's tensors in a training checkpoint: their average, where the training makes one."""
+    if checkpoint["slakh_hier"]["average"] is not None:
+        averaged: dict[str, torch.Tensor] = checkpoint["slakh_hier"]["average"]["weights"]
+        return averaged
     lead = "separator."
     return {k.removeprefix(lead): v for k, v in checkpoint["state_dict"].items() if k.startswith(lead)}
 

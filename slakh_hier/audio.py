@@ -104,9 +104,21 @@ class StemFile:
         self._position = 0
 
     def read(self, start: int, count: int) -> NDArray[Any]:
-        """Read ``count`` mono samples from sample ``start``; after the file's end come zeros.
+        """:meth:`read_channels` as one channel, shape (count,)."""
+        return np.asarray(self.read_channels(start, count, 1)[0])
 
-        Returns int16 for 16-bit mono files, else float32 in the same units (full scale 32768), shape (count,).
+    def read_channels(self, start: int, count: int, channels: int) -> NDArray[Any]:
+        """Read ``count`` samples from sample ``start``; after the file's end come zeros.
+
+        Parameters
+        ----------
+        channels
+            1 or 2: a mono file sounds in both of two; other numbers of channels are folded down to their mean.
+
+        Returns
+        -------
+        (channels, count): int16 where the file holds at most 16 bits and is not folded, else float32 in the same units
+        (full scale 32768).
 
         Raises
         ------
@@ -114,10 +126,10 @@ class StemFile:
             Fewer samples come than the header promises, a sample is not finite, or decoding fails.
         """
         inside = max(0, min(count, self.frames - start))
-        exact = self.integer and self.channels == 1
+        exact = self.integer and self.channels in (1, channels)
         dtype = np.int16 if exact else np.float32
         if inside == 0:
-            return np.zeros(count, dtype)
+            return np.zeros((channels, count), dtype)
         try:
             if self._position < 0:  # libsndfile's decoder is of no use after an error
                 self._file.close()
@@ -125,7 +137,7 @@ class StemFile:
                 self._position = 0
             if self._position != start:
                 self._file.seek(start)
-            got = self._file.read(inside, dtype="int16" if exact else "float32", always_2d=not exact)
+            got = self._file.read(inside, dtype="int16" if exact else "float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
             self._position = -1
             raise self._error(
@@ -136,11 +148,14 @@ class StemFile:
             raise self._error(
                 f"ends early: {inside} samples expected from {start / self.sample_rate:.2f} s, {len(got)} found"
             )
+        got = got.T if self.channels in (1, channels) else _fold(got)[None]
         if not exact:
-            got = _fold(got) * np.float32(FULL_SCALE)
+            got = got * np.float32(FULL_SCALE)
             if not np.isfinite(got).all():
                 raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
-        return got if inside == count else np.pad(got, (0, count - inside))
+        if len(got) < channels:
+            got = np.repeat(got, channels, axis=0)
+        return got if inside == count else np.pad(got, ((0, 0), (0, count - inside)))
 
     def close(self) -> None:
         self._file.close()

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.locks import Owner
-from slakh_hier.plain_files import open_plain
+from slakh_hier.plain_files import FULL, open_plain, remedy
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
@@ -99,12 +99,13 @@ def replacing(
 
 def cannot_write(path: Path, error: OSError, data: object = None) -> FaultError:
     """The error for ``path``, which the system refuses to write: how much was to be written, what is free, what to do."""
-    size = f"{memoryview(data).nbytes / 1e6:.1f} MB, " if isinstance(data, Bytes) else ""
-    place = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
-    free = shutil.disk_usage(place).free / 1e6
+    room = ""
+    if error.errno in FULL:
+        size = f"{memoryview(data).nbytes / 1e6:.1f} MB, " if isinstance(data, Bytes) else ""
+        place = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
+        room = f" ({size}{shutil.disk_usage(place).free / 1e6:.1f} MB free)"
     return FaultError(
-        f"cannot write {path} ({size}{free:.1f} MB free): {error.strerror or error}. What is finished is kept; "
-        "free disk space and run the same command again"
+        f"cannot write {path}{room}: {error.strerror or error}. What is finished is kept; {remedy(path, error)}"
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slakh_hier.errors import FaultError, InputError, LockedError, SlakhHierWarning
-from slakh_hier.plain_files import REMOVE_IT, open_plain, read_plain
+from slakh_hier.plain_files import REMOVE_IT, open_plain, read_plain, remedy
 
 LOCK_NAME = ".lock"
 
@@ -103,9 +103,11 @@ def _locked(folder: Path, name: str, *, shared: bool = False, sign: bool = False
     try:
         handle = open_plain(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        if os.path.lexists(path):
-            raise InputError(f"{path}: {error.strerror}. {REMOVE_IT}") from error
-        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) or not os.path.lexists(path):
+            raise InputError(
+                f"{folder}: cannot be written to ({error.strerror}); {remedy(folder, error)}"
+            ) from error
+        raise InputError(f"{path}: {error.strerror}. {REMOVE_IT}") from error
     _held.add(handle)
     try:
         try:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -236,8 +237,13 @@ def _run_loky(
 
     generator = _nothing()
     try:
-        with _ctrl_c_for_us_alone():
-            generator = pool(calls())  # gives out the first tasks: a worker may die meanwhile
+        try:
+            with _ctrl_c_for_us_alone():
+                generator = pool(calls())  # gives out the first tasks: a worker may die meanwhile
+        except (OSError, ImportError) as error:
+            if isinstance(error, BrokenPipeError) and given:
+                raise
+            raise _cannot_start(error) from error
         for result in generator:  # noqa: UP028 (`yield from` would close it outside of the finally below)
             yield result
     except (
@@ -249,6 +255,8 @@ def _run_loky(
             what = "a worker process died (killed, out of memory, or a crash in a library)"
         # The first ones rather than the last: they began in this order.
         held = [id for id in given if id in open_tasks]
+        if not held:
+            raise _cannot_start(error) from error
         raise FaultError(
             f"{what} with one of these tasks: {_names(held, max(5, jobs))}. Finished work is kept: run the same command "
             "again, with fewer --jobs if memory is short"
@@ -257,6 +265,14 @@ def _run_loky(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # joblib warns about dropped tasks when the caller stops early
             generator.close()
+
+
+def _cannot_start(error: Exception) -> FaultError:
+    reason = getattr(error, "strerror", None) or error
+    return FaultError(
+        f"worker processes cannot be started here ({reason}): too many processes, or no shared memory. Run the same command "
+        "with --jobs 1, or with --backend threading"
+    )
 
 
 def _nothing() -> Generator[Any, None, None]:
@@ -353,12 +369,40 @@ def _has_workers(client: Any, cluster: Any) -> bool:
 @contextmanager
 def _ctrl_c_for_us_alone() -> Iterator[None]:
     """Processes started in the block never get the terminal's SIGINT: they would answer it with tracebacks."""
-    resource_tracker.ensure_running()  # Python's own, which every worker needs; its start would let SIGINT through
+    _start_trackers()  # which every worker needs; their start would let SIGINT through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # new programs inherit it
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is delivered now
+
+
+def _start_trackers() -> None:
+    """Start the processes in which Python and joblib note what is shared, with no terminal to write to.
+
+    They outlive a run that is killed, and would print tracebacks and warnings about what it left; so would one that joblib
+    starts in the place of a killed one.
+    """
+    from joblib.externals.loky.backend import resource_tracker as of_joblib
+
+    tracker = of_joblib._resource_tracker
+    launch = getattr(tracker, "_launch", None)  # joblib has it since 1.5
+    if launch is not None and not isinstance(launch, partial):
+        tracker._launch = partial(_without_terminal, launch)
+    _without_terminal(resource_tracker.ensure_running)
+    _without_terminal(tracker.ensure_running)
+
+
+def _without_terminal(start: Callable[[], object]) -> None:
+    """Call what starts a process, which then has no stderr."""
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        start()
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def _names(tasks: Iterable[str], most: int = 5) -> str:

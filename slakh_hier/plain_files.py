@@ -111,6 +111,31 @@ def _finite(text: str) -> float:
     return number
 
 
+def remedy(path: Path, error: OSError) -> str:
+    """What to do about a path that the system refuses to write."""
+    first = _REMEDIES.get(error.errno, "")
+    if error.errno == errno.EROFS:
+        place = path.absolute()
+        mount = next(folder for folder in (place, *place.parents) if os.path.ismount(folder))
+        first = f"{mount} is mounted read-only: choose another place, or mount it for writing, and "
+    return f"{first}run the same command again"
+
+
+_ROOM: Final = "free disk space and "
+_RIGHTS: Final = "give yourself the right to write there, or choose another place, and "
+_REMEDIES: Final = {
+    None: _ROOM,  # as of libsndfile, which does not say why
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "free disk space, or raise the limit on the size of files (ulimit -f), and ",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.ENAMETOOLONG: "choose a shorter path and ",
+}
+FULL: Final = frozenset({None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that free space would cure."""
+
+
 def stat_below(folder: Path, name: str) -> os.stat_result:
     """What ``lstat`` says of a regular file that a note in ``folder`` names; nothing is opened.
 

@@ -101,7 +101,7 @@ class Atoms:
 
 
 def read_atoms(
-    files: Sequence[StemFile], groups: Sequence[Sequence[int]], rate: int, frames: int
+    files: Sequence[StemFile], groups: Sequence[Sequence[int]], rate: int, frames: int, channels: int = 1
 ) -> Iterator[list[Block]]:
     """Whole songs: the atoms block by block, at one rate.
 
@@ -113,6 +113,8 @@ def read_atoms(
         Of the blocks, Hz; soxr HQ where it differs from the files'.
     frames
         Length of every atom at ``rate``: what is longer is cut, what is shorter is followed by zeros.
+    channels
+        Of every atom; see :meth:`~slakh_hier.audio.StemFile.read_channels`.
 
     Yields
     ------
@@ -124,20 +126,22 @@ def read_atoms(
     AudioError
         A file cannot be decoded to its end.
     """
-    streams = [_in_blocks(_at_rate([files[i] for i in group], rate, frames), frames) for group in groups]
+    streams = [
+        _in_blocks(_at_rate([files[i] for i in group], rate, frames, channels), frames) for group in groups
+    ]
     yield from (list(blocks) for blocks in zip(*streams, strict=True))
 
 
-def _at_rate(files: Sequence[StemFile], rate: int, frames: int) -> Iterator[Block]:
+def _at_rate(files: Sequence[StemFile], rate: int, frames: int, channels: int) -> Iterator[Block]:
     """At least ``frames`` samples of a sum of files; after their end come zeros, in which a resampler rings out."""
     native = files[0].sample_rate
     end = max(-(-frames * native // rate), *(file.frames for file in files))
     stream = None
     if native != rate:
-        stream = soxr.ResampleStream(native, rate, 1, dtype="float32", quality="HQ")
+        stream = soxr.ResampleStream(native, rate, channels, dtype="float32", quality="HQ")
     for start in range(0, end, BLOCK):
         count = min(BLOCK, end - start)
-        block = _add_up([_decoded(file, start, count) for file in files])
+        block = _add_up([file.read_channels(start, count, channels) for file in files])
         if stream is not None:
             last = start + count == end
             block = stream.resample_chunk(block.astype(np.float32).T, last=last).T.astype(np.float64)

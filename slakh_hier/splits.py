@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from slakh_hier.errors import InputError
 
@@ -42,12 +42,36 @@ def assign_splits(songs: Iterable[str], shares: Sequence[float], seed: int) -> d
     The distinct songs are ordered by a hash of (seed, song) and cut at the shares, so that names and order of the
     files do not matter. Where there are songs enough, every split that has a share gets at least two.
     """
-    ordered = sorted(set(songs), key=lambda song: hashlib.blake2b(f"{seed}/{song}".encode()).digest())
+    return assign_groups({song: [song] for song in set(songs)}, shares, seed)
+
+
+def assign_groups(groups: Mapping[str, Sequence[str]], shares: Sequence[float], seed: int) -> dict[str, str]:
+    """The split of every song, where songs of a group (an artist's) stay together; a song is in one group only.
+
+    Groups are ordered by a hash of (seed, group). From its end the smaller splits take those that their shares have room
+    for, the smallest first; the largest split takes the rest.
+
+    Parameters
+    ----------
+    groups
+        Songs by their group.
+    """
+    waiting = sorted(
+        groups, key=lambda group: hashlib.blake2b(f"{seed}/{group}".encode()).digest(), reverse=True
+    )
+    room = dict(zip(SPLITS, _counts(sum(map(len, groups.values())), shares), strict=True))
+    *smaller, largest = sorted(SPLITS, key=lambda split: (room[split], -SPLITS.index(split)))
     split_of: dict[str, str] = {}
-    place = 0
-    for split, count in zip(SPLITS, _counts(len(ordered), shares), strict=True):
-        split_of.update(dict.fromkeys(ordered[place : place + count], split))
-        place += count
+    for split in smaller:
+        left = []
+        for group in waiting:
+            if len(groups[group]) <= room[split]:
+                room[split] -= len(groups[group])
+                split_of.update(dict.fromkeys(groups[group], split))
+            else:
+                left.append(group)
+        waiting = left
+    split_of.update((song, largest) for group in waiting for song in groups[group])
     return split_of
 
 

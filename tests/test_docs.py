@@ -17,7 +17,7 @@ import pytest
 from slakh_hier.testing import make_slakh
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#([^)\s]+))?\)")
 TIMEOUT_S = 240
@@ -28,7 +28,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_slakh(tmp_path_factory.mktemp("docs") / "slakh", tracks=12, seconds=20.0, sample_rate=16_000)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 @pytest.mark.timeout(TIMEOUT_S)
 def test_commands_run_as_they_stand(page: Path, songs: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def test_commands_run_as_they_stand(page: Path, songs: Path, tmp_path: Path) -> 
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target, anchor in LINK.findall(text):

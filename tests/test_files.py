@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,35 @@ def test_a_file_too_large_for_the_disk_is_a_fault(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "FaultError: cannot write" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, r" \(0\.0 MB, [\d.]+ MB free\): No space left .*; free disk space and run"),
+        (errno.EDQUOT, r"MB free\): .*; free disk space and run"),
+        (errno.EFBIG, r"MB free\): .*raise the limit on the size of files \(ulimit -f\), and run"),
+        (
+            errno.EACCES,
+            r"a\.bin: Permission denied\. What is finished is kept; give yourself the right to write there",
+        ),
+        (
+            errno.EROFS,
+            r"a\.bin: Read-only .*; /.* is mounted read-only: choose another place, or mount it for writing",
+        ),
+        (errno.EIO, r"a\.bin: Input/output error\. What is finished is kept; run the same command again$"),
+    ],
+)
+def test_advice_to_free_space_goes_with_full_disks_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(FaultError, match=rf"cannot write {re.escape(str(tmp_path))}/a\.bin.*") as caught:
+        publish(tmp_path / "a.bin", b"new")
+    assert re.search(advice, str(caught.value))
 
 
 def test_publishing_into_a_folder_that_is_gone_is_a_fault(tmp_path: Path) -> None:

@@ -147,3 +147,30 @@ def test_a_file_system_without_locks_is_used_with_a_warning(
 def test_a_folder_that_cannot_be_written_to_is_named() -> None:
     with pytest.raises(InputError, match="/proc/self: cannot be written to"), folder_lock(Path("/proc/self")):
         pass
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (
+            errno.EROFS,
+            r"cannot be written to \(Read-only .*\); /.* is mounted read-only: choose another place, or mount",
+        ),
+        (errno.EACCES, r"cannot be written to \(Permission denied\); give yourself the right to write there"),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_that_cannot_be_written_is_no_reason_to_remove_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str, there: bool
+) -> None:
+    if there:
+        (tmp_path / ".lock").touch()
+
+    def refuse(path: Path, *arguments: object, **more: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(InputError, match=said) as caught, folder_lock(tmp_path):
+        pass
+    assert str(caught.value).startswith(f"{tmp_path}: ")
+    assert "Remove" not in str(caught.value)

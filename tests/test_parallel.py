@@ -175,6 +175,74 @@ def test_a_worker_that_dies_while_it_starts_ends_the_run_alike(monkeypatch: pyte
         list(run(time.sleep, {"a": (0,), "b": (0,)}, jobs=2))
 
 
+@pytest.mark.parametrize("error", [OSError(11, "no process left"), ImportError("no semaphores")])
+def test_workers_that_cannot_start(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    import joblib
+
+    def failing(self: Any, calls: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(joblib.Parallel, "__call__", failing)
+    with pytest.raises(
+        FaultError,
+        match=r"worker processes cannot be started here \(no .*--jobs 1, or with --backend threading",
+    ):
+        list(run(time.sleep, {"a": (0,), "b": (0,)}, jobs=2))
+
+
+def test_a_pool_that_breaks_before_it_has_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    import joblib
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    def broken(self: Any, calls: Any) -> Any:
+        raise BrokenProcessPool("no shared memory")
+
+    monkeypatch.setattr(joblib.Parallel, "__call__", broken)
+    with pytest.raises(FaultError, match=r"cannot be started here \(no shared memory\)"):
+        list(run(time.sleep, {"a": (0,), "b": (0,)}, jobs=2))
+
+
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from slakh_hier.parallel import run
+
+def work(n):
+    time.sleep(0.01)
+
+def children():
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, rest = stat.parent.name, stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if rest[1] == str(os.getpid()):
+            yield int(pid)
+
+def kill():
+    for pid in list(children()) if sys.argv[1] == "children" else [os.getpid()]:
+        os.kill(pid, signal.SIGKILL)
+
+try:
+    for number, _ in enumerate(run(work, {str(n): (n,) for n in range(2000)}, jobs=2)):
+        if number == 20:
+            kill()
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="children are found in /proc")
+@pytest.mark.parametrize(("killed", "said"), [("children", "FaultError\n"), ("parent", "")])
+def test_killed_processes_leave_no_tracebacks(killed: str, said: str) -> None:
+    """Joblib's process that notes what is shared would tell of it when it ends, or is started again."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, killed],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (said, "")
+
+
 def test_what_each_of_many_workers_held_is_named(tmp_path: Path) -> None:
     tasks = {f"shard {n}": (n, str(tmp_path)) for n in range(40)}
     with pytest.raises(FaultError, match="shard 5"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
-from slakh_hier.models.config_file import FREE, differences, read_config
+from slakh_hier.models.config_file import obstacles, read_config
 from slakh_hier.plain_files import open_plain, parse_json, read_plain
 from slakh_hier.progress import Progress
 from slakh_hier.shards.index import read_index
@@ -38,7 +38,7 @@ class Cell:
 
     name: str
     seed: int
-    config: Config
+    config: Config = field(hash=False)
     shards: Path | None
     folder: Path
 
@@ -57,12 +57,13 @@ class Cell:
         if not (self.run / "config.yaml").exists():
             return "missing"
         try:
-            changed = differences(read_config(self.run / "config.yaml"), self.config)
+            before = read_config(self.run / "config.yaml")
         except SlakhHierError:
             return "other"
-        if any(not key.startswith(FREE) for key in changed):
+        if obstacles(before, self.config):
             return "other"
-        return "done" if "training.epochs" not in changed and self._evaluated() else "begun"
+        same = before.training.epochs == self.config.training.epochs
+        return "done" if same and self._evaluated() else "begun"
 
     def _evaluated(self) -> bool:
         """Whether the results are of these weights and these shards."""

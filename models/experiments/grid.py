@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config, Task
 from slakh_hier.models.config_file import merge
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.safe_yaml import load
 
 ALL: Final = "all"
@@ -36,7 +35,7 @@ class Row(_Part):
         Levels that a model of it estimates at once (the paper's column).
     cells
         One that estimates all levels, or several of one level each.
-    reduction
+    mask
         The mask of its training data.
     """
 
@@ -44,7 +43,7 @@ class Row(_Part):
     model: str
     levels: int
     cells: tuple[str, ...]
-    reduction: str | None = None
+    mask: str | None = None
 
 
 class Published(_Part):
@@ -164,14 +163,14 @@ def cell_config(cell: str, base: Mapping[Task, Config], seed: int, node: str | N
     return Config.model_validate(values)
 
 
-def masks_needed(cells: tuple[str, ...]) -> dict[Task, tuple[Reduction, ...]]:
-    """Data reductions that the shards of each task must have masks for."""
-    found: dict[Task, dict[str, Reduction]] = {}
+def masks_needed(cells: tuple[str, ...]) -> dict[Task, tuple[str, ...]]:
+    """Names of the masks that the shards of each task must have."""
+    found: dict[Task, dict[str, None]] = {}
     for cell in cells:
         name = cell_settings()[cell].get("data", {}).get("mask")
         if name is not None:
-            found.setdefault(cell_task(cell), {})[name] = Reduction.parse(name.replace("-", ":", 1))
-    return {task: tuple(masks.values()) for task, masks in found.items()}
+            found.setdefault(cell_task(cell), {})[name] = None
+    return {task: tuple(masks) for task, masks in found.items()}
 
 
 def _read(name: str) -> Any:

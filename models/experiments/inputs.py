@@ -70,10 +70,9 @@ def _lacks(folder: Path, task: Task, cells: Sequence[str]) -> list[str]:
         f"{folder}: has no {split} split; plan clips for it" for split in SPLITS if split not in index.splits
     ]
     there = {mask.name for mask in index.masks if not mask.hidden}
-    for reduction in masks_needed(tuple(cells)).get(task, ()):
-        if reduction.name not in there:
+    for name in masks_needed(tuple(cells)).get(task, ()):
+        if name not in there:
             problems.append(
-                f"{folder}: has no mask {reduction.name}. Add it with: "
-                f"slakh-hier mask {folder} --add {reduction.type}:{reduction.percent:g}"
+                f"{folder}: has no mask {name}. Add it with: slakh-hier mask {folder} --add {name}"
             )
     return problems

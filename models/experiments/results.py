@@ -44,7 +44,7 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``experiment``, ``title``; ``tables``: a list of ``title``, ``rows`` (``name, model, levels, reduction,
+        ``experiment``, ``title``; ``tables``: a list of ``title``, ``rows`` (``name, model, levels, mask,
         trainings, seeds, songs, cells``: by level and ``all`` the means ``mix, si_sdr, delta`` in dB, ``ci95`` and
         ``median`` of the improvement, ``clips, seeds``; ``published`` likewise) and ``comparisons`` of each row with
         the first, and of the two rows of each claim (by level: ``mean, ci95, p, songs, seeds``); ``claims``: a list of ``claim, verdict, why``; ``cells``: a list of
@@ -96,7 +96,7 @@ def _row(row: Row, scores: RowScores | None, published: Published | None) -> dic
         "name": row.name,
         "model": row.model,
         "levels": row.levels,
-        "reduction": row.reduction,
+        "mask": row.mask,
         "trainings": list(row.cells),
     }
     if scores is None:
@@ -191,8 +191,7 @@ def _songs(names: pd.Series[str]) -> NDArray[np.intp]:
 
 def _published(row: Row, where: Published) -> dict[str, Any] | None:
     """The paper's figures for a row, by level and ``all``; None where it gives none."""
-    kind, _, percent = (row.reduction or "--0").rpartition("-")
-    wanted = (where.table, where.model, str(row.levels), percent, kind)
+    wanted = (where.table, where.model, str(row.levels), row.mask or "")
     found = {
         entry["level"]: {
             "mix": _number(entry["mix_si_sdr"]),
@@ -205,7 +204,7 @@ def _published(row: Row, where: Published) -> dict[str, Any] | None:
     return found or None
 
 
-_KEY = ("table", "model", "levels_trained", "reduction_percent", "reduction_type")
+_KEY = ("table", "model", "levels_trained", "mask")
 
 
 @cache

@@ -36,7 +36,7 @@ def flat_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
             "table": table["title"],
             "model": row["model"],
             "levels_trained": row["levels"],
-            "reduction": row["reduction"],
+            "mask": row["mask"],
             "level": level,
             **{figure: entry.get(figure) for figure in FIGURES},
             **_ends("ci95", entry.get("ci95")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,8 +16,11 @@ from slakh_hier.models.stft import magnitude
 class TpsaOptions(LossOptions):
     """The loss takes real masks only: the target has the mixture's phase."""
 
-    real_masks: ClassVar[bool] = True
     kind: Literal["tpsa"] = "tpsa"
+
+    @property
+    def real_masks(self) -> bool:
+        return True
 
 
 def truncated_target(mixture: Tensor, source: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A song's stems as 16-bit mono files of one rate and length that add up to the mix, with one gain for all."""
+"""A song's stems as 16-bit files of one rate, length and number of channels that add up to the mix, with one gain for all."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ import numpy as np
 from slakh_hier.audio import StemFile
 from slakh_hier.errors import AudioError, InputError, SongError
 from slakh_hier.files import require_free
-from slakh_hier.importing.sources import ImportRecord, Song, SourceFile
+from slakh_hier.importing.sources import ImportRecord, Settings, Song, SourceFile
 from slakh_hier.output.audio import Encoding, Levels, check_audio, write_fitting, write_sums
 from slakh_hier.output.tracks import stem_name
 from slakh_hier.signals import Block, length_at, read_atoms
 from slakh_hier.slakh.headers import Header
+from slakh_hier.wording import some
 
 MIX_DIFFERENCE_DB = -30.0
 """A mixture that differs more from the sum of its stems is reported; rounding and lossy coding differ by less."""
-_ANYWHERE = Path("/")  # a user's own stems may be links to wherever they lie
+ANYWHERE = Path("/")
+"""A user's own stems may be links to wherever they lie."""
 
 
 def convert(
-    song: Song, headers: Mapping[str, Header], folder: Path, remarks: Sequence[str]
+    song: Song, settings: Settings, headers: Mapping[str, Header], folder: Path, remarks: Sequence[str]
 ) -> tuple[float, ImportRecord]:
     """Write every stem, and their sum as ``mix``, as 16-bit samples: the gain on all stems, and the track's record.
 
-    The mix is the sum of the written integers, so stems add up to it exactly. Files are read once; a second time where a
+    Each stem gets its own gain first. The mix is the sum of the written integers, so stems add up to it exactly. Files are read once; a second time where a
     stem or the mix would exceed full scale: then all of them get one gain below 1.
 
     Parameters
@@ -57,14 +59,16 @@ def convert(
         except AudioError as error:
             remarks.append(f"its mixture {given.name} is not compared: {error.reason}")
             given = None
-    rate = song.settings.sample_rate or _rate(song, headers)
+    rate = settings.sample_rate or common_rate(song, headers)
+    channels = settings.channels or max(_channels(headers[file.name]) for file in song.files)
     frames = max(length_at(header.frames, header.sample_rate, rate) for header in headers.values())
-    suffix = song.settings.audio_format
+    suffix = settings.audio_format
     try:
         check_audio(suffix, rate)
     except InputError as error:
         raise SongError(str(error)) from error
-    require_free(folder, 2 * frames * (len(song.stems) + 1), song.name)
+    require_free(folder, 2 * channels * frames * (len(song.stems) + 1), song.name)
+    gains = [stem.gain for stem in song.stems for _ in stem.files]
     comparison = _Comparison()
     paths = [folder / "stems" / f"{stem_name(i)}.{suffix}" for i in range(len(song.stems))]
 
@@ -72,7 +76,8 @@ def convert(
         compared = [given] if given is not None and gain == 1.0 else []
         with ExitStack() as stack:
             files = [stack.enter_context(_open(song, file)) for file in (*song.files, *compared)]
-            blocks = read_atoms(files, [(index,) for index in range(len(files))], rate, frames)
+            groups = [(index,) for index in range(len(files))]
+            blocks = _with_gains(read_atoms(files, groups, rate, frames, channels), gains)
             return write_sums(
                 comparison.of(blocks) if compared else blocks,
                 _sums(song),
@@ -85,6 +90,8 @@ def convert(
 
     levels, gain = write_fitting(one_pass, len(song.files))
     silent = [stem.name for stem, peak in zip(song.stems, levels.peaks, strict=False) if peak == 0]
+    if other := [file.name for file in song.files if headers[file.name].sample_rate != rate]:
+        remarks.append(resampled(other, headers, rate))
     if gain < 1:
         remarks.append(f"exceeded full scale: all its stems are multiplied by {gain:.4f}")
     if silent:
@@ -94,9 +101,38 @@ def convert(
             f"its mixture {given.name} is not the sum of its stems (the difference is {comparison.decibels:.1f} dB "
             f"relative to it): a stem is missing, or the mixture was processed. mix.{suffix} is the sum"
         )
-    folded = sum(any(headers[file.name].channels > 1 for file in stem.files) for stem in song.stems)
+    folded = sum(
+        any(headers[file.name].channels not in (1, channels) for file in stem.files) for stem in song.stems
+    )
     record = ImportRecord(frames / rate, len(song.stems), len(silent), remarks=tuple(remarks), folded=folded)
     return gain, record
+
+
+def resampled(names: Sequence[str], headers: Mapping[str, Header], rate: int) -> str:
+    """What is said of files that had another sample rate than their track."""
+    named = some([f"{name} ({headers[name].sample_rate} Hz)" for name in names], most=3)
+    return f"converted to {rate} Hz, its track's rate: {named}"
+
+
+def common_rate(song: Song, headers: Mapping[str, Header]) -> int:
+    """The sample rate of most files; of equally common ones the highest, which loses nothing."""
+    rates = Counter(headers[file.name].sample_rate for file in song.files)
+    return max(rates, key=lambda rate: (rates[rate], rate))
+
+
+def _channels(header: Header) -> int:
+    """As they are taken: 1 or 2; what has more is folded down to one."""
+    return header.channels if header.channels <= 2 else 1
+
+
+def _with_gains(blocks: Iterator[list[Block]], gains: Sequence[float]) -> Iterator[list[Block]]:
+    """The blocks with the gain of each file; a given mixture, which comes last, has none."""
+    if all(gain == 1 for gain in gains):
+        yield from blocks
+        return
+    for signals in blocks:
+        scaled = [block * gain if gain != 1 else block for block, gain in zip(signals, gains, strict=False)]
+        yield [*scaled, *signals[len(gains) :]]
 
 
 class _Comparison:
@@ -130,10 +166,4 @@ def _sums(song: Song) -> list[tuple[int, ...]]:
 
 
 def _open(song: Song, file: SourceFile) -> StemFile:
-    return StemFile(Path(file.path), root=_ANYWHERE, track=song.name, stem=file.name)
-
-
-def _rate(song: Song, headers: Mapping[str, Header]) -> int:
-    """The sample rate of most files; of equally common ones the highest, which loses nothing."""
-    rates = Counter(headers[file.name].sample_rate for file in song.files)
-    return max(rates, key=lambda rate: (rates[rate], rate))
+    return StemFile(Path(file.path), root=ANYWHERE, track=song.name, stem=file.name)

@@ -1,71 +1,94 @@
-"""Importing a folder of songs: matched, checked, made in parallel, and resumed."""
+"""Importing a folder of songs: listed, split, made in parallel, and resumed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from slakh_hier.errors import InputError
-from slakh_hier.importing.jobs import ImportPlan, Unmatched, plan_tracks
+from slakh_hier.importing.by_map import list_by_map
+from slakh_hier.importing.jobs import Bleed, drop_bleed, number_songs, plan_tracks
+from slakh_hier.importing.layouts import LayoutOptions, list_songs, recognise
 from slakh_hier.importing.map_file import load_map
-from slakh_hier.importing.song_splits import DEFAULT_SPLITS, are_shares, split_songs
-from slakh_hier.importing.songs import SongFolder, find_songs
-from slakh_hier.importing.sources import AudioMode, ImportRecord, Settings
+from slakh_hier.importing.shared import shared_songs
+from slakh_hier.importing.song_splits import FOLDERS, SplitBy, SplitOptions, own_splits, split_songs
+from slakh_hier.importing.sources import AudioMode, ImportRecord, Listing, Settings, Unmatched
 from slakh_hier.importing.track import import_track
 from slakh_hier.locks import refuse_locked
 from slakh_hier.output.audio import AudioFormat, check_audio
 from slakh_hier.output.folder import OutputFolder
 from slakh_hier.output.items import finished_tracks
-from slakh_hier.output.tracks import DataSetReport, make_tracks
+from slakh_hier.output.tracks import DataSetReport, TrackTask, make_tracks
 from slakh_hier.progress import Progress
 from slakh_hier.wording import some
 
 DEFAULT_SEED = 588
+Path_ = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class ImportReport(DataSetReport):
-    """What came of an import; ``unmatched`` are files that no pattern of the map fits, without which songs were made."""
+    """What came of an import; ``unmatched`` are files that no pattern fits or that are not there: songs were made without."""
 
     unmatched: tuple[Unmatched, ...]
 
 
 def import_data_set(
-    stems: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    stems: Path_,
+    out: Path_,
     *,
-    map_file: str | os.PathLike[str],
-    splits: str | os.PathLike[str] = DEFAULT_SPLITS,
+    map_file: Path_ | None = None,
+    layout: str | None = None,
+    layout_options: LayoutOptions | None = None,
+    bleed: Bleed = "keep",
+    splits: Path_ | None = None,
     seed: int = DEFAULT_SEED,
+    split_by: SplitBy = "artist",
+    split_file: Path_ | None = None,
+    split_map: str | None = None,
+    shared_with: Sequence[Path_] = (),
     audio: AudioMode = "convert",
     sample_rate: int | None = None,
+    channels: int | None = None,
     audio_format: AudioFormat = "flac",
     update: bool = False,
     overwrite: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Turn a folder of songs, each a folder of stems, into a data set in Slakh's layout. The songs are only read.
+    """Turn a folder of songs into a data set in Slakh's layout. The songs are only read.
 
-    The same songs, map and parameters give the same bytes, whatever the number of jobs. A folder that holds a part of
-    the same data set is completed, and tracks of it are made again whose files are gone or have changed. A song that cannot
-    be used is left out and reported.
+    The same songs and parameters give the same bytes, whatever the number of jobs. A folder that holds a part of the same data
+    set is completed, and tracks of it are made again whose files are gone or have changed. A song that cannot be used is left
+    out and reported.
 
     Parameters
     ----------
     map_file
-        YAML: which files are which instrument; see docs/import.md.
-    splits, seed
-        Percentages drawn by song with the seed, a CSV or YAML file, or ``folders``; see
-        :func:`~slakh_hier.importing.song_splits.split_songs`.
+        YAML: which files are which instrument; see docs/import.md. Or, in its place:
+    layout
+        A data set that is known: ``moisesdb``, ``musdb18hq``, ``medleydb``, ``urmp``, ``ensembleset``.
+    layout_options
+        What only some layouts take.
+    bleed
+        What happens to stems in which others are heard, as far as the data set says so: ``keep`` them, ``drop-stem``, or
+        ``drop-song`` where a song has any.
+    splits, seed, split_by, split_file, split_map
+        Which songs train, validate and test: see :class:`~slakh_hier.importing.song_splits.SplitOptions` (``split_file`` is its
+        table, ``split_map`` its names).
+    shared_with
+        Data sets that were imported before: songs that are in both are reported.
     audio
-        ``convert``: 16-bit mono files of one rate and length per song, which add up to the mix. ``link``: hard links to
-        the files as they are (copies on another file system). ``copy``: copies of them.
+        ``convert``: 16-bit files of one rate, length and number of channels per song, which add up to the mix. ``link``: hard
+        links to the files as they are (copies on another file system). ``copy``: copies of them. Of these two, files of
+        another rate than most of their song's are converted to it.
     sample_rate
         Of converted files (Hz); None: that of most of a song's files.
+    channels
+        Of converted files: 1 folds down to their mean, 2 doubles mono files; None: those of a song's widest file, at most 2.
     audio_format
         Of converted files.
     update
@@ -81,33 +104,46 @@ def import_data_set(
     InputError
         Wrong parameters, no song, or a folder that holds something else; nothing is done.
     ConfigError
-        The map or the splits file has problems: all of them.
+        The map or a file of splits has problems: all of them.
     LockedError
         Another run is writing into the folder.
     FaultError
         The disk is full or a worker died; finished tracks are kept.
     """
-    settings = _settings(audio, sample_rate, audio_format)
-    stem_map = load_map(map_file)
+    settings = _settings(audio, sample_rate, channels, audio_format)
+    if bleed not in get_args(Bleed):
+        raise InputError(f"bleed must be one of {', '.join(get_args(Bleed))}, not {bleed!r}")
     source, path = _folders(stems, out)
     refuse_locked(path)
-    songs, empty = find_songs(source, stem_map.songs)
-    plan = plan_tracks(songs, split_songs(songs, splits, seed), stem_map, settings)
-    plan.failures += empty
-    if not plan.tasks:
-        reasons = [f"{song}: {reason}" for song, reason in sorted(plan.failures)]
-        raise InputError(f"{source}: no song can be imported. {some(reasons, '; ', 3)}")
+    options = layout_options or LayoutOptions()
+    listing, about = _list(source, map_file, layout, options)
+    if settings.audio != "convert" and any(stem.gain != 1 for song in listing.songs for stem in song.stems):
+        raise InputError(
+            f"mixing coefficients change the audio, which --audio {audio} takes as it is: use --audio convert"
+        )
+    numbers = number_songs(listing)
+    drop_bleed(listing, bleed)
+    how = SplitOptions(_splits(splits, layout, split_file, listing), seed, split_by, split_file, split_map)
+    split_of, notes = split_songs(listing.songs, how)
+    tasks = plan_tracks(listing, numbers, split_of, settings)
+    if not tasks:
+        reasons = [f"{song}: {reason}" for song, reason in sorted(listing.failures)]
+        why = [some(reasons, "; ", 3)] if reasons else []
+        raise InputError(f"{source}: no song can be imported. {'. '.join([*why, *listing.notes[-2:]])}")
+    shared = shared_songs({task.song: task.name for task in tasks.values()}, shared_with)
+    ids = {song.name: song.id for song in listing.songs}
     folder = OutputFolder(
         path,
         "import",
-        settings={**asdict(settings), "splits": os.path.basename(os.fspath(splits)), "seed": seed},
-        items=finished_tracks,
-        about={
-            "map": stem_map.text,
-            "tracks": [
-                {"track": place, "song": task.name, "UUID": task.song} for place, task in plan.tasks.items()
-            ],
+        settings={
+            **asdict(settings),
+            "layout": layout,
+            **{name: str(getattr(options, name)) for name in options.given},
+            "bleed": bleed,
+            **{name: _shown(value) for name, value in asdict(how).items()},
         },
+        items=finished_tracks,
+        about={**about, "tracks": [_about(place, task, ids) for place, task in tasks.items()]},
         reads=[source],
         advice=(
             "Give the same songs, map and options to resume it; --update makes these tracks again and removes those whose "
@@ -117,8 +153,8 @@ def import_data_set(
     report, done = make_tracks(
         folder,
         import_track,
-        plan.tasks,
-        failures=plan.failures,
+        tasks,
+        failures=listing.failures,
         stage=("importing", "songs"),
         update=update,
         overwrite=overwrite,
@@ -127,22 +163,66 @@ def import_data_set(
         backend="threading" if audio == "link" else "loky",
         progress=progress,
     )
-    notes = (*_notes(plan, done.records), *report.notes, *_split_notes(songs, splits))
-    return ImportReport(**{**vars(report), "notes": notes}, unmatched=tuple(plan.unmatched))
+    all_notes = (*listing.notes, *_notes(done.records), *report.notes, *notes, *shared)
+    return ImportReport(
+        **{**vars(report), "notes": all_notes}, unmatched=(*listing.unmatched, *_missing(listing))
+    )
 
 
-def _settings(audio: AudioMode, sample_rate: int | None, audio_format: AudioFormat) -> Settings:
+def _list(
+    source: Path, map_file: Path_ | None, layout: str | None, options: LayoutOptions
+) -> tuple[Listing, dict[str, Any]]:
+    """The songs, and what the data set's record says of where they are from."""
+    if (map_file is None) == (layout is None):
+        raise InputError("songs are told apart by a map or by a layout: give one of both")
+    if layout is not None:
+        return list_songs(layout, source, options), {}
+    if options.given:
+        raise InputError(f"--{options.given[0].replace('_', '-')} belongs to a layout: give --layout")
+    assert map_file is not None
+    stem_map = load_map(map_file)
+    listing = list_by_map(source, stem_map)
+    if known := recognise(source):
+        listing.notes.append(
+            f"this is {known.title}: --layout {known.name} takes it without a map, and knows more of it"
+        )
+    return listing, {"map": stem_map.text}
+
+
+def _about(place: str, task: TrackTask, ids: Mapping[str, str]) -> dict[str, str]:
+    return {"track": place, "song": task.name, "id": ids[task.name], "UUID": task.song}
+
+
+def _splits(
+    splits: Path_ | None, layout: str | None, split_file: Path_ | None, listing: Listing
+) -> str | None:
+    """As asked for; else published ones, where a layout has them for all songs."""
+    if splits is None and split_file is None and layout is not None and own_splits(listing.songs):
+        return FOLDERS
+    return None if splits is None else os.fspath(splits)
+
+
+def _shown(value: Any) -> Any:
+    """A setting as the data set's record holds it: of a file its name."""
+    return os.path.basename(os.fspath(value)) if isinstance(value, str | os.PathLike) else value
+
+
+def _settings(
+    audio: AudioMode, sample_rate: int | None, channels: int | None, audio_format: AudioFormat
+) -> Settings:
     if audio not in get_args(AudioMode):
         raise InputError(f"audio must be one of {', '.join(get_args(AudioMode))}, not {audio!r}")
     check_audio(audio_format, sample_rate)
-    if audio != "convert" and (sample_rate is not None or audio_format != "flac"):
+    if channels not in (None, 1, 2):
+        raise InputError(f"a track has 1 or 2 channels, not {channels}")
+    if audio != "convert" and (sample_rate is not None or channels is not None or audio_format != "flac"):
         raise InputError(
-            f"audio {audio} takes the files as they are: a sample rate and a format belong to convert"
+            f"audio {audio} takes the files as they are: a sample rate, channels and a format belong to convert"
         )
-    return Settings(audio, sample_rate, audio_format)
+    return Settings(audio, sample_rate, audio_format, channels)
 
 
-def _folders(stems: str | os.PathLike[str], out: str | os.PathLike[str]) -> tuple[Path, Path]:
+def _folders(stems: Path_, out: Path_) -> tuple[Path, Path]:
     """The resolved folder of songs, and the folder to make."""
     source, folder = Path(stems).expanduser(), Path(out).expanduser()
     if not source.is_dir():
@@ -154,19 +234,14 @@ def _folders(stems: str | os.PathLike[str], out: str | os.PathLike[str]) -> tupl
     return source, folder
 
 
-def _split_notes(songs: Sequence[SongFolder], splits: str | os.PathLike[str]) -> list[str]:
-    folders = sorted({song.name.partition("/")[0] for song in songs if song.in_split_folder})
-    if not folders or not are_shares(splits):
-        return []
-    return [
-        f"songs lie in folders called {' and '.join(folders)}, but splits were drawn; --splits folders keeps the folders'"
-    ]
+def _missing(listing: Listing) -> list[Unmatched]:
+    return [Unmatched(file, (song.name,), hint) for song in listing.songs for file, hint in song.missing]
 
 
-def _notes(plan: ImportPlan, records: Sequence[ImportRecord]) -> list[str]:
-    notes = list(plan.idle)
+def _notes(records: Sequence[ImportRecord]) -> list[str]:
+    notes = []
     if folded := sum(record.folded for record in records):
-        notes.append(f"{folded} stems of several channels were folded down to their mean")
+        notes.append(f"{folded} stems were folded down to their mean")
     if copied := sum(record.copied for record in records):
         notes.append(f"{copied} files could not be linked (another file system?) and were copied")
     return notes

@@ -38,6 +38,8 @@ SUFFIXES = frozenset(
 UNREADABLE = frozenset({".mp3", ".mp4", ".m4a", ".aac", ".wma", ".ape", ".wv", ".ac3", ".dts"}) - SUFFIXES
 """Audio that it cannot open: named, since a stem that is passed over in silence is missed later."""
 
+STEM_MP4 = ".stem.mp4"
+
 _NOT_SONGS = frozenset({"__MACOSX"})
 
 
@@ -54,15 +56,15 @@ class SongFolder:
     unreadable: tuple[str, ...] = ()
 
     @property
-    def in_split_folder(self) -> bool:
-        """Whether it lies in a folder called train, validation, val, test or omitted."""
+    def split(self) -> str | None:
+        """That of the folder it lies in, called train, validation, val, test or omitted; None where it lies in none."""
         first, slash, _ = self.name.partition("/")
-        return bool(slash) and first.lower() in SPLIT_FOLDERS
+        return SPLIT_FOLDERS.get(first.lower()) if slash else None
 
     @property
     def identity(self) -> str:
         """What makes it the song it is: its name without a split's folder, case and doubled spaces."""
-        name = self.name.partition("/")[2] if self.in_split_folder else self.name
+        name = self.name.partition("/")[2] if self.split else self.name
         return " ".join(file_key(name).split())
 
     @property
@@ -172,16 +174,51 @@ def _suffix(file: str) -> str:
     return os.path.splitext(file)[1].lower()
 
 
+def unpacking(file: str) -> str:
+    """What to do with an audio file that cannot be opened."""
+    if file.lower().endswith(STEM_MP4):
+        return (
+            f"{file} must be unpacked into a folder of WAV or FLAC stems first. It is of MUSDB18: five AAC streams in one file, "
+            "cut at 16 kHz. Better take MUSDB18-HQ, whose stems are WAV files (slakh-hier import --layout musdb18hq); or, for "
+            'each song: ffmpeg -i "SONG.stem.mp4" -map 0:0 SONG/mixture.wav -map 0:1 SONG/drums.wav -map 0:2 SONG/bass.wav '
+            "-map 0:3 SONG/other.wav -map 0:4 SONG/vocals.wav"
+        )
+    name = os.path.splitext(file)[0]
+    return f"{file} must be made WAV or FLAC first: ffmpeg -i '{file}' '{name}.wav'"
+
+
 def _nothing_found(stems: Path, patterns: Sequence[str], empty: Sequence[tuple[str, str]]) -> str:
     where = f"folders {', '.join(patterns)} (the map's songs:)" if patterns else "folders"
     looked = f"{stems} holds no song. Looked for {where} with audio in them, one folder a song"
-    if empty:
-        return f"{looked}. {empty[0][0]} {empty[0][1]}"
     beside = sorted(name for name in os.listdir(stems) if not name.startswith("."))
+    if flat := _side_by_side([name for name in beside if _suffix(name) in SUFFIXES]):
+        return f"{looked}. {flat}; if all of these are one song, give the folder around it ({stems.resolve().parent})"
     if any(_suffix(name) in SUFFIXES for name in beside):
         return (
             f"{looked}. This folder looks like one song: give the folder around it ({stems.resolve().parent})"
         )
-    if any(_suffix(name) in UNREADABLE for name in beside):
-        return f"{looked}. {beside[0]} must be unpacked into a folder of WAV or FLAC stems first"
+    for place in (stems, *_folders(stems)):
+        for file in sorted(os.listdir(place)):
+            if _suffix(file) in UNREADABLE and not file.startswith("."):
+                return f"{looked}. {unpacking(shown_name(file))}"
+    if empty:
+        return f"{looked}. {empty[0][0]} {empty[0][1]}"
     return f"{looked}. It holds {', '.join(beside[:5]) or 'nothing'}"
+
+
+def _side_by_side(files: Sequence[str]) -> str | None:
+    """What to do with songs whose files lie in one folder, as song1_vocals.wav; None where they do not look so."""
+    for separator in ("_", " - ", "-", " "):
+        parts = [os.path.splitext(name)[0].rpartition(separator) for name in files]
+        songs: dict[str, set[str]] = {}
+        for song, _, part in parts:
+            if song and len(part) > 1 and not part.isdecimal() and part.lower() not in ("left", "right"):
+                songs.setdefault(part.casefold(), set()).add(song)
+        if songs and max(map(len, songs.values())) > 1:
+            example = next(name for name, (song, *_) in zip(files, parts, strict=True) if song)
+            song, _, part = example.rpartition(separator)
+            return (
+                f"Its files look like several songs side by side: a song needs a folder. Move {shown_name(example)} to "
+                f"{shown_name(f'{song}/{part}')}, and so on"
+            )
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from slakh_hier.errors import AudioError
@@ -16,11 +16,15 @@ AudioMode = Literal["convert", "link", "copy"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How the audio of all songs is taken. ``sample_rate`` in Hz; None keeps that of most of a song's files."""
+    """How the audio of all songs is taken. ``sample_rate`` in Hz; None keeps that of most of a song's files.
+
+    ``channels`` of converted files: 1 or 2; None keeps those of a song's widest stem.
+    """
 
     audio: AudioMode
     sample_rate: int | None
     audio_format: AudioFormat
+    channels: int | None
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,66 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class SourceStem:
-    """A stem: its name, the files that are added up in it, and its instrument's keys for the metadata."""
+    """A stem.
+
+    Attributes
+    ----------
+    name
+        For people, and where it comes from: the first file's name.
+    files
+        Are added up.
+    instrument
+        The metadata's keys of an instrument: ``is_drum``, ``program_num`` ...
+    labels
+        What its data set calls it, coarse to fine; empty where there is no taxonomy.
+    has_bleed
+        Others are heard in it; None where it is not known.
+    gain
+        Factor with which it enters the song's mixture.
+    faults
+        What is known to be wrong with it, each with its source.
+    """
 
     name: str
     files: tuple[SourceFile, ...]
-    labels: Mapping[str, Any]
+    instrument: Mapping[str, Any]
+    labels: tuple[str, ...] = ()
+    has_bleed: bool | None = None
+    gain: float = 1.0
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Song:
-    """All that decides a track, beside the content of the files. ``uuid`` is the song's identity, 32 hex digits."""
+    """All that decides a track, beside the settings and the content of the files.
+
+    Attributes
+    ----------
+    name
+        For people; no other song has it.
+    uuid
+        The song's identity, 32 hex digits: the same recording has the same in other data sets.
+    id
+        As tables of splits name it.
+    split
+        Where its data set puts it: by a published list, or by the folder that it lies in.
+    missing
+        Files that are not there or of no use, each with what to know of it; the song was made without them.
+    remarks
+        What to know of it.
+    """
 
     name: str
     uuid: str
     stems: tuple[SourceStem, ...]
-    mix: SourceFile | None
-    settings: Settings
+    mix: SourceFile | None = None
+    id: str = ""
+    title: str | None = None
+    artist: str | None = None
+    genre: str | None = None
+    split: str | None = None
+    missing: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -65,8 +113,39 @@ class Song:
 
 
 @dataclass(frozen=True)
+class Unmatched:
+    """A file that is not taken: its name, the songs that were made without it, and why or what to do."""
+
+    file: str
+    songs: tuple[str, ...]
+    hint: str
+
+
+@dataclass
+class Listing:
+    """What a folder of songs holds.
+
+    Attributes
+    ----------
+    songs
+        Those that can be made into tracks.
+    failures
+        Songs that cannot be used, with the reason.
+    unmatched
+        Files that no pattern fits.
+    notes
+        What to know of the whole.
+    """
+
+    songs: list[Song] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    unmatched: list[Unmatched] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class ImportRecord(TrackRecord):
-    """What became of a song: stems of several channels made mono, and files that could not be linked."""
+    """What became of a song: stems that lost channels, and files that could not be linked."""
 
     folded: int = 0
     copied: int = 0

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from slakh_hier.errors import InputError
@@ -77,13 +77,17 @@ def write_new_map(file: str | os.PathLike[str], stems: str | os.PathLike[str]) -
 
 def _text(file: str, songs: list[SongFolder]) -> str:
     in_songs: dict[str, set[str]] = defaultdict(set)
-    names: dict[str, set[str]] = defaultdict(set)
+    patterns: dict[str, set[str]] = defaultdict(set)
+    telling = _telling_folders(songs)
     for song in songs:
         for item in song.files:
-            name = PurePosixPath(shown_name(item)).stem
-            key = _bare(name) or file_key(name)
+            path = PurePosixPath(shown_name(item))
+            folder = file_key(path.parts[0])
+            key, pattern = (
+                (folder, f"{_literal(folder)}/*") if folder in telling else _key_and_pattern(path.stem)
+            )
             in_songs[key].add(song.name)
-            names[key].add(file_key(name))
+            patterns[key].add(pattern)
     common = sorted(in_songs, key=lambda key: (-len(in_songs[key]), key))
     mixes = [key for key in common if re.sub("[^a-z]", "", key) in _MIXES]
     lines, taken = [], {"ignore", "mix"}
@@ -91,11 +95,11 @@ def _text(file: str, songs: list[SongFolder]) -> str:
         name = _free(name_from(key) or "stem", taken)
         guess = f", {word}" if (word := _guess(key)) else ""
         count = f"in {len(in_songs[key])} of {len(songs)} songs"
-        lines.append(f"  {_yaml(name)}: {{files: {_patterns(names[key])}{guess}}}  # {count}\n")
+        lines.append(f"  {_yaml(name)}: {{files: {_patterns(patterns[key])}{guess}}}  # {count}\n")
     text = _HEAD.format(file=escaped(str(file)), songs=len(songs)) + "".join(lines)
     if len(common) - len(mixes) > _MOST:
         text += f"  # and {len(common) - len(mixes) - _MOST} more names: patterns such as '*gtr*' take many at once\n"
-    mix_names = sorted(name for key in mixes for name in names[key])
+    mix_names = sorted(pattern for key in mixes for pattern in patterns[key])
     text += (
         "\n# The song's own mixture: compared with the sum of the stems (--audio convert), or taken as mix.\n"
     )
@@ -103,14 +107,39 @@ def _text(file: str, songs: list[SongFolder]) -> str:
     return text + "\n# Files that are neither.\n# ignore: ['*click*']\n"
 
 
+def _telling_folders(songs: Sequence[SongFolder]) -> set[str]:
+    """Folders that several songs have and whose files are called otherwise in each, as bass/1f0c.wav: the folder tells."""
+    in_songs: dict[str, set[str]] = defaultdict(set)
+    by_name: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for song in songs:
+        for item in song.files:
+            first, slash, _ = shown_name(item).partition("/")
+            if slash:
+                in_songs[file_key(first)].add(song.name)
+                by_name[file_key(first), _key_and_pattern(PurePosixPath(shown_name(item)).stem)[0]].add(
+                    song.name
+                )
+    alike = {folder for (folder, _), there in by_name.items() if len(there) > 1}
+    return {folder for folder, there in in_songs.items() if len(there) > 1 and folder not in alike}
+
+
+def _key_and_pattern(name: str) -> tuple[str, str]:
+    """What files of a name are gathered under, and the pattern for it."""
+    return _bare(name) or file_key(name), _literal(file_key(name))
+
+
+def _literal(name: str) -> str:
+    """A pattern for this name alone."""
+    return re.sub(r"[*?[]", lambda found: f"[{found[0]}]", name)
+
+
 def _bare(name: str) -> str:
     """A name without numbers and marks at its ends."""
     return re.sub(r"^[\W\d_]+|[\W\d_]+$", "", file_key(name))
 
 
-def _patterns(names: Iterable[str]) -> str:
-    literal = (re.sub(r"[*?[]", lambda found: f"[{found[0]}]", name) for name in sorted(names))
-    return f"[{', '.join(map(_yaml, literal))}]"
+def _patterns(patterns: Iterable[str]) -> str:
+    return f"[{', '.join(map(_yaml, sorted(patterns)))}]"
 
 
 def _yaml(word: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import fnmatch
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from slakh_hier.hierarchy import DRUM_PROGRAM
 from slakh_hier.wording import nearest
 
 _GLOB = re.compile(r"\[[^]]*\]|[*?]")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,56 @@ class Pattern:
     text: str
     line: int
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is for the path inside the song's folder."""
+        return "/" in self.text
+
+    @property
+    def exact(self) -> bool:
+        """Whether it stands for one name only."""
+        return not _GLOB.search(self.text)
+
     def fits(self, path: str) -> bool:
         """Whether the file at ``path`` (posix, inside the song's folder) is meant."""
-        matches = _matcher(self.text)
-        return any(matches(name) for name in _names(path, whole="/" in self.text))
+        return PatternIndex([(self, True)]).find(path) is not None
+
+
+class PatternIndex(Generic[T]):
+    """Which of many patterns fits a file first: names without wildcards are looked up, the others are tried in order.
+
+    Parameters
+    ----------
+    patterns
+        With what each stands for, in the order that decides.
+    """
+
+    def __init__(self, patterns: Iterable[tuple[Pattern, T]]):
+        self._values: list[T] = []
+        self._exact: dict[tuple[bool, str], int] = {}
+        self._globs: list[tuple[int, bool, Callable[[str], object]]] = []
+        for place, (pattern, value) in enumerate(patterns):
+            self._values.append(value)
+            if pattern.exact:
+                self._exact.setdefault((pattern.whole, file_key(pattern.text)), place)
+            else:
+                match = re.compile(fnmatch.translate(file_key(pattern.text))).match
+                self._globs.append((place, pattern.whole, match))
+
+    def find(self, path: str) -> T | None:
+        """What the first pattern that fits stands for; None where none fits."""
+        names = {whole: _names(path, whole=whole) for whole in (False, True)}
+        last = len(self._values)
+        best = min(
+            (self._exact.get((whole, name), last) for whole in names for name in names[whole]), default=last
+        )
+        for place, whole, match in self._globs:
+            if place > best:
+                break
+            if any(match(name) for name in names[whole]):
+                best = place
+                break
+        return self._values[best] if best < last else None
 
 
 @dataclass(frozen=True)
@@ -76,17 +123,14 @@ class StemMap:
     songs: tuple[str, ...]
 
     def ignores(self, path: str) -> bool:
-        return any(pattern.fits(path) for pattern in self.ignore)
+        return self._ignore.find(path) is not None
 
     def is_mix(self, path: str) -> bool:
-        return any(pattern.fits(path) for pattern in self.mix)
+        return self._mix.find(path) is not None
 
     def instrument(self, path: str) -> Instrument | None:
         """The first instrument in the file's order that has a pattern for ``path``."""
-        for instrument in self.instruments:
-            if any(pattern.fits(path) for pattern in instrument.files):
-                return instrument
-        return None
+        return self._instruments.find(path)
 
     def patterns(self) -> list[tuple[str, Pattern]]:
         """Every pattern for files with its owner: an instrument's name, ``ignore`` or ``mix``."""
@@ -95,6 +139,34 @@ class StemMap:
             *(("mix", pattern) for pattern in self.mix),
             *((instrument.name, pattern) for instrument in self.instruments for pattern in instrument.files),
         ]
+
+    def idle(self, paths: Collection[str]) -> list[tuple[str, Pattern]]:
+        """The patterns, with their owners, that fit none of the files."""
+        there = {
+            (whole, name) for path in paths for whole in (False, True) for name in _names(path, whole=whole)
+        }
+
+        def fits(pattern: Pattern) -> bool:
+            if pattern.exact:
+                return (pattern.whole, file_key(pattern.text)) in there
+            match = re.compile(fnmatch.translate(file_key(pattern.text))).match
+            return any(match(name) for whole, name in there if whole == pattern.whole)
+
+        return [(owner, pattern) for owner, pattern in self.patterns() if not fits(pattern)]
+
+    @cached_property
+    def _ignore(self) -> PatternIndex[bool]:
+        return PatternIndex((pattern, True) for pattern in self.ignore)
+
+    @cached_property
+    def _mix(self) -> PatternIndex[bool]:
+        return PatternIndex((pattern, True) for pattern in self.mix)
+
+    @cached_property
+    def _instruments(self) -> PatternIndex[Instrument]:
+        return PatternIndex(
+            (pattern, instrument) for instrument in self.instruments for pattern in instrument.files
+        )
 
     def hint(self, path: str) -> str:
         """Which pattern was probably meant for a file that none fits, and what to do."""
@@ -113,13 +185,6 @@ def file_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-# Kept, since every pattern is tried on every file: of ten thousand songs that is a minute else.
-@lru_cache(maxsize=4096)
-def _matcher(pattern: str) -> Callable[[str], object]:
-    return re.compile(fnmatch.translate(file_key(pattern))).match
-
-
-@lru_cache(maxsize=4096)
 def _names(path: str, *, whole: bool) -> tuple[str, str]:
     """What patterns are compared with: the file's name, or its whole path, with the suffix and without it."""
     file = PurePosixPath(path if whole else path.rpartition("/")[2])

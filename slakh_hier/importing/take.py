@@ -1,4 +1,4 @@
-"""A song's files as they are, linked or copied under the layout's names."""
+"""A song's files as they are, linked or copied under the layout's names; those of another rate than most are converted."""
 
 from __future__ import annotations
 
@@ -7,35 +7,51 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from slakh_hier.audio import FULL_SCALE, StemFile
 from slakh_hier.errors import AudioError, SongError
-from slakh_hier.importing.sources import ImportRecord, Song, SourceFile
+from slakh_hier.files import require_free
+from slakh_hier.importing.convert import ANYWHERE, common_rate, resampled
+from slakh_hier.importing.sources import ImportRecord, Settings, Song, SourceFile
+from slakh_hier.output.audio import AudioWriter, Encoding
 from slakh_hier.output.tracks import stem_name
+from slakh_hier.signals import length_at, read_atoms
 from slakh_hier.slakh.headers import Header
 from slakh_hier.slakh.tracks import SUFFIXES
 
 
 def take(
-    song: Song, headers: Mapping[str, Header], folder: Path, remarks: Sequence[str]
+    song: Song, settings: Settings, headers: Mapping[str, Header], folder: Path, remarks: Sequence[str]
 ) -> tuple[float, ImportRecord]:
     """Link or copy a song's files, which must be what the layout can hold: gain (1) and record, as of ``convert``.
 
+    A track has one sample rate, that of most of its files. The others become WAV files of that rate, with float samples: nothing
+    is rounded, and nothing can exceed full scale.
+
     Raises
     ------
+    AudioError
+        A file that must be converted cannot be decoded.
     SongError
         They are not.
     OSError
-        A file cannot be copied.
+        A file cannot be written.
     """
     if several := [stem.name for stem in song.stems if len(stem.files) > 1]:
         raise SongError(f"{', '.join(several)}: made of several files; --audio convert adds them up")
     if odd := [file.name for file in song.files if not file.path.lower().endswith(SUFFIXES)]:
         raise SongError(f"{', '.join(odd)}: the layout holds FLAC and WAV; --audio convert makes them")
-    if len({header.sample_rate for header in headers.values()}) > 1:
-        rates = ", ".join(f"{name} {header.sample_rate} Hz" for name, header in headers.items())
-        raise SongError(f"its files have several sample rates ({rates}); --audio convert resamples them")
     remarks = list(remarks)
-    link = song.settings.audio == "link"
-    copied = sum(_take(file, folder / "stems" / stem_name(i), link=link) for i, file in enumerate(song.files))
+    link = settings.audio == "link"
+    rate = common_rate(song, headers)
+    copied = 0
+    for index, file in enumerate(song.files):
+        target = folder / "stems" / stem_name(index)
+        if headers[file.name].sample_rate == rate:
+            copied += _take(file, target, link=link)
+        else:
+            _convert(song, file, target.with_suffix(".wav"), rate)
+    if other := [file.name for file in song.files if headers[file.name].sample_rate != rate]:
+        remarks.append(resampled(other, headers, rate))
     if song.mix is not None:
         try:
             song.mix.header(song.name)
@@ -44,6 +60,16 @@ def take(
             remarks.append(f"its mixture {song.mix.name} is left out: {error.reason}")
     seconds = max(header.frames / header.sample_rate for header in headers.values())
     return 1.0, ImportRecord(seconds, len(song.stems), remarks=tuple(remarks), copied=copied if link else 0)
+
+
+def _convert(song: Song, file: SourceFile, target: Path, rate: int) -> None:
+    with StemFile(Path(file.path), root=ANYWHERE, track=song.name, stem=file.name) as stem:
+        channels = min(stem.channels, 2)
+        frames = length_at(stem.frames, stem.sample_rate, rate)
+        require_free(target.parent, 4 * channels * frames, song.name)
+        with AudioWriter(target, rate, channels, frames, Encoding("wav", "FLOAT")) as writer:
+            for (block,) in read_atoms([stem], [(0,)], rate, frames, channels):
+                writer.write(block / FULL_SCALE)
 
 
 def _take(file: SourceFile, target: Path, *, link: bool) -> bool:

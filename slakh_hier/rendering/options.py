@@ -9,8 +9,8 @@ from typing import Any, get_args
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
 from slakh_hier.plan.plan import Plan
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.format import Dtype
+from slakh_hier.shards.mask import Mask
 
 MAX_SHARD_MB = 1024
 
@@ -23,7 +23,7 @@ class RenderOptions:
     levels: tuple[int, ...]
     dtype: Dtype
     shard_mb: float
-    masks: tuple[Reduction, ...]
+    masks: tuple[Mask, ...]
     columns: tuple[Column, ...]
 
     @classmethod
@@ -34,7 +34,7 @@ class RenderOptions:
         levels: Sequence[int] | None,
         dtype: Dtype,
         shard_mb: float,
-        masks: Sequence[str | Reduction],
+        masks: Sequence[str | Mask],
     ) -> RenderOptions:
         """Check what :func:`slakh_hier.rendering.run.render` was asked for; raises InputError."""
         if not 1_000 <= sample_rate <= 384_000:
@@ -43,18 +43,18 @@ class RenderOptions:
             raise InputError(f"the sample type must be int16 or float32, not {dtype!r}")
         if not 0 < shard_mb <= MAX_SHARD_MB:
             raise InputError(f"a shard must have between 0 and {MAX_SHARD_MB} MB, not {shard_mb:g}")
-        reductions = sorted(
-            (mask if isinstance(mask, Reduction) else Reduction.parse(mask) for mask in masks),
+        parsed = sorted(
+            (mask if isinstance(mask, Mask) else Mask.parse(mask) for mask in masks),
             key=lambda m: m.name,
         )
-        names = [reduction.name for reduction in reductions]
+        names = [mask.name for mask in parsed]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"the mask {twice[0]} was asked for twice")
         chosen = tuple(
             sorted(set(range(1, plan.hierarchy.levels + 1) if levels is None else levels), reverse=True)
         )
         columns = plan.hierarchy.columns(chosen, target=plan.parameters.target)
-        return cls(sample_rate, chosen, dtype, float(shard_mb), tuple(reductions), columns)
+        return cls(sample_rate, chosen, dtype, float(shard_mb), tuple(parsed), columns)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values: what of them decides the shards' bytes."""

@@ -18,7 +18,6 @@ from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
 from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.plan import Plan
-from slakh_hier.plan.reductions import Reduction, withheld
 from slakh_hier.progress import Progress
 from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import ShardDone, ShardTask, make_shard
@@ -33,7 +32,8 @@ from slakh_hier.shards.index import (
     write_index,
 )
 from slakh_hier.shards.layout import ShardPlan, shard_layout
-from slakh_hier.shards.masks import rebuild_masks
+from slakh_hier.shards.mask import Mask, withheld
+from slakh_hier.shards.mask_files import rebuild_masks
 from slakh_hier.slakh.broken import OnBroken, broken_stems
 from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
@@ -79,7 +79,7 @@ def render(
     levels: Sequence[int] | None = None,
     dtype: Dtype = "int16",
     shard_mb: float = 64,
-    masks: Sequence[str | Reduction] = (),
+    masks: Sequence[str | Mask] = (),
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
@@ -106,7 +106,7 @@ def render(
     shard_mb
         Largest size of a shard in MB; a worker holds about one shard in memory.
     masks
-        Reductions to store, as ``leaf:50``.
+        Masks to store, as ``leaf-50``.
     part
         ``(i, n)``: render every n-th shard from the i-th (1-based) and write no index; a last call without ``part``
         renders what is missing and writes it.

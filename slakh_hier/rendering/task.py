@@ -17,9 +17,9 @@ from slakh_hier.files import publish, sha256
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import Made, make_file
 from slakh_hier.plan.membership import column_membership
-from slakh_hier.plan.reductions import Reduction, availability
 from slakh_hier.shards.format import ShardHeader
 from slakh_hier.shards.index import ShardRecord
+from slakh_hier.shards.mask import Mask, availability
 from slakh_hier.shards.write import ShardBuilder
 from slakh_hier.signals import ClipSignals, Signal, TrackReader, window
 from slakh_hier.slakh.by_track import stem_refs
@@ -53,7 +53,7 @@ class ShardTask:
     stems
         Catalog rows (usable ones) of every track in ``clips``, as mixture or as query.
     withheld
-        By reduction, bool (clips,): clips of this shard without ground truth.
+        By mask, bool (clips,): clips of this shard without ground truth.
     skip_broken
         Leave out clips with a stem that cannot be decoded, instead of stopping.
     """
@@ -63,7 +63,7 @@ class ShardTask:
     file: str
     clips: pd.DataFrame
     stems: pd.DataFrame
-    withheld: Mapping[Reduction, NDArray[np.bool_]]
+    withheld: Mapping[Mask, NDArray[np.bool_]]
     root: str
     skip_broken: bool
 
@@ -117,11 +117,7 @@ def _render(target: Target, task: ShardTask) -> ShardDone:
             builder.set_query(index, builder.add_signal(query[0]))
     if failures:
         builder.keep(kept)
-    column_levels = np.array([column.level for column in header.columns], np.int8)
-    masks = {
-        reduction: availability(reduction, flags[kept], column_levels)
-        for reduction, flags in task.withheld.items()
-    }
+    masks = {mask: availability(mask, flags[kept], header.columns) for mask, flags in task.withheld.items()}
     image = builder.finish(masks)
     record = ShardRecord(
         file=task.file,

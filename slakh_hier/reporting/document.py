@@ -154,7 +154,7 @@ class Player:
     Attributes
     ----------
     masks
-        Names of data-reduction masks to choose from.
+        Names of masks to choose from.
     versions
         What the key A switches between: ``target, estimate, ...``.
     least

@@ -38,7 +38,7 @@ class Row(_Loose):
     model: str
     levels: int | str
     name: str = ""
-    reduction: str | None = None
+    mask: str | None = None
     trainings: list[str] = []
     cells: dict[str, Figures] | None = None
     published: dict[str, Figures] | None = None

@@ -81,7 +81,7 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
         main: dict[str, tuple[int, str, RunData]] = {}
         for row in (row for table in results.tables for row in table.rows):
             folders = [run for run in runs.of(row) if (run / SCORES).exists()]
-            if row.cells is None or row.reduction or len(row.trainings) != 1 or not folders:
+            if row.cells is None or row.mask or len(row.trainings) != 1 or not folders:
                 continue
             run = read_run(folders[0], row.model, SPLIT)
             levels, task = len(row.cells), str(run.config["task"])

@@ -15,6 +15,8 @@ from slakh_hier.shards.read import Clip, ShardSet
 
 LEAST_CLIPS: Final = 8
 """So many clips are kept in a page before their sound suffers."""
+MOST_ABSENT: Final = 6
+"""More absent nodes than this are counted, not named."""
 MIXTURE_SI_SDR: Final = "SI-SDR of the mixture"
 
 
@@ -82,7 +84,8 @@ def _clip(clip: Clip) -> PlayerClip:
         parts.append(query)
     note = f"Target: {clip.target}."
     if absent:
-        note += f" Absent from this track: {', '.join(absent)}."
+        few = len(absent) <= MOST_ABSENT
+        note += f" Absent from this track: {', '.join(absent) if few else f'{len(absent)} of {len(order)} nodes'}."
     return PlayerClip(
         f"{clip.split} · {clip.track} at {clip.start:g} s · {clip.target}",
         shards.sample_rate,

@@ -221,7 +221,7 @@ def _masks(found: dict[str, Any]) -> Section:
     rows = [
         {
             "mask": mask["mask"],
-            "withholds": "level 1 and finer" if mask["type"] == "leaf" else "every node",
+            "withholds": mask["withholds"],
             "percent": float(mask["percent"]),
             "mode": mask["mode"],
             "seed": mask["seed"],
@@ -233,7 +233,7 @@ def _masks(found: dict[str, Any]) -> Section:
     ]
     return Section(
         "Masks",
-        [Table("Data-reduction masks", rows)],
+        [Table("Masks", rows)],
         [
             "A mask withholds ground truth of training clips; validation and test clips and queries stay whole."
         ],

@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
 from slakh_hier.plain_files import parse_json, read_plain
-from slakh_hier.plan.reductions import Reduction, ReductionMode, ReductionType
 from slakh_hier.shards.format import FORMAT_VERSION, Dtype, check_columns, samples_of
+from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskMode
 
 INDEX_NAME: Final = "index.json"
 INDEX_FORMAT: Final = "slakh-hier-shards"
@@ -26,6 +26,12 @@ Size = Annotated[int, Field(ge=0, lt=2**40)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShardFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.h5$")]
 MaskFile = Annotated[str, Field(pattern=r"^masks/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}\.h5$")]
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in MASK_KINDS:
+        raise ValueError(f"no kind of mask is called {kind!r} (there are {', '.join(MASK_KINDS)})")
+    return kind
 
 
 def mask_file(name: str) -> str:
@@ -65,9 +71,9 @@ class MaskRecord(_Strict):
     """A mask, rendered into the shards (``file`` is None) or added later (a file below ``masks/``)."""
 
     name: Name
-    type: ReductionType
+    type: Annotated[Name, AfterValidator(_known_kind)]
     percent: Annotated[float, Field(ge=0, le=100)]
-    mode: ReductionMode
+    mode: MaskMode
     seed: int
     hidden: bool = False
     file: MaskFile | None = None
@@ -75,20 +81,15 @@ class MaskRecord(_Strict):
     sha256: Digest | None = None
 
     @classmethod
-    def of(cls, reduction: Reduction, **more: Any) -> Self:
-        """The record of a reduction; without ``file`` it lies in the shards."""
+    def of(cls, mask: Mask, **more: Any) -> Self:
+        """The record of a mask; without ``file`` it lies in the shards."""
         return cls(
-            name=reduction.name,
-            type=reduction.type,
-            percent=reduction.percent,
-            mode=reduction.mode,
-            seed=reduction.seed,
-            **more,
+            name=mask.name, type=mask.kind, percent=mask.percent, mode=mask.mode, seed=mask.seed, **more
         )
 
     @property
-    def reduction(self) -> Reduction:
-        return Reduction(self.type, self.percent, self.mode, self.seed)
+    def mask(self) -> Mask:
+        return Mask(self.type, self.percent, self.mode, self.seed)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -96,8 +97,8 @@ class MaskRecord(_Strict):
             raise ValueError("file, bytes and sha256 come together")
         if self.hidden and self.file is not None:
             raise ValueError("only a rendered mask can be hidden")
-        if self.name != self.reduction.name:
-            raise ValueError(f"a mask of {self.type}, {self.percent:g} % is called {self.reduction.name}")
+        if self.name != self.mask.name:
+            raise ValueError(f"a mask of {self.type}, {self.percent:g} % is called {self.mask.name}")
         if self.file not in (None, mask_file(self.name)):
             raise ValueError(f"the file of mask {self.name} is {mask_file(self.name)}, not {self.file}")
         return self

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slakh_hier.plan.reductions import TRAIN
 from slakh_hier.shards.format import ABSENT, SILENT
+from slakh_hier.shards.mask import TRAIN
 from slakh_hier.shards.read import ShardSet, open_shards, require_split
 
 
@@ -116,15 +117,13 @@ def _masks(shards: ShardSet) -> list[dict[str, Any]]:
     train = int((shards.clips["split"] == TRAIN).sum())
     return [
         {
-            "mask": mask.name,
-            "type": mask.type,
-            "percent": mask.percent,
-            "mode": mask.mode,
-            "seed": mask.seed,
-            "where": "shards" if mask.file is None else mask.file,
-            "withheld": int((~shards.mask(mask.name)).any(axis=1).sum()),
+            "mask": record.name,
+            "withholds": record.mask.reads,
+            **asdict(record.mask),
+            "where": "shards" if record.file is None else record.file,
+            "withheld": int((~shards.mask(record.name)).any(axis=1).sum()),
             "train_clips": train,
         }
-        for mask in shards.index.masks
-        if not mask.hidden
+        for record in shards.index.masks
+        if not record.hidden
     ]

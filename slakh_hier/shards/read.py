@@ -19,6 +19,7 @@ from slakh_hier.progress import Progress
 from slakh_hier.shards.format import ABSENT, INT16_SCALE, SILENT
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import Index, read_index
+from slakh_hier.shards.mask import mask_name
 from slakh_hier.shards.opening import RefusedError, shard_promise
 from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
@@ -166,17 +167,18 @@ class ShardSet:
 
     @property
     def masks(self) -> tuple[str, ...]:
-        """Names of the data-reduction masks, rendered or added later."""
+        """Names of the masks, rendered or added later."""
         return tuple(mask.name for mask in self.index.masks if not mask.hidden)
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Whether ground truth is available under a mask: bool, shape (clips, nodes)."""
+        name = mask_name(name)
         if name not in self._masks:
             record = next((m for m in self.index.masks if m.name == name and m.file is not None), None)
             if record is None:
                 raise InputError(
                     f"{self.folder}: has no mask {name!r}: {did_you_mean(name, self.masks)}. Add one with: slakh-hier mask "
-                    f"{self.folder} --add leaf:50"
+                    f"{self.folder} --add leaf-50"
                 )
             everything = read_mask_file(self.folder, self.index, record)
             here = np.repeat(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
 import threading
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from slakh_hier.errors import FaultError, InputError, MissingExtraError, ShardError
-from slakh_hier.files import cache_folder, file_sha256, sync_folder, temporary_file
+from slakh_hier.files import CACHE_VARIABLE, cache_folder, file_sha256, sync_folder, temporary_file
+from slakh_hier.plain_files import FULL
 from slakh_hier.shards.index import INDEX_NAME, MAX_INDEX_BYTES
 
 PATIENCE_SECONDS: Final = 30.0
@@ -20,7 +20,6 @@ never answers, or that drips, would hold up a training for ever."""
 LEAST_BYTES: Final = 32 << 10
 POLL_SECONDS: Final = 0.05
 DENIED: Final = (401, 403)
-NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Store:
@@ -160,10 +159,10 @@ class Store:
                 f"{self.url}/{file}: access is denied ({why}). Check the address and your credentials "
                 "(for s3:// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or a profile)"
             ) from error
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        if isinstance(error, OSError) and error.errno in FULL - {None}:
             raise FaultError(
                 f"cannot write {target.parent}: {error.strerror}. Make room in the cache ({cache_folder()}), or set "
-                "SLAKH_HIER_CACHE to another place"
+                f"{CACHE_VARIABLE} to another place"
             ) from error
         raise FaultError(
             f"{self.url}/{file}: cannot be fetched ({why}). Try again: what is fetched is kept"

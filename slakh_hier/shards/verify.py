@@ -17,10 +17,10 @@ from slakh_hier.files import TEMPORARY_PREFIX, file_sha256
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import run
 from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
-from slakh_hier.plan.reductions import TRAIN, availability, rank, withheld, withheld_count
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
 from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, Index, MaskRecord, ShardRecord, read_index
+from slakh_hier.shards.mask import TRAIN, availability, rank, withheld, withheld_count
 from slakh_hier.shards.opening import RefusedError, damage, open_checked, shard_promise
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
 
@@ -209,28 +209,27 @@ def _check_masks(folder: Path, index: Index, tables: dict[str, Tables]) -> Itera
             yield Finding(mask.file or INDEX_NAME, f"mask {mask.name}: {fault}", advice)
 
 
-def _mask_fault(index: Index, mask: MaskRecord, values: NDArray[np.bool_], clips: pd.DataFrame) -> str | None:
+def _mask_fault(
+    index: Index, record: MaskRecord, values: NDArray[np.bool_], clips: pd.DataFrame
+) -> str | None:
     """What is wrong with a mask: it must follow from the clips alone (docs/shard-format.md)."""
-    reduction = mask.reduction
-    levels = np.array([node.level for node in index.nodes], np.int8)
-    hit = withheld(reduction, clips)
-    can_withhold = not availability(reduction, np.ones(1, bool), levels).all()
-    if index.failures and reduction.mode == "exact" and can_withhold:
+    mask = record.mask
+    hit = withheld(mask, clips)
+    can_withhold = not availability(mask, np.ones(1, bool), index.columns).all()
+    if index.failures and mask.mode == "exact" and can_withhold:
         # Clips that were left out have ranks too: those withheld must still be the lowest, about as many.
         hit = np.any(~values, axis=1)
         train = (clips["split"] == TRAIN).to_numpy(dtype=bool)
-        fewest = withheld_count(reduction, int(train.sum())) - index.failures
-        most = withheld_count(reduction, int(train.sum()) + index.failures)
-        ranks = np.array(
-            [rank(reduction.seed, *row) for row in clips[["track", "start", "target"]].to_numpy()]
-        )
+        fewest = withheld_count(mask, int(train.sum())) - index.failures
+        most = withheld_count(mask, int(train.sum()) + index.failures)
+        ranks = np.array([rank(mask.seed, *row) for row in clips[["track", "start", "target"]].to_numpy()])
         if (hit & ~train).any():
             return "withholds clips of another split than train"
         if not fewest <= hit.sum() <= most:
             return f"withholds {hit.sum()} training clips, between {max(0, fewest)} and {most} are right"
         if hit.any() and (train & ~hit).any() and ranks[hit].max() > ranks[train & ~hit].min():
             return "does not withhold the clips of lowest rank, so that masks are not nested"
-    expected = availability(reduction, hit, levels)
+    expected = availability(mask, hit, index.columns)
     if (wrong := np.flatnonzero((values != expected).any(axis=1))).size:
         first = clips.iloc[wrong[0]]
         return (

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.format import (
     ABSENT,
     CLIP_COLUMNS,
@@ -34,6 +33,7 @@ from slakh_hier.shards.format import (
     mask_dataset,
     schema,
 )
+from slakh_hier.shards.mask import Mask
 from slakh_hier.version import VERSION
 
 if TYPE_CHECKING:
@@ -155,16 +155,16 @@ class ShardBuilder:
         """Number of signals stored so far."""
         return len(self._scales)
 
-    def finish(self, masks: Mapping[Reduction, NDArray[np.bool_]] | None = None) -> memoryview:
+    def finish(self, masks: Mapping[Mask, NDArray[np.bool_]] | None = None) -> memoryview:
         """Write the tables and return the whole file as bytes; the builder is used up.
 
         Parameters
         ----------
         masks
-            Availability by reduction, bool, shape (clips, nodes) of this shard.
+            Availability by mask, bool, shape (clips, nodes) of this shard.
         """
         masks = dict(masks or {})
-        ordered = sorted(masks, key=lambda reduction: reduction.name)
+        ordered = sorted(masks, key=lambda mask: mask.name)
         values: dict[str, NDArray[Any]] = {
             "scale": np.array(self._scales, np.float32),
             "row": self._row,
@@ -175,9 +175,9 @@ class ShardBuilder:
             "node/parent": np.array([column.parent for column in self.header.columns], np.int32),
         }
         values |= {f"clip/{name}": column for name, column in self._clips.items()}
-        by_path = {f"masks/{reduction.name}": reduction for reduction in ordered}
-        values |= {path: masks[reduction] for path, reduction in by_path.items()}
-        for dataset in self._schema([reduction.name for reduction in ordered])[1:]:
+        by_path = {f"masks/{mask.name}": mask for mask in ordered}
+        values |= {path: masks[mask] for path, mask in by_path.items()}
+        for dataset in self._schema([mask.name for mask in ordered])[1:]:
             about = mask_attributes(by_path[dataset.path]) if dataset.path in by_path else {}
             _write(self._file, dataset, values[dataset.path], about)
         header = self.header
@@ -230,12 +230,12 @@ def _refuse_infinite(samples: NDArray[np.float32]) -> None:
         raise InputError("a signal holds NaN or Inf")
 
 
-def mask_image(reduction: Reduction, available: NDArray[np.bool_], plan_digest: str) -> memoryview:
+def mask_image(mask: Mask, available: NDArray[np.bool_], plan_digest: str) -> memoryview:
     """Bytes of a mask file: one mask over all clips of a set, under the same path as in a shard."""
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBVER) as file:
-        dataset = mask_dataset(reduction.name, *available.shape)
-        _write(file, dataset, available, mask_attributes(reduction))
+        dataset = mask_dataset(mask.name, *available.shape)
+        _write(file, dataset, available, mask_attributes(mask))
         _write_attributes(
             file,
             {
@@ -248,13 +248,13 @@ def mask_image(reduction: Reduction, available: NDArray[np.bool_], plan_digest: 
     return image.getbuffer()
 
 
-def mask_attributes(reduction: Reduction) -> dict[str, Any]:
+def mask_attributes(mask: Mask) -> dict[str, Any]:
     """Attributes of a mask's data set."""
     return {
-        "type": reduction.type,
-        "percent": np.float64(reduction.percent),
-        "mode": reduction.mode,
-        "seed": np.int64(reduction.seed),
+        "type": mask.kind,
+        "percent": np.float64(mask.percent),
+        "mode": mask.mode,
+        "seed": np.int64(mask.seed),
     }
 
 

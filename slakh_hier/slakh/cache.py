@@ -26,7 +26,7 @@ from slakh_hier.files import (
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-FORMAT = 4
+FORMAT = 5
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 
@@ -72,12 +72,27 @@ def pack(facts: TrackFacts) -> bytes:
     metadata = facts.metadata
     content = [
         facts.metadata_stamp,
-        [metadata.uuid, metadata.stems, metadata.unusable] if metadata else None,
+        _packed(metadata) if metadata else None,
         facts.midi_stamp,
         facts.midi_md5,
-        facts.files,
+        {name: _trimmed(file) for name, file in facts.files.items()},
     ]
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def _packed(metadata: TrackMetadata) -> list[Any]:
+    stems = {stem: _trimmed(entry) for stem, entry in metadata.stems.items()}
+    return [metadata.uuid, stems, metadata.unusable, metadata.artist]
+
+
+def _trimmed(entry: StemEntry | FileFacts) -> list[Any]:
+    """Without the last values that are as by default: of a million stems they would be 30 MB."""
+    values: list[Any] = list(entry)
+    defaults = list(entry._field_defaults.values())
+    while defaults and values[-1] == defaults[-1]:
+        values.pop()
+        defaults.pop()
+    return values
 
 
 def unpack(packed: bytes) -> TrackFacts | None:
@@ -102,8 +117,10 @@ def _head(root: Path) -> bytes:
 def _facts(stamp: Any, metadata: Any, midi_stamp: Any, midi_md5: Any, files: Any) -> TrackFacts:
     read = None
     if metadata is not None:
-        uuid, stems, unusable = metadata
-        read = TrackMetadata(uuid, {stem: StemEntry(*entry) for stem, entry in stems.items()}, unusable)
+        uuid, stems, unusable, artist = metadata
+        read = TrackMetadata(
+            uuid, {stem: StemEntry(*entry) for stem, entry in stems.items()}, unusable, artist
+        )
     return TrackFacts(
         metadata_stamp=Stamp(*stamp) if stamp else None,
         metadata=read,

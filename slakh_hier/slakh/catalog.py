@@ -39,9 +39,9 @@ class Catalog:
     scheme
         Where the column split comes from: orig, split2, redux, folders, or catalog (a file).
     frame
-        One row per stem, sorted by (track, stem): track, song, split, stem, path (below root, posix), frames,
+        One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
         sample_rate (Hz), channels, size (bytes), mtime_ns, patch, program, is_drum, midi_program_name,
-        inst_class, category, level_1 to level_N (None where unassigned), status, why.
+        inst_class, labels, bleed, category, level_1 to level_N (None where unassigned), status, why.
     problems
         What is wrong with the data set as a whole: tracks and ids left out, songs in two splits.
     skipped
@@ -106,8 +106,11 @@ class Catalog:
 
     @cached_property
     def digest(self) -> str:
-        """Sha256 (hex) of all that decides the audio of a plan; not of the root, sizes and times."""
-        columns = [c for c in BASE_COLUMNS if c not in ("size", "mtime_ns")] + ["status"]
+        """Sha256 (hex) of all that decides the audio of a plan; not of the root, sizes, times, artists and bleed."""
+        without = {"size", "mtime_ns", "artist", "bleed"}
+        if self.frame["labels"].isna().all():
+            without.add("labels")  # digests of data sets that have none are what plans hold
+        columns = [c for c in BASE_COLUMNS if c not in without] + ["status"]
         digest, separator = sha256(), ""
         for line in cells(self.frame, columns):
             digest.update((separator + "\x1f".join(line)).encode())
@@ -119,6 +122,17 @@ class Catalog:
         """Songs in more than one split: song, and its tracks by split."""
         rows = self.frame[["track", "song", "split"]].drop_duplicates()
         return find_leaks(rows.itertuples(index=False, name=None))
+
+    @property
+    def artists_in_splits(self) -> dict[str, list[str]]:
+        """Artists that are in more than one of train, validation and test, with these splits."""
+        splits: dict[str, list[str]] = {}
+        for artist, split in (
+            self.frame[["artist", "split"]].drop_duplicates().itertuples(index=False, name=None)
+        ):
+            if artist and split in SPLIT_ORDER[:3]:
+                splits.setdefault(artist, []).append(split)
+        return {artist: sorted(found) for artist, found in sorted(splits.items()) if len(found) > 1}
 
     def summary(self) -> list[dict[str, Any]]:
         """Per split, and for all: tracks, songs, stems, hours of mixture, and stems by status."""

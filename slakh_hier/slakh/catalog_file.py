@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from slakh_hier.csv_text import CsvReader, csv_lines
 from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
-from slakh_hier.slakh.frame import INTEGERS, STATUSES, StemRow, cells
+from slakh_hier.slakh.frame import FLAGS, INTEGERS, STATUSES, StemRow, cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,11 +110,11 @@ def _row(line: dict[str, str | None]) -> StemRow:
             values[name] = int(cell)
             if values[name] > _LARGEST:
                 raise ValueError(f"{name} is {cell}, and {_LARGEST} is the most")
-        elif name in ("program", "patch", "midi_program_name", "inst_class"):
+        elif name in ("program", "patch", "midi_program_name", "inst_class", "labels", "artist"):
             values[name] = cell or None
-        elif name == "is_drum":
+        elif name in FLAGS:
             if cell.lower() not in ("true", "false"):
-                raise ValueError(f"is_drum is {cell!r}, not true or false")
+                raise ValueError(f"{name} is {cell!r}, not true or false")
             values[name] = cell.lower() == "true"
     if values["status"] not in STATUSES:
         raise ValueError(f"status is {values['status']!r}, not one of {', '.join(STATUSES)}")

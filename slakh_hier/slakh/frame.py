@@ -32,6 +32,7 @@ class StemRow(NamedTuple):
 
     track: str
     song: str
+    artist: str | None
     split: str
     stem: str
     path: str
@@ -45,13 +46,16 @@ class StemRow(NamedTuple):
     is_drum: bool
     midi_program_name: str | None
     inst_class: str | None
+    labels: str | None
+    bleed: bool
     status: str
     why: str
 
 
 BASE_COLUMNS = StemRow._fields[:-2]
-_LABEL = ("patch", "program", "is_drum", "midi_program_name", "inst_class")
-_UNIQUE = (*INTEGERS, "path", "program", "is_drum")
+_LABEL = ("patch", "program", "is_drum", "midi_program_name", "inst_class", "labels")
+FLAGS = ("is_drum", "bleed")
+_UNIQUE = (*INTEGERS, "path", "program", *FLAGS)
 """Columns in which no text comes again."""
 
 
@@ -66,7 +70,8 @@ class StemTable:
 
     def __init__(self, rows: Iterable[StemRow] = ()):
         self._columns: dict[str, Any] = {
-            name: array("q") if name in INTEGERS else [] for name in StemRow._fields
+            name: array("q") if name in INTEGERS else array("b") if name in FLAGS else []
+            for name in StemRow._fields
         }
         self._texts: dict[str | None, str | None] = {}
         self.extend(rows)
@@ -156,7 +161,7 @@ def _array(name: str, values: Any) -> Any:
 
     if name == "program":
         return pd.array(values, dtype="Int64")
-    return np.array(values, "int64" if name in INTEGERS else "bool" if name == "is_drum" else "object")
+    return np.array(values, "int64" if name in INTEGERS else "bool" if name in FLAGS else "object")
 
 
 def _matched(

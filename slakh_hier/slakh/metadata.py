@@ -19,7 +19,9 @@ class StemEntry(NamedTuple):
     """What the metadata say about one stem; control characters in its texts are escaped.
 
     ``patch`` is the base name of plugin_name, None where it is missing or the text None; ``program`` is 0 to
-    127, drums 128. ``rendered``: there should be audio. ``warnings`` says which values were there but of no use.
+    127, drums 128. ``rendered``: there should be audio. ``warnings`` says which values were there but of no use. Of data sets
+    of recordings: ``labels`` from coarse to fine with ``/`` between them, ``bleed`` where others are heard in the stem, and
+    ``faults`` that are known.
     """
 
     patch: str | None
@@ -29,15 +31,19 @@ class StemEntry(NamedTuple):
     inst_class: str | None
     rendered: bool = False
     warnings: str = ""
+    labels: str | None = None
+    bleed: bool = False
+    faults: str = ""
 
 
 @dataclass(frozen=True)
 class TrackMetadata:
-    """A track's metadata: the song's id (32 hex digits, or None), its stems by id, and ids that are not usable."""
+    """A track's metadata: the song's id (32 hex digits, or None), its stems by id, ids that are not usable, and who plays."""
 
     uuid: str | None
     stems: dict[str, StemEntry]
     unusable: list[str] = field(default_factory=list)
+    artist: str | None = None
 
 
 def read_metadata(data: bytes, file: str) -> TrackMetadata:
@@ -74,7 +80,7 @@ def read_metadata(data: bytes, file: str) -> TrackMetadata:
             entries[stem] = _entry(value)
         else:
             unusable.append(f"{_shown(stem)} is not a stem id (S00 to S999)")
-    return TrackMetadata(_uuid(content.get("UUID")), entries, unusable)
+    return TrackMetadata(_uuid(content.get("UUID")), entries, unusable, _text(content, "artist", []))
 
 
 def _entry(value: Any) -> StemEntry:
@@ -104,8 +110,21 @@ def _entry(value: Any) -> StemEntry:
         midi_program_name=_text(value, "midi_program_name", warnings),
         inst_class=_text(value, "inst_class", warnings),
         rendered=value.get("audio_rendered") is True,
+        labels="/".join(_texts(value, "labels", warnings)) or None,
+        bleed=value.get("has_bleed") is True,
+        faults="; ".join(_texts(value, "faults", warnings)),
         warnings="; ".join(warnings),
     )
+
+
+def _texts(value: dict[str, Any], key: str, warnings: list[str]) -> list[str]:
+    texts = value.get(key)
+    if texts is None:
+        return []
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        warnings.append(f"{key} is {_shown(texts)}, not a list of texts")
+        return []
+    return [escaped(text.strip()) for text in texts if text.strip()]
 
 
 def _text(value: dict[str, Any], key: str, warnings: list[str]) -> str | None:

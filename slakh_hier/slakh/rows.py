@@ -50,16 +50,17 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
         if file is None:
             status, why = _absent(stem, facts, entry, faults.get(stem, ()))
         else:
-            status, why = _status(file, rate, faults.get(stem, ()))
+            status, why = _status(file, rate, faults.get(stem, ()), entry.faults if errata else "")
             warnings = [entry.warnings, f"{', '.join(names[1:])} not used" if names[1:] else ""]
             if file.channels > 1:
                 warnings.append(f"{file.channels} channels, folded down to one")
             why = "; ".join(filter(None, [why, *warnings]))
-        there = file or FileFacts(Stamp(0, 0, 0, 0))
+        there = file or FileFacts(Stamp(0, 0, 0))
         rows.append(
             StemRow(
                 track=track.folder.track,
                 song=track.song or track.folder.track,
+                artist=metadata.artist,
                 split="",
                 stem=stem,
                 path=f"{track.folder.path}/stems/{names[0]}" if names else "",
@@ -73,6 +74,8 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
                 is_drum=entry.is_drum,
                 midi_program_name=entry.midi_program_name,
                 inst_class=entry.inst_class,
+                labels=entry.labels,
+                bleed=entry.bleed,
                 status=status,
                 why=why,
             )
@@ -80,17 +83,17 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
     return rows
 
 
-def _status(facts: FileFacts, rate: int, faults: Sequence[Erratum]) -> tuple[str, str]:
+def _status(facts: FileFacts, rate: int, faults: Sequence[Erratum], recorded: str) -> tuple[str, str]:
+    """Status and reason; ``recorded`` are faults that the metadata name."""
     if facts.fault or facts.deep:
         return "broken", facts.fault or facts.deep or ""
     if facts.sample_rate != rate:
         return "broken", f"its sample rate is {facts.sample_rate} Hz, the track's is {rate} Hz"
-    if not faults:
-        return "audio", ""
     heard = [fault for fault in faults if fault.defect != ABSENT]
     if any(fault.exclude for fault in heard):
         return "excluded", f"erratum: {_named(heard)}"
-    return "audio", f"known fault, kept: {_named(heard)}" if heard else ""
+    known = "; ".join(filter(None, (_named(heard), recorded)))
+    return "audio", f"known fault, kept: {known}" if known else ""
 
 
 def _named(faults: Sequence[Erratum]) -> str:

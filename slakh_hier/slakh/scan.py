@@ -108,6 +108,8 @@ def scan(
         catalog = Catalog(
             resolved, hierarchy, scheme, stems.to_frame(hierarchy), list(skipped), list(skipped), notes
         )
+    if artists := [f"{name} ({', '.join(found)})" for name, found in catalog.artists_in_splits.items()]:
+        catalog.notes.append(f"artists in more than one split: {some(artists)}")
     if catalog.leaks:
         catalog.problems.append(describe_leaks(catalog.leaks, scheme))
         if not strict:

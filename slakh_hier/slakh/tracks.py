@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import md5
 from pathlib import Path
 from typing import NamedTuple, Self
+from zlib import crc32
 
 from slakh_hier.errors import MetadataError
 from slakh_hier.output import METADATA
@@ -25,23 +26,23 @@ MAX_MIDI = 16 << 20
 
 
 class Stamp(NamedTuple):
-    """What shows whether a file has changed: bytes, times (ns) and inode.
+    """What shows whether a file has changed: bytes, modification time (ns), and ``change``.
 
-    The modification time alone can be set by anybody, and many copying programs do; the time of the last change to the
-    inode cannot.
+    The modification time can be set by anybody, and programs that copy do. The inode's number and the time of its last change
+    cannot: ``change`` is a checksum of both, since a million stamps are kept.
     """
 
     size: int
     mtime_ns: int
-    ctime_ns: int
-    inode: int
+    change: int
 
     @classmethod
     def of(cls, info: os.stat_result) -> Self:
-        return cls(info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
+        change = crc32(b"%d/%d" % (info.st_ino, info.st_ctime_ns))
+        return cls(info.st_size, info.st_mtime_ns, change)
 
 
-_NO_STAMP = Stamp(0, 0, 0, 0)
+_NO_STAMP = Stamp(0, 0, 0)
 """Of a file that could not be looked at: such a fault may be gone next time."""
 
 

@@ -3,6 +3,7 @@
 from slakh_hier.testing.dataset import make_slakh, plan_tracks
 from slakh_hier.testing.defects import DEFECTS
 from slakh_hier.testing.formula import AMPLITUDE, NOTE_SECONDS, formula_stem
+from slakh_hier.testing.recordings import make_recordings
 from slakh_hier.testing.track import StemSpec, TrackSpec
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "StemSpec",
     "TrackSpec",
     "formula_stem",
+    "make_recordings",
     "make_slakh",
     "plan_tracks",
 ]

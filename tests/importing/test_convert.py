@@ -30,18 +30,19 @@ class Converted:
         stems: list[SourceFile | tuple[SourceFile, ...]],
         mix: SourceFile | None = None,
         rate: int | None = None,
+        channels: int | None = None,
+        gains: tuple[float, ...] = (),
     ):
         (folder / "out" / "stems").mkdir(parents=True)
         files = [stem if isinstance(stem, tuple) else (stem,) for stem in stems]
-        self.song = Song(
-            "song",
-            "",
-            tuple(SourceStem(each[0].name, each, {}) for each in files),
-            mix,
-            Settings("convert", rate, "flac"),
+        factors = gains or (1.0,) * len(files)
+        stems_made = (
+            SourceStem(each[0].name, each, {}, gain=gain) for each, gain in zip(files, factors, strict=True)
         )
+        self.song = Song("song", "", tuple(stems_made), mix)
         headers = {file.name: file.header("song") for file in self.song.files}
-        self.gain, self.record = convert(self.song, headers, folder / "out", [])
+        settings = Settings("convert", rate, "flac", channels)
+        self.gain, self.record = convert(self.song, settings, headers, folder / "out", [])
         paths = sorted((folder / "out" / "stems").iterdir())
         self.stems = np.array([soundfile.read(path, dtype="int16")[0] for path in paths]).astype(int)
         self.mix = soundfile.read(folder / "out" / "mix.flac", dtype="int16")[0].astype(int)
@@ -127,3 +128,55 @@ def test_silence_is_named(tmp_path: Path) -> None:
         tmp_path, [write(tmp_path / "a.wav", noise(0, 100)), write(tmp_path / "b.wav", np.zeros(50))]
     )
     assert (song.record.remarks, song.record.silent, song.gain) == (("silent: b.wav",), 1, 1.0)
+
+
+def test_channels_stay_as_they_are_and_mono_sounds_in_both(tmp_path: Path) -> None:
+    stereo, mono = noise(0, 5000, 2), noise(1, 5000)
+    files = [write(tmp_path / "s.wav", stereo), write(tmp_path / "m.wav", mono)]
+    song = Converted(tmp_path, list(files))
+    assert np.array_equal(song.stems, [stereo, np.stack([mono, mono], axis=1)])
+    assert np.array_equal(song.mix, song.stems.sum(axis=0))
+    assert song.record.folded == 0
+
+
+def test_folding_is_asked_for_but_for_more_than_two_channels(tmp_path: Path) -> None:
+    values = {"two": noise(0, 500, 2), "four": noise(1, 500, 4)}
+    files = {name: write(tmp_path / f"{name}.wav", value) for name, value in values.items()}
+    asked = Converted(tmp_path / "asked", [files["two"]], channels=1)
+    assert np.array_equal(asked.stems[0], np.rint(values["two"].mean(axis=1)))
+    wide = Converted(tmp_path / "wide", [files["four"]])
+    assert np.array_equal(wide.stems[0], np.rint(values["four"].mean(axis=1)))
+    both = Converted(tmp_path / "both", [files["two"], files["four"]])
+    assert np.array_equal(both.stems[1][:, 0], wide.stems[0])
+    assert [song.record.folded for song in (asked, wide, both)] == [1, 1, 1]
+
+
+def test_stereo_is_resampled_channel_by_channel(tmp_path: Path) -> None:
+    left, right = noise(0, 16_000), noise(1, 16_000)
+    stereo = Converted(
+        tmp_path / "s", [write(tmp_path / "s.wav", np.stack([left, right], 1), 16_000)], rate=8000
+    )
+    monos = [
+        Converted(tmp_path / str(i), [write(tmp_path / f"{i}.wav", value, 16_000)], rate=8000).stems[0]
+        for i, value in enumerate((left, right))
+    ]
+    assert np.array_equal(stereo.stems[0].T, monos)
+
+
+def test_gains_of_stems_come_before_the_sum(tmp_path: Path) -> None:
+    values = [noise(i, 4000) for i in range(2)]
+    files = [write(tmp_path / f"{i}.wav", v) for i, v in enumerate(values)]
+    mixture = write(tmp_path / "mix.wav", 0.75 * values[0] + 1.6 * values[1], subtype="FLOAT")
+    song = Converted(tmp_path, list(files), mixture, gains=(0.75, 1.6))
+    assert np.abs(song.stems - np.array([[0.75], [1.6]]) * values).max() <= 0.5
+    assert np.array_equal(song.mix, song.stems.sum(axis=0))
+    assert song.record.remarks == ()
+    plain = Converted(tmp_path / "plain", list(files), mixture)
+    assert "is not the sum of its stems" in plain.record.remarks[0]
+
+
+def test_other_rates_are_reported(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{i}.wav", noise(i, 800), rate) for i, rate in enumerate((8000, 8000, 11_025))]
+    assert Converted(tmp_path, list(files)).record.remarks == (
+        "converted to 8000 Hz, its track's rate: 2.wav (11025 Hz)",
+    )

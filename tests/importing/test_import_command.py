@@ -9,6 +9,7 @@ import pytest
 
 from slakh_hier.cli.main import main
 from slakh_hier.importing import load_map
+from slakh_hier.testing import make_recordings
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_problems_of_the_map(command):
 def test_map_and_output_are_needed(command, arguments):
     code, _, err = command(*arguments)
     assert code == 2
-    assert "--map and -o are needed" in err
+    assert ("--map or --layout is needed" in err) == ("-o" in arguments)
+    assert ("-o is needed" in err) == ("-o" not in arguments)
 
 
 def test_a_new_map_fits_the_songs(command, songs):
@@ -86,3 +88,77 @@ def test_a_new_map_fits_the_songs(command, songs):
     assert command(*ARGUMENTS, "--map", "new.yaml")[0] == 0
     code, _, err = command("import", "songs", "--new-map", "new.yaml")
     assert (code, "exists, and is not overwritten" in err) == (2, True)
+
+
+def test_a_new_map_goes_by_folders_whose_files_have_other_names_in_each_song(command, tmp_path):
+    """As in MoisesDB: bass/1f0c.wav here, bass/77ab.wav there."""
+    for song in range(3):
+        for stem in ("bass", "drums", "lead vocals"):
+            path = tmp_path / "many" / f"Song {song}" / stem / f"{song}a{len(stem)}f{song}c.wav"
+            path.parent.mkdir(parents=True)
+            path.write_bytes((tmp_path / "songs" / "Artist 0 - Song" / "bass.wav").read_bytes())
+    assert command("import", "many", "--new-map", "new.yaml")[0] == 0
+    found = {i.name: [pattern.text for pattern in i.files] for i in load_map("new.yaml").instruments}
+    assert found == {"bass": ["bass/*"], "drums": ["drums/*"], "lead_vocals": ["lead vocals/*"]}
+    assert command("import", "many", "--map", "new.yaml", "-o", "slakh", "--audio", "link")[0] == 0
+
+
+def test_a_known_data_set_is_recognised(command, tmp_path):
+    root = make_recordings(tmp_path, "urmp", seconds=0.2, sample_rate=8000)
+    for folder in (root, root.parent):
+        code, _, err = command("import", folder, "-o", "data")
+        assert code == 2
+        assert f"{root} is URMP: slakh-hier import --layout urmp {root} -o DATA needs no map" in err
+    code, _, err = command("import", root, "--new-map", "urmp.yaml")
+    assert code == 0
+    assert f"note: {root} is URMP: slakh-hier import --layout urmp" in err
+    assert (
+        "this is URMP: --layout urmp takes it without a map"
+        in command("import", root, "--map", "urmp.yaml", "-o", "by_map")[2]
+    )
+    code, out, err = command("import", "--layout", "urmp", root, "-o", "data", "--audio", "link", "-j", 1)
+    assert (code, "7 made, 0 kept" in out) == (0, True)
+    assert "look at it with: slakh-hier scan data --hierarchy medleydb" in err
+    assert command("import", "--layout", "urmp", root, "--map", "map.yaml", "-o", "data")[0] == 2
+    assert command("import", "--layout", "urmp", root, "--new-map", "x.yaml")[0] == 2
+
+
+def test_options_of_layouts_reach_them(command, tmp_path):
+    root = make_recordings(tmp_path, "ensembleset", seconds=0.2, sample_rate=8000)
+    options = (
+        "--layout",
+        "ensembleset",
+        "--audio",
+        "link",
+        "-j",
+        1,
+        "--splits",
+        "34,33,33",
+        "--bleed",
+        "drop-song",
+    )
+    assert command("import", root, *options, "--microphone", "Tree", "-o", "tree")[0] == 0
+    record = json.loads(Path("tree/import.json").read_text())["settings"]
+    assert (record["microphone"], record["layout"], record["bleed"]) == ("Tree", "ensembleset", "drop-song")
+    code, _, err = command("import", root, *options, "--microphone", "Close", "-o", "tree")
+    assert code == 2
+    assert "microphone: Tree in the folder, Close now" in err
+    Path("folds.csv").write_text("song_id,split\nDuoC,5\nMixed,5\nQuartetA,1\nQuartetB,2\n")
+    code, _, err = command(
+        "import",
+        root,
+        *options[:6],
+        "--split-file",
+        "folds.csv",
+        "--split-map",
+        "1-3=train,4=validation,5=test",
+        "-o",
+        "folds",
+    )
+    assert code == 0
+    assert "2 songs are not in folds.csv and were omitted: MiseroPargoletto, WindTrio" in err
+    assert {path.parent.name for path in Path("folds").glob("*/Track*")} == {"train", "test", "omitted"}
+    code, _, err = command(
+        "import", root, *options[:6], "-o", "shared", "--shared-with", "folds", "--split-by", "song"
+    )
+    assert "6 of these songs are in folds too" in err

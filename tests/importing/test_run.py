@@ -16,6 +16,7 @@ import slakh_hier as sh
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.importing import ImportReport
+from slakh_hier.importing.layouts import LayoutOptions
 from slakh_hier.output.audio import AudioWriter
 from slakh_hier.shards.verify import verify
 
@@ -55,8 +56,10 @@ def test_from_files_to_shards(tmp_path: Path, make_song: MakeSong, run: Run) -> 
     tree = parse_hierarchy(TREE, "tree.yaml")
     catalog = sh.scan(tmp_path / "slakh", tree, strict=True)
     assert (catalog.problems, catalog.notes, catalog.left_out()) == ([], [], [])
+    assert catalog.frame["artist"].isna().all()
+    assert catalog.frame["labels"].isna().all()
     assert (catalog.frame["status"] == "audio").all()
-    assert (catalog.frame["channels"] == 1).all()
+    assert (catalog.frame["channels"] == 2).all()
     assert set(catalog.frame["level_1"]) == {"drums", "bass", "vocals", "other"}
     plan = sh.plan_clips(
         catalog, tree, clips={"train": 4, "test": 2}, clip_seconds=2, step=1, queries=False, seed=1,
@@ -81,7 +84,7 @@ def test_metadata_and_samples_of_a_track(songs: Path, make_song: MakeSong, run: 
         stems = [samples(track / "stems" / f"S0{i}.flac") for i in range(4)]
         for name, found in zip(names, stems, strict=True):
             source = soundfile.read(songs / song / f"{name}.wav", dtype="int16")[0].astype(int)
-            assert np.array_equal(found, np.rint(source.mean(axis=1)))
+            assert np.array_equal(found, source)
         assert np.array_equal(samples(track / "mix.flac"), sum(stems))
         assert metadata["overall_gain"] == 1.0
 
@@ -93,8 +96,9 @@ def test_metadata_have_the_keys_of_slakh(songs: Path, run: Run, tracks: Tracks) 
     )
     real = Path(__file__).parents[1] / "data/metadata/slakh2100_flac_redux__train__Track00001__metadata.yaml"
     slakh = yaml.safe_load(real.read_text())
-    assert set(ours) == set(slakh) | {"import"}
-    assert set(ours["stems"]["S00"]) == set(slakh["stems"]["S00"]) | {"source"}
+    assert set(ours) == set(slakh) | {"import", "title", "artist", "genre"}
+    own = {"source", "labels", "has_bleed", "faults", "mixing_gain"}
+    assert set(ours["stems"]["S00"]) == set(slakh["stems"]["S00"]) | own
 
 
 @pytest.mark.parametrize("audio", ["link", "copy"])
@@ -152,7 +156,7 @@ def test_formats_and_rates(songs: Path, run: Run, tracks: Tracks) -> None:
     stems = sorted((track / "stems").iterdir())
     assert [path.name for path in stems] == ["S00.wav", "S01.wav", "S02.wav", "S03.wav"]
     info = soundfile.info(track / "mix.wav")
-    assert (info.samplerate, info.channels, info.frames, info.subtype) == (11_025, 1, 11_025, "PCM_16")
+    assert (info.samplerate, info.channels, info.frames, info.subtype) == (11_025, 2, 11_025, "PCM_16")
     assert np.array_equal(samples(track / "mix.wav"), sum(map(samples, stems)))
 
 
@@ -167,6 +171,8 @@ def test_songs_that_cannot_be_used(songs: Path, audio: str, run: Run) -> None:
     (song(2) / "old").mkdir()
     shutil.copy(song(2) / "bass.wav", song(2) / "old" / "bass.wav")
     (song(3) / "vocals.m4a").touch()
+    (songs / "Phone").mkdir()
+    (songs / "Phone" / "take.m4a").touch()
     (songs / "Notes").mkdir()
     report = run(songs, audio=audio)
     reasons = dict(report.failures)
@@ -177,6 +183,9 @@ def test_songs_that_cannot_be_used(songs: Path, audio: str, run: Run) -> None:
     assert "bass.wav and old/bass.wav have one name: is this several songs?" in reasons["Artist 2 - Song"]
     assert reasons["Artist 3 - Song"].startswith("vocals.m4a: this kind of file cannot be read")
     assert reasons["Notes"] == "holds no audio"
+    assert reasons["Phone"].startswith(
+        "holds only take.m4a, which cannot be read: make WAV or FLAC of it, as by ffmpeg"
+    )
     assert report.made == 2
     assert [file.file for file in report.unmatched] == [
         f"take {n}.wav" for n in ("bass", "drums", "other", "vocals")
@@ -235,17 +244,35 @@ def test_a_link_that_leads_nowhere_is_told(songs: Path, run: Run) -> None:
 
 
 def test_links_refuse_what_the_layout_cannot_hold(songs: Path, run: Run) -> None:
-    first, second = songs / "Artist 0 - Song", songs / "Artist 1 - Song"
-    soundfile.write(first / "bass.wav", np.zeros(500), 16_000)
-    soundfile.write(second / "bass.aiff", np.zeros(500), 8000)
-    (second / "bass.wav").unlink()
+    song = songs / "Artist 1 - Song"
+    soundfile.write(song / "bass.aiff", np.zeros(500), 8000)
+    (song / "bass.wav").unlink()
     report = run(songs, audio="link")
     assert dict(report.failures) == {
-        "Artist 0 - Song": "its files have several sample rates (bass.wav 16000 Hz, drums.wav 8000 Hz, other.wav 8000 Hz, "
-        "vocals.wav 8000 Hz); --audio convert resamples them",
         "Artist 1 - Song": "bass.aiff: the layout holds FLAC and WAV; --audio convert makes them",
     }
     assert run(songs, "converted").failures == ()
+
+
+@pytest.mark.parametrize("audio", ["link", "copy"])
+def test_links_of_several_rates_convert_the_few(songs: Path, audio: str, run: Run, tracks: Tracks) -> None:
+    """A tone far below both rates' limits is the same tone afterwards, beyond full scale and in both channels."""
+    time = np.arange(16_000) / 16_000
+    tone = np.stack([1.5 * np.sin(2 * np.pi * 440 * time), 0.2 * np.cos(2 * np.pi * 440 * time)], axis=1)
+    soundfile.write(songs / "Artist 0 - Song" / "bass.wav", tone, 16_000, subtype="FLOAT")
+    report = run(songs, audio=audio)
+    assert report.remarks == (
+        ("Artist 0 - Song", "converted to 8000 Hz, its track's rate: bass.wav (16000 Hz)"),
+    )
+    track = tracks(songs.parent / "slakh")["Artist 0 - Song"]
+    samples, rate = soundfile.read(track / "stems" / "S00.wav")
+    assert (rate, samples.shape) == (8000, (8000, 2))
+    assert np.abs(samples - tone[::2])[200:-200].max() < 1e-3
+    assert (track / "stems" / "S01.wav").samefile(songs / "Artist 0 - Song" / "drums.wav") is (
+        audio == "link"
+    )
+    catalog = sh.scan(songs.parent / "slakh", parse_hierarchy(TREE, "t"))
+    assert (catalog.frame["status"] == "audio").all()
 
 
 def test_remarks(songs: Path, make_song: MakeSong, run: Run, tracks: Tracks) -> None:
@@ -263,7 +290,7 @@ def test_remarks(songs: Path, make_song: MakeSong, run: Run, tracks: Tracks) -> 
     metadata = yaml.safe_load((track / "metadata.yaml").read_text())
     assert gain == f"exceeded full scale: all its stems are multiplied by {metadata['overall_gain']:.4f}"
     stem = samples(track / "stems" / "S00.flac")
-    source = soundfile.read(songs / "Loud" / "bass.wav")[0].mean(axis=1) * 32768
+    source = soundfile.read(songs / "Loud" / "bass.wav")[0] * 32768
     assert np.abs(stem - source * metadata["overall_gain"]).max() <= 0.51
     assert run(songs).remarks == report.remarks  # they are kept with the tracks
 
@@ -276,9 +303,33 @@ def test_remarks(songs: Path, make_song: MakeSong, run: Run, tracks: Tracks) -> 
         ({"audio": "link", "sample_rate": 8000}, "audio link takes the files as they are"),
         ({"sample_rate": 10}, "the sample rate must lie between 1000 and 384000 Hz, not 10"),
         ({"splits": "nothing"}, "splits nothing: No such file"),
+        ({"channels": 3}, "a track has 1 or 2 channels, not 3"),
+        ({"audio": "copy", "channels": 1}, "audio copy takes the files as they are"),
+        ({"bleed": "drop"}, "bleed must be one of keep, drop-stem, drop-song"),
+        ({"split_by": "album"}, "songs are split by artist or song, not 'album'"),
+        ({"split_map": "1=train"}, "--split-map says what the words of a file stand for"),
+        ({"layout": "musdb18hq"}, "by a map or by a layout: give one of both"),
+        ({"layout_options": LayoutOptions(microphone="Tree")}, "--microphone belongs to a layout"),
+        ({"shared_with": ["nowhere"]}, "nowhere/import.json: No such file or directory. Give the folder"),
     ],
 )
 def test_wrong_parameters_do_nothing(songs: Path, options: dict[str, object], message: str, run: Run) -> None:
     with pytest.raises(InputError, match=message):
         run(songs, **options)
     assert not (songs.parent / "slakh").exists()
+
+
+def test_songs_that_lie_a_level_deeper_are_not_one_song(songs: Path, run: Run) -> None:
+    """As in MedleyDB/V1/Artist_Song/Artist_Song_STEMS: the files of each are called after it."""
+    for number in (0, 1):
+        song = f"Artist{number}_Song"
+        (songs / "V1" / song / f"{song}_STEMS").mkdir(parents=True)
+        for stem, name in enumerate(("bass", "drums"), start=1):
+            file = songs / "Artist 0 - Song" / f"{name}.wav"
+            shutil.copy(file, songs / "V1" / song / f"{song}_STEMS" / f"{song}_STEM_0{stem}.wav")
+    (songs.parent / "map.yaml").write_text("schema: 1\ninstruments:\n  all: {files: ['*']}\n")
+    reasons = dict(run(songs).failures)
+    assert reasons == {
+        "V1": "Artist0_Song and Artist1_Song hold files that are called after them: is this several songs? songs: ['*/*'] in the "
+        "map looks for songs one level deeper; or ignore one folder of them"
+    }

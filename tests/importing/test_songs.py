@@ -68,6 +68,19 @@ def test_what_holds_no_audio_is_told(tmp_path: Path) -> None:
     [
         (["vocals.wav"], "This folder looks like one song: give the folder around it"),
         (["Song.stem.mp4"], "Song.stem.mp4 must be unpacked into a folder of WAV or FLAC stems first"),
+        (
+            ["train/A - B.stem.mp4"],
+            "A - B.stem.mp4 must be unpacked into a folder of WAV or FLAC stems first",
+        ),
+        (["song/x.m4a"], "x.m4a must be made WAV or FLAC first: ffmpeg -i 'x.m4a' 'x.wav'"),
+        (
+            ["song1_vocals.wav", "song1_drums.wav", "song2_vocals.wav", "song2_drums.wav"],
+            "look like several songs side by side: a song needs a folder. Move song1_drums.wav to song1/drums.wav, and so on",
+        ),
+        (["A - One - bass.wav", "B - Two - bass.wav"], "Move A - One - bass.wav to A - One/bass.wav"),
+        (["01_kick.wav", "02_snare.wav"], "This folder looks like one song"),
+        (["gtr_L.wav", "gtr_R.wav", "bass_L.wav", "bass_R.wav"], "This folder looks like one song"),
+        (["gtr 1.wav", "gtr 2.wav", "vox 1.wav"], "This folder looks like one song"),
         (["A/x.txt"], "A holds no audio"),
         (["x.txt"], "It holds x.txt"),
         ([], "It holds nothing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -56,3 +57,44 @@ def test_the_first_instrument_decides() -> None:
 )  # fmt: skip
 def test_hints(path: str, hint: str) -> None:
     assert MAP.hint(path) == hint
+
+
+def test_exact_names_and_wildcards_decide_in_the_files_order() -> None:
+    found = parse_map(
+        'schema: 1\ninstruments:\n  a: {files: ["v*", x/one]}\n  b: {files: [vox, "x/*"]}\n  c: {files: [one, two, "?wo"]}\n',
+        "m",
+    )
+    paths = (
+        "vox.wav",
+        "x/one.wav",
+        "y/one.wav",
+        "x/two.wav",
+        "two.wav",
+        "TWO.flac",
+        "x/y/Three.wav",
+        "three.wav",
+    )
+    owners = [instrument and instrument.name for instrument in map(found.instrument, paths)]
+    assert owners == ["a", "a", "c", "b", "c", "c", "b", None]
+
+
+def test_the_time_of_a_file_does_not_grow_with_the_number_of_names() -> None:
+    """9 ms a file with 4,000 names and 93 with 4,200, once: each was tried, and only so many were kept compiled."""
+    names = [f"stem {i}" for i in range(8000)]
+    rules = "".join(f'  i{i}: {{files: ["{name}"]}}\n' for i, name in enumerate(names))
+    found = parse_map(f"schema: 1\ninstruments:\n{rules}", "m")
+    assert found.instrument("stem 0.wav") is not None  # the index is made
+    before = time.process_time()
+    owners = [found.instrument(f"folder/{name}.wav") for name in names]
+    assert time.process_time() - before < 2
+    assert [owner and owner.name for owner in owners] == [f"i{i}" for i in range(8000)]
+    assert found.idle([f"{name}.wav" for name in names[1:]]) == [("i0", found.instruments[0].files[0])]
+
+
+def test_idle_patterns() -> None:
+    found = parse_map(
+        'schema: 1\ninstruments:\n  a: {files: ["v*", "x/*", nothing]}\nignore: ["*click*"]\nmix: [x/mix]\n',
+        "m",
+    )
+    idle = found.idle({"Vocals.wav", "x/mix.flac"})
+    assert [(owner, pattern.text) for owner, pattern in idle] == [("ignore", "*click*"), ("a", "nothing")]

@@ -16,9 +16,9 @@ from slakh_hier.files import publish, sha256
 from slakh_hier.hierarchy import Column
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.format import ABSENT, SILENT, ShardHeader
 from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, ShardRecord, write_index
+from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder
 
 RATE, SECONDS, SAMPLES = 4000, 0.5, 2000
@@ -64,7 +64,7 @@ def write_shards(
     Clip i of a split is of song i modulo ``songs``. ``change(split, clip, leaf, stem)`` alters stems.
     """
     folder.mkdir(parents=True)
-    reductions = [Reduction.parse(text) for text in masks]
+    parsed = [Mask.parse(text) for text in masks]
     records = []
     for split, clips in splits.items():
         # Songs of different splits differ.
@@ -89,7 +89,7 @@ def write_shards(
             _add_clip(builder, i, signals, states)
             if queries:
                 builder.set_query(i, builder.add_signal(stem(target, i + 100, numbers[i] + 1)))
-        withheld = {r: _availability(r, split, len(clips)) for r in reductions}
+        withheld = {r: _availability(r, split, len(clips)) for r in parsed}
         image = builder.finish(withheld)
         name = f"{split}-00000.h5"
         publish(folder / name, image)
@@ -118,19 +118,19 @@ def write_shards(
             nodes=[NodeRecord(name=c.name, level=c.level, parent=c.parent) for c in COLUMNS],
             splits=list(splits),
             shards=records,
-            masks=[MaskRecord.of(r) for r in reductions],
+            masks=[MaskRecord.of(r) for r in parsed],
         ),
     )
     return folder
 
 
-def _availability(reduction: Reduction, split: str, clips: int) -> NDArray[np.bool_]:
+def _availability(mask: Mask, split: str, clips: int) -> NDArray[np.bool_]:
     """Withhold the first clips of the training split, as many as the percentage says."""
     available = np.ones((clips, len(COLUMNS)), bool)
     if split == "train":
-        first = slice(0, round(clips * reduction.percent / 100))
+        first = slice(0, round(clips * mask.percent / 100))
         for place, column in enumerate(COLUMNS):
-            if reduction.type == "all" or column.level <= 1:
+            if mask.kind == "all" or column.level <= 1:
                 available[first, place] = False
     return available
 

@@ -89,7 +89,7 @@ def test_pickled_code_does_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (2, "has checkpoint format 2; this slakh-hier reads format 1. Update slakh-hier"),
+        (3, "has checkpoint format 3; this slakh-hier reads format 2. Update slakh-hier"),
         (0, "has checkpoint format none, this .* Go on with the version that wrote it"),
         (None, "has checkpoint format none, this .* or start the training again with --overwrite"),
         ("1", "has checkpoint format 1, this"),

@@ -133,3 +133,18 @@ def test_help_imports_no_pytorch(command: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
+
+
+def test_train_from_another_run(
+    slakh_hier: Command, guitar_run: Path, guitar_shards: Path, tmp_path: Path
+) -> None:
+    train = ("train", "sss", guitar_shards, "-o", tmp_path / "run", "--preset", "tiny", *settings())
+    code, _, err = slakh_hier(*train, "--init-from", guitar_run)
+    assert code == 0, err
+    assert f"starts from {guitar_run} (step 2): " in err
+    code, _, err = slakh_hier(*train, "--init-from", tmp_path / "none", "--overwrite")
+    assert code == 2
+    assert "holds no trained separator" in err
+    code, _, err = slakh_hier(*train, "--set", "hardware.accelerator=mps", "--overwrite")
+    assert code == 2
+    assert "Apple processor" in err

@@ -199,7 +199,7 @@ def test_no_values_end_in_another_error(
     while True:
         key = data.draw(st.sampled_from(sorted(place)) | st.text(max_size=300))
         inner = place.get(key)
-        if not isinstance(inner, dict) or data.draw(st.booleans()):
+        if not inner or not isinstance(inner, dict) or data.draw(st.booleans()):
             break
         place = inner
     place[key] = data.draw(VALUES)

@@ -84,7 +84,7 @@ def test_the_grids_are_those_of_the_paper() -> None:
         assert config.levels == tuple(int(level) for level in levels)
         assert config.constraint == (cut != ["unconstrained"])
         assert config.data.mask == ("-".join(cut) if len(cut) == 2 else None)
-    assert {r.name for r in masks_needed(load_grid("reduction").cells)["qbe"]} == {
+    assert set(masks_needed(load_grid("reduction").cells)["qbe"]) == {
         "all-50", "leaf-50", "all-90", "leaf-90",
     }  # fmt: skip
     assert masks_needed(load_grid("levels").cells) == {}
@@ -253,7 +253,7 @@ def test_shards_that_do_not_fit_are_refused_at_once(
     for name, shards, message in (
         ("levels", both[:1], "qbe needs one shard set with queries"),
         ("levels", [*both, both[0]], "sss needs one shard set for one target"),
-        ("reduction", [guitar_shards], r"no mask leaf-90. Add it with: slakh-hier mask .* --add leaf:90"),
+        ("reduction", [guitar_shards], r"no mask leaf-90. Add it with: slakh-hier mask .* --add leaf-90"),
     ):
         with pytest.raises(InputError, match=message):
             run_experiment(name, shards, tmp_path / "out", config=file)

@@ -176,7 +176,7 @@ def run(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
     model = trained(build_separator(config, 2), config)
     folder = tmp_path / "run"
     folder.mkdir()
-    save_weights(folder, model.separator, model.about)
+    save_weights(folder, model.separator.state_dict(), model.about)
     return folder
 
 
@@ -313,7 +313,7 @@ def test_estimates_that_are_no_numbers_are_refused(run: Path, tmp_path: Path) ->
     for tensor in made.separator.state_dict().values():
         if tensor.is_floating_point():
             tensor.fill_(3e38)
-    save_weights(run, made.separator, made.about)
+    save_weights(run, made.separator.state_dict(), made.about)
     soundfile.write(tmp_path / "song.wav", noise(8000), RATE)
     (done,) = separate_files(run, [tmp_path / "song.wav"], tmp_path / "out")
     assert "its weights give estimates that are NaN or infinite" in done.error

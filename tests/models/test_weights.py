@@ -39,7 +39,7 @@ def saved(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
     )
     folder = tmp_path / "run"
     folder.mkdir()
-    save_weights(folder, separator, about)
+    save_weights(folder, separator.state_dict(), about)
     return folder
 
 
@@ -146,7 +146,7 @@ def test_weights_that_are_no_numbers_are_refused_with_the_tensors_name(
     trained = load_weights(saved)
     name, tensor = list(trained.separator.state_dict().items())[-1]
     tensor.view(-1)[-1] = value
-    save_weights(saved, trained.separator, trained.about)
+    save_weights(saved, trained.separator.state_dict(), trained.about)
     with pytest.raises(
         InputError, match=rf"weights\.safetensors: {re.escape(name)} holds NaN or infinite values \(1 of "
     ):

@@ -14,8 +14,8 @@ import pytest
 
 import slakh_hier as sh
 from slakh_hier.files import file_sha256
-from slakh_hier.plan.reductions import Reduction
-from slakh_hier.shards.masks import add_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask
 from slakh_hier.signals import TrackReader
 
 HDF5 = "2.0.0"
@@ -72,7 +72,7 @@ def test_hdf5_never_opens_a_final_name_for_writing(
 
     monkeypatch.setattr(h5py.File, "__init__", watch)
     sh.render(small_plan, tmp_path / "out", sample_rate=8000, jobs=1)
-    add_mask(tmp_path / "out", Reduction("leaf", 90))
+    add_mask(tmp_path / "out", Mask("leaf", 90))
     sh.measure_activity(small_plan.catalog, tmp_path / "activity.h5", jobs=1)
     written = [name for name, mode in opened if mode != "r"]
     assert len(written) >= 4

@@ -20,8 +20,8 @@ from slakh_hier.errors import AudioError, FaultError, InputError, LockedError
 from slakh_hier.files import file_sha256
 from slakh_hier.locks import folder_lock
 from slakh_hier.parallel import Result, run
-from slakh_hier.plan.reductions import Reduction
-from slakh_hier.shards.masks import add_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask
 from slakh_hier.shards.verify import verify
 
 OPTIONS: dict[str, Any] = {"sample_rate": 8000, "shard_mb": 0.8, "masks": ["leaf:50"]}
@@ -109,7 +109,7 @@ def test_only_a_damaged_shard_is_made_again(
 def test_a_mask_added_later_survives_a_repair(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(small_set, out)
-    add_mask(out, Reduction.parse("all:90"))
+    add_mask(out, Mask.parse("all:90"))
     min(out.glob("test-*.h5")).unlink()
     sh.render(small_plan, out, jobs=1, **OPTIONS)
     assert set(sh.open_shards(out).masks) == {"leaf-50", "all-90"}
@@ -203,10 +203,10 @@ def test_what_is_left_behind_is_removed_under_the_lock_only(
         with pytest.raises(LockedError):
             sh.render(small_plan, out, jobs=1, **OPTIONS)
         with pytest.raises(LockedError):
-            add_mask(out, Reduction("leaf", 90))
+            add_mask(out, Mask("leaf", 90))
         assert len(list(out.rglob(".tmp-*"))) == 2
     sh.render(small_plan, out, jobs=1, **OPTIONS)
-    add_mask(out, Reduction("leaf", 90))
+    add_mask(out, Mask("leaf", 90))
     assert not list(out.rglob(".tmp-*"))
 
 

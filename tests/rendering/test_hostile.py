@@ -12,7 +12,7 @@ import pytest
 
 import slakh_hier as sh
 from slakh_hier.errors import FaultError, InputError
-from slakh_hier.shards.masks import add_mask
+from slakh_hier.shards.mask_files import add_mask
 from slakh_hier.shards.verify import verify
 
 OPTIONS: dict[str, Any] = {"sample_rate": 8000, "shard_mb": 0.8, "masks": ["leaf:50"], "jobs": 1}
@@ -77,7 +77,7 @@ def test_starting_from_scratch_removes_links_and_nothing_behind_them(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(small_set, out)
-    add_mask(out, sh.plan.reductions.Reduction.parse("all:90"))
+    add_mask(out, sh.shards.mask.Mask.parse("all:90"))
     (out / "masks").rename(tmp_path / "elsewhere")
     (out / "masks").symlink_to(tmp_path / "elsewhere")
     for name in ("failures.jsonl", "train-00099.h5"):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.hierarchy import Column
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.format import ABSENT, SILENT, ShardHeader
 from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, ShardRecord, write_index
+from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder
 
 RATE, SECONDS, SAMPLES = 8000, 1.0, 8000
@@ -45,7 +45,7 @@ def hostile_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """6 training and 3 test clips with queries; flutes are silent in clip 1 and absent from clip 2 of each split."""
     folder = tmp_path_factory.mktemp("hostile") / "shards"
     folder.mkdir()
-    mask = Reduction.parse("leaf:50")
+    mask = Mask.parse("leaf:50")
     records = []
     for split, count in (("train", 6), ("test", 3)):
         table = pd.DataFrame(
@@ -167,7 +167,7 @@ def make_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
             loss=0.25,
             config=config,
         )
-        save_weights(folder, separator, about)
+        save_weights(folder, separator.state_dict(), about)
         (folder / CONFIG).write_text(config_yaml(config))
         publish_json(folder / DATA, {"shards": str(small_set), "names": list(about.names)})
         (folder / METRICS).write_text(
@@ -205,7 +205,7 @@ def experiment_of_runs(run_folder: Path, other_run: Path, tmp_path_factory: pyte
     claims = [{"claim": f"{EVIL} is no worse", "verdict": "holds", "why": QUOTES}]
     rows = [
         {"model": "one", "levels": 3, "name": "o", "trainings": ["qbe-123"], "cells": by_level},
-        {"model": "less", "levels": 3, "name": "l", "trainings": ["qbe-123-leaf-90"], "cells": by_level, "reduction": "leaf-90"},
+        {"model": "less", "levels": 3, "name": "l", "trainings": ["qbe-123-leaf-90"], "cells": by_level, "mask": "leaf-90"},
     ]  # fmt: skip
     experiment.mkdir()
     tables = [{"title": "QBE", "rows": rows}]

@@ -24,6 +24,9 @@ from slakh_hier.reporting.page import render_page
 from slakh_hier.reporting.set_clips import MIXTURE_SI_SDR, spread
 from slakh_hier.reporting.shard_set import shard_report
 from slakh_hier.shards import open_shards
+from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskKind
+from slakh_hier.shards.mask_files import add_mask
+from slakh_hier.shards.verify import verify
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +214,19 @@ def test_clips_are_spread_over_the_splits(hostile_set: Path, count: int) -> None
     per_split = Counter(shards[number].split for number in chosen)
     if count <= 6:
         assert abs(per_split["train"] - per_split["test"]) <= 1
+
+
+def test_a_kind_of_mask_added_at_run_time_reads_as_it_says(
+    hostile_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One entry: masks of it are made, listed, verified, and read on the page."""
+    monkeypatch.setitem(MASK_KINDS, "top", MaskKind(lambda node: node.level == 2, "the coarsest nodes <b>"))
+    folder = Path(shutil.copytree(hostile_set, tmp_path / "set"))
+    assert add_mask(folder, Mask.parse("top-50")) == 3
+    lacking = ~open_shards(folder, "train").mask("top:50")
+    assert lacking.any(0).tolist() == [column.level == 2 for column in open_shards(folder).nodes]
+    assert [finding.what for finding in verify(folder) if finding.file.startswith("masks")] == []
+    report = shard_report(folder)
+    (table,) = (block for block in blocks(report, Table) if block.title == "Masks")
+    assert [row["withholds"] for row in table.rows] == ["level 1 and finer", "the coarsest nodes <b>"]
+    assert "the coarsest nodes &lt;b&gt;" in render_page(report).decode()

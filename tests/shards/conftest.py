@@ -16,9 +16,9 @@ import pytest
 
 from slakh_hier.files import publish, sha256
 from slakh_hier.hierarchy import Column, parse_hierarchy
-from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards.format import ShardHeader
 from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, ShardRecord, write_index
+from slakh_hier.shards.mask import Mask, availability, withheld
 from slakh_hier.shards.write import ShardBuilder
 
 TREE = """\
@@ -135,7 +135,7 @@ def build(
     first_clip: int = 0,
     dtype: str = "int16",
     columns: tuple[Column, ...] = COLUMNS,
-    masks: dict[Reduction, np.ndarray] | None = None,
+    masks: dict[Mask, np.ndarray] | None = None,
     plan_digest: str = PLAN_DIGEST,
     signal: Callable[[int, str], np.ndarray | None] = node,
 ) -> tuple[bytes, int]:
@@ -182,8 +182,7 @@ def make(
     folder.mkdir(parents=True, exist_ok=True)
     everything = [(split, number) for split, shards in splits.items() for shard in shards for number in shard]
     table = clip_rows([number for _, number in everything]).assign(split=[split for split, _ in everything])
-    levels = np.array([column.level for column in columns], np.int8)
-    whole = {r: availability(r, withheld(r, table), levels) for r in map(Reduction.parse, masks)}
+    whole = {m: availability(m, withheld(m, table), columns) for m in map(Mask.parse, masks)}
     records, done = [], 0
     for split, shards in splits.items():
         first = 0
@@ -196,7 +195,7 @@ def make(
                 first_clip=first,
                 dtype=dtype,
                 columns=columns,
-                masks={reduction: values[here] for reduction, values in whole.items()},
+                masks={mask: values[here] for mask, values in whole.items()},
                 plan_digest=plan_digest,
                 signal=signal,
             )
@@ -229,7 +228,7 @@ def make(
         nodes=[NodeRecord(name=c.name, level=c.level, parent=c.parent) for c in columns],
         splits=list(splits),
         shards=records,
-        masks=[MaskRecord.of(reduction) for reduction in whole],
+        masks=[MaskRecord.of(mask) for mask in whole],
         failures=len(left_out),
     )
     write_index(folder, index)

@@ -19,10 +19,10 @@ import pytest
 from h5py import h5a, h5d, h5p, h5s, h5t, h5z
 
 from slakh_hier.errors import ShardError
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards import open_shards
 from slakh_hier.shards.export import export_clip
-from slakh_hier.shards.masks import add_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask
 from slakh_hier.shards.verify import verify
 
 Change = Callable[[h5py.File, Path], None]
@@ -345,7 +345,7 @@ def test_the_good_one_opens(make_set):
 
 def test_hostile_mask_file(make_set):
     made = make_set(splits={"train": [[0, 1, 2, 3]]})
-    add_mask(made.folder, Reduction("leaf", 25))
+    add_mask(made.folder, Mask("leaf", 25))
     path = made.folder / "masks" / "leaf-25.h5"
     good = path.read_bytes()
     image = io.BytesIO(good)

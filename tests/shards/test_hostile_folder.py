@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from slakh_hier.errors import InputError, ShardError
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards import open_shards
-from slakh_hier.shards.masks import add_mask, remove_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask, remove_mask
 from slakh_hier.shards.verify import verify
 
 
@@ -43,14 +43,14 @@ def test_something_else_in_the_place_of_the_lock(make_set, tmp_path, make, found
     make(made.folder / ".lock", victim)
     before = (made.folder / "index.json").read_bytes()
     with pytest.raises(InputError, match=rf"\.lock: {found}.*Remove it"):
-        add_mask(made.folder, Reduction("leaf", 25))
+        add_mask(made.folder, Mask("leaf", 25))
     assert victim.read_text() == "mine"
     assert (made.folder / "index.json").read_bytes() == before
 
 
 def test_no_mask_is_removed_behind_a_link(make_set, tmp_path):
     made = make_set(splits={"train": [[0, 1, 2, 3]]})
-    add_mask(made.folder, Reduction("leaf", 25))
+    add_mask(made.folder, Mask("leaf", 25))
     (made.folder / "masks").rename(tmp_path / "elsewhere")
     (made.folder / "masks").symlink_to(tmp_path / "elsewhere")
     before = (made.folder / "index.json").read_bytes()
@@ -62,7 +62,7 @@ def test_no_mask_is_removed_behind_a_link(make_set, tmp_path):
 
 def test_an_index_cannot_give_a_mask_another_ones_file(make_set):
     made = make_set(splits={"train": [[0, 1, 2, 3]]})
-    add_mask(made.folder, Reduction("leaf", 25))
+    add_mask(made.folder, Mask("leaf", 25))
     made.rewrite_index(lambda raw: raw["masks"][-1].update(file="masks/mine.h5"))
     with pytest.raises(
         ShardError, match=r"the file of mask leaf-25 is masks/leaf-25\.h5, not masks/mine\.h5"

@@ -74,7 +74,10 @@ OFF = {
     "parent": (edit("nodes", 1, "parent", value=5), "parents stand before children"),
     "mask name": (edit("masks", 0, "name", value="leaf-51"), "is called leaf-50"),
     "mask twice": (lambda raw: raw["masks"].append(raw["masks"][0]), "'leaf-50' is listed twice"),
-    "mask type": (edit("masks", 0, "type", value="leef"), r"masks\.0\.type"),
+    "mask type": (
+        edit("masks", 0, "type", value="leef"),
+        r"masks\.0\.type: .*no kind of mask is called 'leef' \(there are leaf, all\)",
+    ),
     "mask percentage": (edit("masks", 0, "percent", value=1e9), r"masks\.0\.percent"),
     "mask path": (edit("masks", 0, "file", value="masks/../x.h5"), r"masks\.0"),
     "mask without digest": (edit("masks", 0, "file", value="masks/x.h5"), "come together"),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from slakh_hier.errors import InputError
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.inspect import summary
-from slakh_hier.shards.masks import add_mask, remove_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask, remove_mask
 
 
 def test_nodes_are_counted(shared_set, formula):
@@ -43,7 +43,7 @@ def test_one_split(shared_set, formula):
 
 def test_splits_and_masks(make_set, formula):
     made = make_set()
-    add_mask(made.folder, Reduction("leaf", 90))
+    add_mask(made.folder, Mask("leaf", 90))
     remove_mask(made.folder, "all-50")
     found = summary(made.folder)
     assert [(s["split"], s["clips"], s["tracks"], s["shards"]) for s in found["splits"]] == [

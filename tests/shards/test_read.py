@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 import slakh_hier
-from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards import open_shards
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import read_index
+from slakh_hier.shards.mask import Mask, availability, withheld
 from slakh_hier.shards.tables import clip_table
 
 
@@ -102,9 +102,8 @@ def test_masks_by_split(shared_set):
     whole = open_shards(shared_set.folder)
     train, test = open_shards(shared_set.folder, "train"), open_shards(shared_set.folder, "test")
     assert whole.masks == ("leaf-50", "all-50")
-    reduction = Reduction("leaf", 50)
-    levels = np.array([column.level for column in whole.nodes], np.int8)
-    expected = availability(reduction, withheld(reduction, whole.clips), levels)
+    mask = Mask("leaf", 50)
+    expected = availability(mask, withheld(mask, whole.clips), whole.nodes)
     assert np.array_equal(whole.mask("leaf-50"), expected)
     assert np.array_equal(train.mask("leaf-50"), expected[:6])
     assert test.mask("leaf-50").shape == (0, 7)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from slakh_hier.errors import InputError, ShardError
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards import open_shards
+from slakh_hier.shards.mask import Mask
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ class TestWhatDoesNotBelong:
     )
     def test_shard_of_another_set_or_place(self, make_set, formula, options, what):
         made = make_set()
-        masks = {Reduction(kind, 50): np.ones((4, len(formula.COLUMNS)), bool) for kind in ("leaf", "all")}
+        masks = {Mask(kind, 50): np.ones((4, len(formula.COLUMNS)), bool) for kind in ("leaf", "all")}
         data, _ = formula.build([0, 1, 2, 3], masks=masks, **options)
         made.replace(0, data)
         with pytest.raises(ShardError, match=f"another set or place: {what} is"):

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from slakh_hier.errors import FaultError, InputError, MissingExtraError, ShardError
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards import open_shards
-from slakh_hier.shards.masks import add_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -108,7 +108,7 @@ def test_a_web_server_is_asked_for_each_shard_once(make_set: Any, web: Any, cach
     # A mask that is added, and a shard that the cache has lost.
     asked.clear()
     for place in (made.folder, folder):
-        add_mask(place, Reduction("leaf", 25))
+        add_mask(place, Mask("leaf", 25))
     check_equal(url, made.folder)
     assert [path for path in asked if path.endswith(".h5")] == ["/set/masks/leaf-25.h5"]
 
@@ -192,7 +192,7 @@ def test_a_full_disk_is_said_with_the_place(
 
 def test_what_a_kill_left_in_the_cache_a_day_ago_is_removed(make_set: Any, memory: str, cache: Path) -> None:
     folder = make_set().folder
-    add_mask(folder, Reduction("leaf", 25))
+    add_mask(folder, Mask("leaf", 25))
     put(folder, memory)
     open_shards(memory)
     places = {path.parent for path in cache.rglob("*") if path.is_file()}

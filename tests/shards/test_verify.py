@@ -9,8 +9,8 @@ import pytest
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
-from slakh_hier.plan.reductions import Reduction
-from slakh_hier.shards.masks import add_mask, remove_mask
+from slakh_hier.shards.mask import Mask
+from slakh_hier.shards.mask_files import add_mask, remove_mask
 from slakh_hier.shards.verify import AGAIN, OTHERWISE, verify
 
 CATEGORIES = (
@@ -52,8 +52,8 @@ def test_whole_sets(make_set, formula, dtype):
 
 def test_added_and_removed_masks(make_set):
     made = make_set()
-    add_mask(made.folder, Reduction("leaf", 90))
-    add_mask(made.folder, Reduction("all", 34, "bernoulli", seed=3))
+    add_mask(made.folder, Mask("leaf", 90))
+    add_mask(made.folder, Mask("all", 34, "bernoulli", seed=3))
     remove_mask(made.folder, "leaf-50")
     assert all_findings(made) == []
 
@@ -181,7 +181,7 @@ def test_other_tree(make_set, formula):
 
 def test_strays(make_set):
     made = make_set()
-    add_mask(made.folder, Reduction("leaf", 90))
+    add_mask(made.folder, Mask("leaf", 90))
     for name in ("train-00007.h5", "masks/leaf-10.h5", ".tmp-abc", "masks/.tmp-abc"):
         (made.folder / name).write_bytes(b"")
     (made.folder / "notes.txt").write_text("of no concern")
@@ -352,7 +352,7 @@ class TestMasks:
 
     def test_mask_file(self, make_set):
         made = make_set()
-        add_mask(made.folder, Reduction("leaf", 90))
+        add_mask(made.folder, Mask("leaf", 90))
         path = made.folder / "masks" / "leaf-90.h5"
         path.write_bytes(path.read_bytes()[:-1])
         (finding,) = verify(made.folder)
@@ -362,8 +362,8 @@ class TestMasks:
     def test_clips_that_were_left_out(self, make_set):
         splits = {"train": [list(range(10)), list(range(10, 20))], "test": [[20, 21]]}
         made = make_set(splits=splits, left_out=[3, 12, 21], masks=["leaf:50", "all:10", "leaf:90"])
-        add_mask(made.folder, Reduction("leaf", 30))  # counts what is left
-        add_mask(made.folder, Reduction("leaf", 40, "bernoulli"))
+        add_mask(made.folder, Mask("leaf", 30))  # counts what is left
+        add_mask(made.folder, Mask("leaf", 40, "bernoulli"))
         assert all_findings(made) == []
         made.edit(0, lambda file: put("masks/leaf-50", ..., ~file["masks/leaf-50"][...])(file))
         assert any("mask leaf-50: " in finding.what for finding in verify(made.folder))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards import open_shards
+from slakh_hier.shards.mask import Mask, availability, withheld
 from slakh_hier.shards.verify import verify
 
 DATA = Path(__file__).parent / "data"
@@ -26,8 +26,7 @@ def test_format_1(formula, tmp_path):
             if expected is not None:
                 step = max(1.0, float(np.abs(expected).max())) / 32768
                 assert np.abs(clip[column.name] - expected).max() <= 0.51 * step
-    levels = np.array([column.level for column in shards.nodes], np.int8)
-    for reduction in (Reduction("leaf", 50), Reduction("all", 50)):
-        expected = availability(reduction, withheld(reduction, shards.clips), levels)
-        assert np.array_equal(shards.mask(reduction.name), expected)
+    for mask in (Mask("leaf", 50), Mask("all", 50)):
+        expected = availability(mask, withheld(mask, shards.clips), shards.nodes)
+        assert np.array_equal(shards.mask(mask.name), expected)
     assert verify(folder, full=True, jobs=1) == []

@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
-from slakh_hier.plan.reductions import Reduction
 from slakh_hier.shards.format import ShardHeader
+from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder, quantise
 
 SIGNALS = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-40, 40, width=32))
@@ -69,7 +69,7 @@ def test_same_input_same_bytes(formula):
 
 def test_same_bytes_when_something_keeps_h5py_objects_alive(formula, monkeypatch):
     """HDF5 gives out space as data sets are closed; a profiler that holds frames (dask has one) must not matter."""
-    masks = {Reduction("leaf", 50): np.ones((3, len(formula.COLUMNS)), bool)}
+    masks = {Mask("leaf", 50): np.ones((3, len(formula.COLUMNS)), bool)}
     expected, _ = formula.build([0, 1, 2], masks=masks)
     held = []
     for name in ("create_dataset", "__getitem__"):
@@ -86,7 +86,7 @@ def test_same_bytes_when_something_keeps_h5py_objects_alive(formula, monkeypatch
 @pytest.mark.parametrize("numbers", [[], [0], [1, 2, 3]])
 def test_layout_is_that_of_the_specification(formula, dtype, numbers):
     mask = np.ones((len(numbers), len(formula.COLUMNS)), bool)
-    data, rows = formula.build(numbers, dtype=dtype, masks={Reduction("leaf", 50): mask})
+    data, rows = formula.build(numbers, dtype=dtype, masks={Mask("leaf", 50): mask})
     assert data[8] == 3  # superblock of HDF5 1.10
     n, c, nodes = formula.SAMPLES, len(numbers), len(formula.COLUMNS)
     expected = {
@@ -201,7 +201,7 @@ def test_left_out_clips(formula):
         (lambda b: b.set(0, 1, -2, float("nan")), "-inf with -2"),
         (lambda b: b.set(0, 1, -3, float("nan")), "row -3"),
         (lambda b: b.set_query(0, 0), "does not exist"),
-        (lambda b: b.finish({Reduction("leaf", 5): np.ones((1, 2), bool)}), "masks/leaf-5 must have shape"),
+        (lambda b: b.finish({Mask("leaf", 5): np.ones((1, 2), bool)}), "masks/leaf-5 must have shape"),
     ],
 )
 def test_wrong_use_is_refused(formula, call, message):

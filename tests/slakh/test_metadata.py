@@ -242,3 +242,19 @@ def test_as_many_metadata_files_as_slakh_has_take_little_time_and_memory(tmp_pat
     assert tracks == 2100
     assert seconds < 60  # some 7 s on a machine that does nothing else
     assert megabytes < 400
+
+
+def test_what_data_sets_of_recordings_say() -> None:
+    text = (
+        "artist: ' The Band '\nstems:\n"
+        "  S00: {labels: [bass, bass_guitar], has_bleed: true, faults: [hum, 'clicks (a page)']}\n"
+        "  S01: {labels: bass, has_bleed: 1, faults: null}\n"
+        "  S02: {labels: [bass, 5]}\n"
+    )
+    found = read_metadata(text.encode(), "m")
+    assert found.artist == "The Band"
+    first, second, third = found.stems.values()
+    assert (first.labels, first.bleed, first.faults) == ("bass/bass_guitar", True, "hum; clicks (a page)")
+    assert (second.labels, second.bleed, second.faults) == (None, False, "")
+    assert "labels is 'bass', not a list of texts" in second.warnings
+    assert "labels is ['bass', 5], not a list of texts" in third.warnings

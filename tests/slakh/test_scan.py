@@ -72,6 +72,7 @@ def test_columns_and_order(tmp_path, tree):
     assert list(catalog.frame.columns) == [
         "track",
         "song",
+        "artist",
         "split",
         "stem",
         "path",
@@ -85,6 +86,8 @@ def test_columns_and_order(tmp_path, tree):
         "is_drum",
         "midi_program_name",
         "inst_class",
+        "labels",
+        "bleed",
         "category",
         "level_1",
         "level_2",

@@ -89,8 +89,14 @@ class View {
     this.timer = setTimeout(() => this.draw(), 150);
   }
 
-  async draw() {
-    const { range, images, lanes } = this, turn = ++this.turn;
+  // Until all is drawn, also by a later call that replaces this one.
+  draw() {
+    this.drawn = this.paint(++this.turn);
+    return this.drawn;
+  }
+
+  async paint(turn) {
+    const { range, images, lanes } = this;
     drawRuler(this.ruler, range);
     for (const { buffer, row, wave, spectrogram } of lanes) {
       if (!buffer || row.hidden) continue;
@@ -98,8 +104,9 @@ class View {
       if (!images.has(buffer)) images.set(buffer, spectrogramOf(buffer, range, spectrogram.clientHeight));
       drawSpectrogram(spectrogram, images.get(buffer), buffer.sampleRate);
       await new Promise((done) => setTimeout(done)); // let the page breathe between signals
-      if (turn !== this.turn) return;
+      if (turn !== this.turn) return this.drawn;
     }
+    return undefined;
   }
 
   mark(loop) {

@@ -1,4 +1,4 @@
-"""Data-reduction masks of a finished set: added and removed beside the shards, which stay as they are."""
+"""Masks of a finished set: added and removed beside the shards, which stay as they are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import make_folder, publish, remove_temporaries, require_free, sha256
 from slakh_hier.locks import folder_lock
 from slakh_hier.plain_files import REMOVE_IT
-from slakh_hier.plan.reductions import Reduction, availability, withheld
 from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, mask_file, read_index, write_index
+from slakh_hier.shards.mask import Mask, availability, mask_name, withheld
 from slakh_hier.shards.tables import clip_table
 from slakh_hier.shards.write import mask_image
 from slakh_hier.wording import did_you_mean
@@ -25,25 +25,24 @@ from slakh_hier.wording import did_you_mean
 class MaskInfo:
     """A visible mask of a set: what it is, and whether it lies in the shards or in a file of its own."""
 
-    name: str
-    reduction: Reduction
+    mask: Mask
     where: Literal["shards", "file"]
 
     def as_row(self) -> dict[str, Any]:
         """The mask as one row of a table."""
-        return {"mask": self.name, **asdict(self.reduction), "where": self.where}
+        return {"mask": self.mask.name, **asdict(self.mask), "where": self.where}
 
 
 def list_masks(folder: str | PathLike[str]) -> list[MaskInfo]:
     """The masks of a set, in the order of the index; removed ones are not listed."""
     return [
-        MaskInfo(mask.name, mask.reduction, "shards" if mask.file is None else "file")
-        for mask in read_index(Path(folder)).masks
-        if not mask.hidden
+        MaskInfo(record.mask, "shards" if record.file is None else "file")
+        for record in read_index(Path(folder)).masks
+        if not record.hidden
     ]
 
 
-def add_mask(folder: str | PathLike[str], reduction: Reduction) -> int:
+def add_mask(folder: str | PathLike[str], mask: Mask) -> int:
     """Add a mask to a finished set and return the number of training clips it withholds.
 
     It lies in ``masks/NAME.h5``; a rendered mask of the same definition that was removed is shown again. Adding
@@ -64,19 +63,19 @@ def add_mask(folder: str | PathLike[str], reduction: Reduction) -> int:
         index = read_index(path)
         remove_temporaries(path)
         clips = clip_table(path, index)
-        hit = withheld(reduction, clips)
-        same_name = [mask for mask in index.masks if mask.name == reduction.name]
-        if (visible := next((mask for mask in same_name if not mask.hidden), None)) is not None:
-            _require_same(path, visible.reduction, reduction)
-        elif any(mask.reduction == reduction for mask in same_name):
+        hit = withheld(mask, clips)
+        same_name = [record for record in index.masks if record.name == mask.name]
+        if (visible := next((record for record in same_name if not record.hidden), None)) is not None:
+            _require_same(path, visible.mask, mask)
+        elif any(record.mask == mask for record in same_name):
             shown = [
-                mask.model_copy(update={"hidden": False}) if mask in same_name else mask
-                for mask in index.masks
+                record.model_copy(update={"hidden": False}) if record in same_name else record
+                for record in index.masks
             ]
             write_index(path, index.model_copy(update={"masks": shown}))
         else:
-            record = _write_mask(path, index, reduction, hit)
-            write_index(path, index.model_copy(update={"masks": [*index.masks, record]}))
+            added = _write_mask(path, index, mask, hit)
+            write_index(path, index.model_copy(update={"masks": [*index.masks, added]}))
     return int(hit.sum())
 
 
@@ -86,7 +85,7 @@ def remove_mask(folder: str | PathLike[str], name: str) -> str:
     Parameters
     ----------
     name
-        ``leaf-50``, or as it was asked for: ``leaf:50``.
+        ``leaf-50``; a colon does in place of the hyphen.
 
     Raises
     ------
@@ -97,18 +96,19 @@ def remove_mask(folder: str | PathLike[str], name: str) -> str:
     read_index(path)
     with folder_lock(path):
         index = read_index(path)
-        visible = {mask.name: mask for mask in index.masks if not mask.hidden}
-        name = name.replace(":", "-")
+        visible = {record.name: record for record in index.masks if not record.hidden}
+        name = mask_name(name)
         if name not in visible:
             raise InputError(f"{path}: has no mask {name!r}: {did_you_mean(name, visible)}")
         gone = visible[name]
         if gone.file is None:
             kept = [
-                mask.model_copy(update={"hidden": True}) if mask is gone else mask for mask in index.masks
+                record.model_copy(update={"hidden": True}) if record is gone else record
+                for record in index.masks
             ]
         else:
             _refuse_link(path / MASK_FOLDER)
-            kept = [mask for mask in index.masks if mask is not gone]
+            kept = [record for record in index.masks if record is not gone]
         # The index first: should the run stop in between, a file that nothing lists does no harm.
         write_index(path, index.model_copy(update={"masks": kept}))
         if gone.file is not None:
@@ -123,24 +123,23 @@ def rebuild_masks(folder: Path, index: Index) -> Index:
     """
     clips = clip_table(folder, index)
     masks = [
-        mask
-        if mask.file is None
-        else _write_mask(folder, index, mask.reduction, withheld(mask.reduction, clips))
-        for mask in index.masks
+        record
+        if record.file is None
+        else _write_mask(folder, index, record.mask, withheld(record.mask, clips))
+        for record in index.masks
     ]
     return index.model_copy(update={"masks": masks})
 
 
-def _write_mask(folder: Path, index: Index, reduction: Reduction, hit: NDArray[np.bool_]) -> MaskRecord:
-    levels = np.array([node.level for node in index.nodes], np.int8)
-    image = mask_image(reduction, availability(reduction, hit, levels), index.plan_digest)
-    file = mask_file(reduction.name)
+def _write_mask(folder: Path, index: Index, mask: Mask, hit: NDArray[np.bool_]) -> MaskRecord:
+    image = mask_image(mask, availability(mask, hit, index.columns), index.plan_digest)
+    file = mask_file(mask.name)
     _refuse_link(folder / MASK_FOLDER)
     make_folder(folder / MASK_FOLDER)
     remove_temporaries(folder / MASK_FOLDER)
-    require_free(folder, image.nbytes, f"mask {reduction.name}")
+    require_free(folder, image.nbytes, f"mask {mask.name}")
     publish(folder / file, image)
-    return MaskRecord.of(reduction, file=file, bytes=image.nbytes, sha256=sha256(image))
+    return MaskRecord.of(mask, file=file, bytes=image.nbytes, sha256=sha256(image))
 
 
 def _refuse_link(masks: Path) -> None:
@@ -148,7 +147,7 @@ def _refuse_link(masks: Path) -> None:
         raise InputError(f"{masks}: is a symbolic link; masks are kept inside the folder only. {REMOVE_IT}")
 
 
-def _require_same(folder: Path, there: Reduction, asked: Reduction) -> None:
+def _require_same(folder: Path, there: Mask, asked: Mask) -> None:
     if there != asked:
         raise ShardError(
             f"{folder}: has a mask {there.name} already, of mode {there.mode} and seed {there.seed}; asked was mode "

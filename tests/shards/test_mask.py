@@ -1,4 +1,4 @@
-"""Data reduction: nested, counted, a function of (seed, clip) alone."""
+"""Masks: nested, counted, a function of (seed, clip) alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slakh_hier.errors import InputError
-from slakh_hier.plan.reductions import Reduction, availability, rank, withheld
+from slakh_hier.hierarchy import Column
+from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskKind, availability, rank, withheld
 
-LEVELS = np.array([4, 3, 2, 1, 0, 1], np.int8)
+COLUMNS = [Column(f"node {level}", level, place - 1) for place, level in enumerate((4, 3, 2, 1, 0, 1))]
 
 
 def table(train: int, other: int = 3) -> pd.DataFrame:
@@ -64,21 +65,21 @@ def test_ranks_are_uniform_and_differ_with_each_part():
 def test_masks_are_nested(mode, train, one, two, seed):
     low, high = sorted((one, two))
     clips = table(train)
-    few = withheld(Reduction("leaf", low, mode, seed), clips)
-    many = withheld(Reduction("all", high, mode, seed), clips)
+    few = withheld(Mask("leaf", low, mode, seed), clips)
+    many = withheld(Mask("all", high, mode, seed), clips)
     assert not (few & ~many).any()
     assert not many[train:].any()
 
 
 @given(st.integers(0, 80), st.integers(0, 100))
 def test_exact_count(train, percent):
-    hit = withheld(Reduction("leaf", percent), table(train))
+    hit = withheld(Mask("leaf", percent), table(train))
     assert hit.sum() == round(Fraction(percent * train, 100))
 
 
 def test_bernoulli_takes_the_ranks_below_p():
     clips = table(2000)
-    hit = withheld(Reduction("leaf", 30, "bernoulli"), clips)
+    hit = withheld(Mask("leaf", 30, "bernoulli"), clips)
     expected = [s == "train" and rank(588, t, x, g) < 0.3 for s, t, x, g in clips.itertuples(index=False)]
     assert hit.tolist() == expected
     assert abs(hit.sum() - 600) < 4 * np.sqrt(2000 * 0.3 * 0.7)
@@ -86,49 +87,71 @@ def test_bernoulli_takes_the_ranks_below_p():
 
 def test_order_of_the_table_does_not_matter():
     clips = table(50)
-    hit = withheld(Reduction("leaf", 40), clips)
+    hit = withheld(Mask("leaf", 40), clips)
     shuffled = clips.sample(frac=1, random_state=0)
-    assert withheld(Reduction("leaf", 40), shuffled).tolist() == hit[shuffled.index].tolist()
+    assert withheld(Mask("leaf", 40), shuffled).tolist() == hit[shuffled.index].tolist()
+
+
+def test_a_kind_is_one_entry(monkeypatch):
+    monkeypatch.setitem(MASK_KINDS, "top-two", MaskKind(lambda node: node.level >= 3, "the two top levels"))
+    mask = Mask.parse("top-two-12.5")
+    assert (mask.kind, mask.percent, mask.name, mask.reads) == (
+        "top-two",
+        12.5,
+        "top-two-12.5",
+        "the two top levels",
+    )
+    assert availability(mask, np.array([True]), COLUMNS).tolist() == [[False, False, True, True, True, True]]
 
 
 def test_leaf_withholds_fine_levels_and_all_every_node():
     hit = np.array([True, False])
-    leaf = availability(Reduction("leaf", 50), hit, LEVELS)
+    leaf = availability(Mask("leaf", 50), hit, COLUMNS)
     assert leaf.tolist() == [[True, True, True, False, False, False], [True] * 6]
-    assert availability(Reduction("all", 50), hit, LEVELS).tolist() == [[False] * 6, [True] * 6]
+    assert availability(Mask("all", 50), hit, COLUMNS).tolist() == [[False] * 6, [True] * 6]
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("leaf:50", "leaf-50"), ("all:12.5", "all-12.5"), (" leaf:0 ", "leaf-0"), ("all:1e2", "all-100")],
+    [
+        ("leaf-50", "leaf-50"),
+        ("leaf:50", "leaf-50"),
+        ("all-12.5", "all-12.5"),
+        (" leaf:0 ", "leaf-0"),
+        ("all:1e2", "all-100"),
+        ("leaf-1e-05", "leaf-1e-05"),
+    ],
 )
 def test_parse(text, name):
-    assert Reduction.parse(text).name == name
+    assert Mask.parse(text).name == name
+    assert Mask.parse(name) == Mask.parse(text)
 
 
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("leaf", "leaf:50"),
-        ("leaf:", "leaf:50"),
-        ("leaf:many", "leaf:50"),
-        ("leaf:nan", "leaf:50"),
+        ("leaf", "leaf-50"),
+        ("leaf:", "leaf-50"),
+        ("leaf:many", "leaf-50"),
+        ("leaf:nan", "leaf-50"),
         ("leef:50", "did you mean leaf"),
         ("leaf:101", "between 0 and 100"),
-        ("leaf:-1", "between 0 and 100"),
-        ("leaf:inf", "between 0 and 100"),
-        ("", "leaf:50"),
+        ("leaf-101", "between 0 and 100"),
+        ("leaf:-1", "leaf-50"),
+        ("leaf:inf", "leaf-50"),
+        ("leaf-1.2.3", "leaf-50"),
+        ("", "leaf-50"),
     ],
 )
 def test_parse_says_what_is_wrong(text, part):
     with pytest.raises(InputError, match=part):
-        Reduction.parse(text)
+        Mask.parse(text)
 
 
 def test_mode_is_checked():
     with pytest.raises(InputError, match="no mode 'exakt': did you mean exact"):
-        Reduction("leaf", 50, "exakt")  # type: ignore[arg-type]
+        Mask("leaf", 50, "exakt")  # type: ignore[arg-type]
 
 
 def test_empty_table():
-    assert withheld(Reduction("leaf", 50), table(0, 0)).shape == (0,)
+    assert withheld(Mask("leaf", 50), table(0, 0)).shape == (0,)

@@ -1,0 +1,70 @@
+"""Mixtures of several songs: which clips the parts of a mixture come from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slakh_hier.models.selection import Selection
+
+NOTHING = -1
+
+
+class Part(NamedTuple):
+    """A part of a mixture: one signal of a clip less another one.
+
+    ``place`` is the clip's in the selection. Signals count as 0 for the mixture, then the levels, leaf first;
+    :data:`NOTHING` is silence.
+    """
+
+    place: int
+    signal: int
+    less: int
+
+
+class Remix:
+    """Cuts mixtures into parts, and draws clips that the parts come from.
+
+    The parts are what each available level adds to the available one below it, and the rest of the mixture. All but the
+    lowest source come from clips with the same target, so that the rest never holds it, in which the ground truth that the
+    part is made of is available. The lowest source is the clip's own: it is the clip that was drawn, and goes with its query.
+
+    Parameters
+    ----------
+    selection
+        The clips of the training.
+    probability
+        With which a mixture is put together anew.
+    """
+
+    def __init__(self, selection: Selection, probability: float):
+        self._selection, self._probability = selection, probability
+        leaves = selection.columns[:, 0]
+        self._alike = {int(leaf): np.flatnonzero(leaves == leaf) for leaf in np.unique(leaves)}
+        self._pools: dict[tuple[int, tuple[int, ...]], NDArray[np.int64]] = {}
+
+    def draw(self, place: int, rng: np.random.Generator) -> list[Part]:
+        """The parts of a clip's mixture: one for each level, leaf first, and the rest."""
+        leaf = int(self._selection.columns[place, 0])
+        anew = rng.random() < self._probability
+        parts: list[Part] = []
+        lower: list[int] = []  # the available level below
+        for level, available in enumerate([*self._selection.available[place].tolist(), True]):
+            if not available:
+                parts.append(Part(place, NOTHING, NOTHING))
+                continue
+            rest = level == len(self._selection.levels)
+            pool = self._pool(leaf, (*lower, *([] if rest else [level]))) if anew and lower else [place]
+            donor = int(pool[rng.integers(len(pool))])
+            parts.append(Part(donor, 0 if rest else 1 + level, 1 + lower[0] if lower else NOTHING))
+            lower = [level]
+        return parts
+
+    def _pool(self, leaf: int, levels: tuple[int, ...]) -> NDArray[np.int64]:
+        """Clips of a target whose ground truth is available at these levels."""
+        if (leaf, levels) not in self._pools:
+            alike = self._alike[leaf]
+            self._pools[leaf, levels] = alike[self._selection.available[alike][:, list(levels)].all(1)]
+        return self._pools[leaf, levels]

@@ -1,0 +1,72 @@
+"""Data sets of recordings that are known by their layout: no map has to be written for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from slakh_hier.errors import InputError
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.ensembleset import EnsembleSet
+from slakh_hier.importing.layouts.medleydb import MedleyDB
+from slakh_hier.importing.layouts.moisesdb import MoisesDB
+from slakh_hier.importing.layouts.musdb18hq import Musdb18HQ
+from slakh_hier.importing.layouts.urmp import Urmp
+from slakh_hier.importing.sources import Listing
+from slakh_hier.wording import did_you_mean
+
+__all__ = ["LAYOUTS", "Layout", "LayoutOptions", "get_layout", "list_songs", "recognise", "what_is"]
+
+LAYOUTS: Mapping[str, Layout] = {
+    layout.name: layout for layout in (MoisesDB(), Musdb18HQ(), MedleyDB(), Urmp(), EnsembleSet())
+}
+"""By the name that ``--layout`` takes."""
+
+
+def list_songs(name: str, folder: Path, options: LayoutOptions) -> Listing:
+    """The songs of a data set's folder.
+
+    Raises
+    ------
+    InputError
+        There is no such layout, the folder is not the data set's (with the right one, where it can be told), or an option
+        belongs to another layout.
+    """
+    layout = get_layout(name)
+    if foreign := [option for option in options.given if option not in layout.options]:
+        owner = next(other for other in LAYOUTS.values() if foreign[0] in other.options)
+        raise InputError(f"--{foreign[0].replace('_', '-')} belongs to {owner.title}, not to {layout.title}")
+    try:
+        root = layout.find(folder)
+    except InputError as error:
+        other = recognise(folder)
+        if other is not None and other is not layout:
+            raise InputError(
+                f"{folder} is {other.title}, not {layout.title}: --layout {other.name}"
+            ) from error
+        raise
+    return layout.songs(root, options)
+
+
+def get_layout(name: str) -> Layout:
+    """The layout of that name; InputError with the nearest right one."""
+    if name not in LAYOUTS:
+        raise InputError(f"no layout is called {name!r}: {did_you_mean(name, LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def recognise(folder: Path) -> Layout | None:
+    """The data set whose folder this is."""
+    return next((layout for layout in LAYOUTS.values() if layout.is_root(folder)), None)
+
+
+def what_is(folder: Path) -> str | None:
+    """What a folder is to do with the data sets that are known, and the command for it; None for a folder of no such kind."""
+    if found := recognise(folder):
+        return f"{folder} is {found.title}: slakh-hier import --layout {found.name} {folder} -o DATA needs no map"
+    for layout in LAYOUTS.values():
+        if reason := layout.why_not(folder):
+            return reason
+        if inside := layout.below(folder):
+            return f"{inside} is {layout.title}: slakh-hier import --layout {layout.name} {inside} -o DATA needs no map"
+    return None

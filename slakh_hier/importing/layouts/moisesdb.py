@@ -1,0 +1,157 @@
+"""MoisesDB: a folder per song with ``data.json``, which lists files by stem and type.
+
+Facts: github.com/moises-ai/moises-db (README, issues 3 and 10), arXiv 2307.15913. There is no mixture on disk: it is the sum of
+all files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from slakh_hier.errors import SongError
+from slakh_hier.importing.layouts.contract import (
+    Layout,
+    LayoutOptions,
+    file_names,
+    folders,
+    instrument_keys,
+    label,
+    song_key,
+    uuid_of,
+)
+from slakh_hier.importing.layouts.tables import Label, moisesdb_types, type_key
+from slakh_hier.importing.songs import shown_name
+from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+from slakh_hier.plain_files import read_plain
+from slakh_hier.wording import some
+
+DATA = "data.json"
+_MAX_BYTES = 4 << 20
+
+
+class MoisesDB(Layout):
+    """Stems > types; several files of a type are a stem each."""
+
+    name: ClassVar[str] = "moisesdb"
+    title: ClassVar[str] = "MoisesDB"
+    tree: ClassVar[str] = "moisesdb"
+    shape: ClassVar[str] = f"a folder per song with {DATA} in it"
+
+    def is_root(self, folder: Path) -> bool:
+        return any(_is_song(child) for child in islice(folders(folder), 5))
+
+    def songs(self, root: Path, options: LayoutOptions) -> Listing:
+        listing = Listing()
+        for folder in folders(root, most=None):
+            if not (folder / DATA).is_file():
+                listing.failures.append((shown_name(folder.name), f"has no {DATA}"))
+                continue
+            try:
+                listing.songs.append(_song(folder))
+            except SongError as error:
+                listing.failures.append((shown_name(folder.name), str(error)))
+        return listing
+
+
+def _is_song(folder: Path) -> bool:
+    """Whether its data.json lists stems: training runs and others have files of that name, too."""
+    try:
+        return (folder / DATA).is_file() and bool(_read(folder / DATA))
+    except SongError:
+        return False
+
+
+def _song(folder: Path) -> Song:
+    data = _read(folder / DATA)
+    title, artist, genre = (_text(data.get(key)) for key in ("song", "artist", "genre"))
+    name = shown_name(folder.name)
+    stems: list[SourceStem] = []
+    missing: list[tuple[str, str]] = []
+    unknown: set[str] = set()
+    listed = set()
+    # A stem may be listed twice: its tracks belong together, and are stems of their own here anyhow.
+    for stem_name, track in _tracks(data):
+        kind = _text(track.get("trackType")) or ""
+        file = f"{stem_name}/{_part(track.get('id'), 'id')}.{_part(track.get('extension') or 'wav', 'extension')}"
+        if file in listed:
+            continue
+        listed.add(file)
+        found = moisesdb_types().get((stem_name, type_key(kind)))
+        if found is None:
+            unknown.add(f"{stem_name}/{kind or 'nothing'}")
+            found = Label((label(stem_name), label(kind)), None)
+        if not (folder / file).is_file():
+            missing.append((f"{file} ({kind})", f"is listed in {DATA} and not there"))
+            continue
+        stems.append(
+            SourceStem(
+                file,
+                (SourceFile(file, str((folder / file).absolute())),),
+                instrument_keys(found.path, kind, found.program),
+                found.path,
+                has_bleed=track.get("has_bleed") is True,
+            )
+        )
+    if not stems:
+        raise SongError(f"none of the {len(listed)} files that {DATA} lists is there")
+    remarks = [f"types that are not in the taxonomy: {some(sorted(unknown))}"] if unknown else []
+    strays = sorted(_audio(folder) - listed)
+    if strays:
+        remarks.append(f"{len(strays)} files are not listed in {DATA} and not taken: {some(strays, most=2)}")
+    return Song(
+        f"{artist} - {title} ({name[:8]})" if artist and title else name,
+        uuid_of(song_key(artist, title)) if artist and title else uuid_of(name),
+        tuple(stems),
+        id=name,
+        title=title,
+        artist=artist,
+        genre=genre,
+        missing=tuple(missing),
+        remarks=tuple(remarks),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(read_plain(path, _MAX_BYTES, links=True))
+    except OSError as error:
+        raise SongError(f"{DATA} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SongError(f"{DATA} is not JSON: {error}") from error
+    if not isinstance(data, dict) or not isinstance(data.get("stems"), list):
+        raise SongError(f"{DATA} has no list of stems")
+    return data
+
+
+def _tracks(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for stem in data["stems"]:
+        tracks = stem.get("tracks") if isinstance(stem, dict) else None
+        if not isinstance(tracks, list) or not all(isinstance(track, dict) for track in tracks):
+            raise SongError(f"{DATA}: a stem has no list of tracks")
+        name = _part(stem.get("stemName"), "stemName")
+        yield from ((name, track) for track in tracks)
+
+
+def _part(value: Any, what: str) -> str:
+    """A part of a path out of data.json: nothing may lead out of the song's folder."""
+    if not isinstance(value, str) or not value or value in (".", "..") or set(value) & {"/", "\\", "\0"}:
+        raise SongError(f"{DATA}: {what} is {shown_name(repr(value))[:60]}, not a file's name")
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return shown_name(value).strip() or None if isinstance(value, str) else None
+
+
+def _audio(folder: Path) -> set[str]:
+    return {
+        f"{child.name}/{name}"
+        for child in folders(folder, most=None)
+        for name in file_names(child)
+        if os.path.splitext(name)[1].lower() in (".wav", ".flac")
+    }

@@ -1,0 +1,109 @@
+"""URMP: a folder per piece with the recording of each player, beside notes, scores and videos.
+
+Facts: the data set's own description (44 pieces, 13 instruments, 48 kHz, 24 bits).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from slakh_hier.importing.layouts.contract import (
+    Layout,
+    LayoutOptions,
+    file_names,
+    folders,
+    instrument_keys,
+    label,
+    song_key,
+    uuid_of,
+)
+from slakh_hier.importing.layouts.tables import Label, taxonomy
+from slakh_hier.importing.songs import shown_name
+from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+
+INSTRUMENTS = {
+    "vn": "violin",
+    "va": "viola",
+    "vc": "cello",
+    "db": "double bass",
+    "fl": "flute",
+    "ob": "oboe",
+    "cl": "clarinet",
+    "sax": "saxophone",
+    "bn": "bassoon",
+    "tpt": "trumpet",
+    "hn": "french horn",
+    "tbn": "trombone",
+    "tba": "tuba",
+}
+"""Abbreviations in names, and MedleyDB's labels for them."""
+_PIECE = re.compile(r"[0-9]+_(?P<title>[^_]+)(_[a-z]+)+")
+_PLAYER = re.compile(r"AuSep_[0-9]+_(?P<instrument>[a-z]+)_.*\.(wav|flac)", re.IGNORECASE)
+_MIX = re.compile(r"AuMix_.*\.(wav|flac)", re.IGNORECASE)
+
+
+class Urmp(Layout):
+    """Families, groups and instruments as MedleyDB has them."""
+
+    name: ClassVar[str] = "urmp"
+    title: ClassVar[str] = "URMP"
+    tree: ClassVar[str] = "medleydb"
+    shape: ClassVar[str] = (
+        "a folder per piece, as 01_Jupiter_vn_vc, with files AuSep_1_vn_01_Jupiter.wav in it"
+    )
+
+    def is_root(self, folder: Path) -> bool:
+        return any(_PIECE.fullmatch(child.name) and _players(child) for child in folders(folder))
+
+    def songs(self, root: Path, options: LayoutOptions) -> Listing:
+        listing = Listing()
+        for folder in folders(root, most=None):
+            name = shown_name(folder.name)
+            if _players(folder):
+                listing.songs.append(_song(folder, name))
+            elif _PIECE.fullmatch(folder.name):
+                listing.failures.append((name, "holds no AuSep_*.wav, the recording of a player"))
+        return listing
+
+
+def _song(folder: Path, name: str) -> Song:
+    found = _PIECE.fullmatch(folder.name)
+    title = shown_name(found["title"]) if found else name
+    stems, remarks = [], []
+    for file, word in _players(folder).items():
+        kind = taxonomy().get(label(INSTRUMENTS.get(word.lower(), "")))
+        if kind is None:
+            remarks.append(f"{shown_name(file)}: no instrument is known as {word}")
+            kind = Label((label(word),), None)
+        text = INSTRUMENTS.get(word.lower(), word)
+        stems.append(
+            SourceStem(
+                shown_name(file),
+                (_file(folder, file),),
+                instrument_keys(kind.path, text, kind.program),
+                kind.path,
+            )
+        )
+    mix = next((file for file in file_names(folder) if _MIX.fullmatch(file)), None)
+    return Song(
+        name,
+        # The number is an index: two pieces of one title may be the same music, and then belong into one split.
+        uuid_of(song_key("urmp", title)),
+        tuple(stems),
+        _file(folder, mix) if mix else None,
+        id=name,
+        title=title,
+        remarks=tuple(remarks),
+    )
+
+
+def _players(folder: Path) -> dict[str, str]:
+    """The abbreviation of the instrument by file."""
+    matches = ((name, _PLAYER.fullmatch(name)) for name in file_names(folder))
+    return {name: found["instrument"] for name, found in matches if found}
+
+
+def _file(folder: Path, name: str) -> SourceFile:
+    return SourceFile(shown_name(name), str((folder / name).absolute()))
