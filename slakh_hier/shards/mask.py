@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from slakh_hier.plan.draw import clip_text
 from slakh_hier.errors import InputError
+from slakh_hier.plan.draw import clip_text
 from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
