@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from slakh_hier.audio import FULL_SCALE
 from slakh_hier.hierarchy import MIX, UNASSIGNED, Column, Hierarchy
-from slakh_hier.shards.format import ABSENT, INT16_SCALE, NO_QUERY
+from slakh_hier.shards.format import ABSENT, NO_QUERY
 from slakh_hier.shards.tables import Tables, clip_place
 
 RMS_TOLERANCE_DB: Final = 0.1
@@ -97,6 +98,8 @@ def check_audio(
         if broken := [row for row, samples in signals.items() if not np.isfinite(samples).all()]:
             tally.add("a signal holds NaN or Inf", f"row {broken[0]}")
             continue
+        if zeros := [row for row, samples in signals.items() if not samples.any()]:
+            tally.add("a row holds nothing but zeros, and counts as sounding", f"row {zeros[0]}")
         for place, column in enumerate(columns):
             if rows[place] >= 0:
                 _check_level(
@@ -115,7 +118,7 @@ def check_audio(
 def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64]:
     samples: NDArray[np.float64] = audio[row].astype(np.float64)
     if audio.dtype.kind == "i":
-        samples *= float(tables.scale[row]) / INT16_SCALE
+        samples *= float(tables.scale[row]) / FULL_SCALE
     return samples
 
 
@@ -151,7 +154,9 @@ def _sum_error(
         total -= signals[parent]
     all_rows = [*parts, parent] if parent >= 0 else parts
     half_steps = (
-        sum(float(tables.scale[row]) for row in all_rows) / (2 * INT16_SCALE) if dtype == "int16" else 0.0
+        (sum(float(tables.scale[row]) for row in all_rows) + (parent < 0)) / (2 * FULL_SCALE)
+        if dtype == "int16"
+        else 0.0
     )
     peaks = sum(float(np.abs(signals[row]).max()) for row in all_rows)
     return float(np.abs(total).max()), half_steps * 1.001 + peaks * RESAMPLING_NOISE
