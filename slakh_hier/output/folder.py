@@ -146,7 +146,7 @@ class OutputFolder:
                     remove_temporaries(self.path)
 
     def _settings_there(self) -> dict[str, Any] | None:
-        """The settings that the folder was begun with; None where it is empty or not there."""
+        """The settings that the folder was made with; None where it is empty or not there."""
         try:
             record = self._read_record()
         except (FileNotFoundError, NotADirectoryError):
