@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slakh_hier.cli.common import (
@@ -9,6 +11,9 @@ from slakh_hier.cli.common import (
     print_table,
     say,
 )
+
+if TYPE_CHECKING:
+    from slakh_hier.shards.mask import MaskMode
 
 
 @click.command()
@@ -36,7 +41,13 @@ from slakh_hier.cli.common import (
 )
 @format_option
 def mask(
-    shards: str, add: str | None, remove: str | None, list_: bool, mode: str, seed: int, output_format: str
+    shards: str,
+    add: str | None,
+    remove: str | None,
+    list_: bool,
+    mode: MaskMode,
+    seed: int,
+    output_format: str,
 ) -> None:
     """Add, remove or list the masks of the finished set SHARDS.
 
@@ -49,7 +60,7 @@ def mask(
     if sum((add is not None, remove is not None, list_)) > 1:
         raise click.UsageError("--add, --remove and --list exclude each other")
     if add is not None:
-        asked = Mask.parse(add, mode=mode, seed=seed)  # type: ignore[arg-type]  # click checked it
+        asked = Mask.parse(add, mode=mode, seed=seed)
         count = add_mask(shards, asked)
         say(f"{asked.name}: the ground truth of {count:,} training clips is withheld")
     elif remove is not None:

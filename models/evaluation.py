@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import os
 import warnings
@@ -139,12 +138,6 @@ def evaluate(
     publish(files[1], guarded_frame(scores).to_csv(index=False, lineterminator="\n").encode())
     publish_json(files[0], summary)
     return Evaluation(summary, scores, files)
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """The results that :func:`evaluate` wrote as JSON."""
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return summary
 
 
 def _gpus(device: Device, devices: int) -> list[torch.device]:

@@ -47,13 +47,13 @@ def publish(path: Path, data: Bytes | Iterable[Bytes], *, owner: Owner | None = 
     data
         The whole content, or parts of it that are made as they are written.
     owner
-        In a worker: the run that gave the task. When that is over, nothing is published. Its lock is read just before the
+        In a worker: the run that gave the task. When that has ended, nothing is published. Its lock is read just before the
         renaming: a run that begins between the two, some microseconds, is not seen.
 
     Raises
     ------
     FaultError
-        The disk is full, the file cannot be written, or ``owner`` is over; the temporary file is removed.
+        The disk is full, the file cannot be written, or ``owner`` has ended; the temporary file is removed.
     """
     with replacing([path], data, owner=owner) as (temporary,), open(temporary, "r+b") as file:
         file.writelines([data] if isinstance(data, Bytes) else data)
@@ -125,7 +125,7 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
     OSError
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
     FaultError
-        ``owner`` is over; ``folder`` is left to the caller.
+        ``owner`` has ended; ``folder`` is left to the caller.
     InputError
         ``target``, or a folder on the way to it, is a symbolic link; ``folder`` is left to the caller.
     """
@@ -177,7 +177,7 @@ def temporary_file(folder: Path, *, target: str | None = None) -> Iterator[tuple
         The name that it is to get. Then the temporary one tells it, and the file is locked as long as this process has
         it open, so that another process knows one that was left behind. None: who locks the folder cleans it.
     """
-    # Not mkstemp: its files are private, and reading the umask to mend that is not safe with threads.
+    # Not mkstemp: its files are private, and reading the umask to fix that is not safe with threads.
     path = folder / f"{_lead(target)}{secrets.token_hex(8)}"
     handle = -1
     try:  # before the file is made, since Ctrl-C can come while the system makes it
@@ -213,7 +213,7 @@ def _lock(handle: int, path: Path) -> bool:
 
 
 def _unlock(handle: int) -> None:
-    """A file that has its name is not ours alone; a process forked meanwhile would go on holding its lock."""
+    """A file that has its name is not ours alone; a process forked meanwhile would still hold its lock."""
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_UN)
 
@@ -344,7 +344,7 @@ def make_folder(path: Path) -> Path:
 
 
 def make_own_folder(path: Path) -> Path:
-    """:func:`make_folder` below a folder that may come from a stranger: an error where it is a symbolic link."""
+    """:func:`make_folder` below an untrusted folder: an error where it is a symbolic link."""
     return make_folder(refuse_link(path))
 
 

@@ -67,7 +67,7 @@ def write_new_map(file: str | os.PathLike[str], stems: str | os.PathLike[str]) -
         raise InputError(f"{file}: the folder {path.parent} does not exist. Create it first")
     folder = Path(stems).expanduser()
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one that holds one folder of stems a song")
+        raise InputError(f"{folder} is not a folder; give one that holds one folder of stems per song")
     songs, _ = find_songs(folder)
     text = _text(path.name, songs)
     found = parse_map(text, str(file))

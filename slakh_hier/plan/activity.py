@@ -29,7 +29,7 @@ from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
 
 TRACKS_PER_PART = 32
-"""A killed pass loses at most this many tracks a worker."""
+"""A killed pass loses at most this many tracks per worker."""
 PACKED_SHARE = 0.65
 """Of the activity's size as plain numbers; 0.56 to 0.64 were measured. Only for estimates."""
 READABLE = ("audio", "unassigned", "excluded")
@@ -68,8 +68,8 @@ def measure_activity(
     Raises
     ------
     FaultError
-        A worker died or the disk is full; finished parts are kept and the same call goes on from there. Or there is too
-        little room for what is to be measured.
+        A worker died or the disk is full; finished parts are kept and the same call resumes from there. Or there is not
+        enough free disk space for what is to be measured.
     """
     target = Path(path) if path is not None else _sound(default_path(catalog.root))
     wanted = _wanted(catalog)
@@ -79,18 +79,18 @@ def measure_activity(
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
         return target
-    # A share does not depend on what others have finished, so that all shares make up the whole.
+    # A part does not depend on what others have finished, so that all parts make up the whole.
     share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
     merged = list(wanted) if part is None else []  # beside the parts, for a moment
 
     def missing(place: Path) -> list[str]:
-        """Tracks still to be measured, for which ``place`` has room."""
+        """Tracks still to be measured, for which ``place`` has free disk space."""
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
         tracks = [track for track in share if track not in done]
-        require_free(place, foreseen_bytes(catalog, [*tracks, *merged]), "measuring the activity")
+        require_free(place, estimated_bytes(catalog, [*tracks, *merged]), "measuring the activity")
         return tracks
 
-    if not parts.exists():  # so that nothing is left behind where there is no room
+    if not parts.exists():  # so that nothing is left behind where the disk is full
         missing(next(folder for folder in parts.absolute().parents if folder.is_dir()))
     make_folder(parts)
     with folder_lock(parts, part=part) as owner:
@@ -145,7 +145,7 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
             files.append(None)
     sums = np.zeros((hops, len(rows)))
     gram = np.zeros((hops, len(rows), len(rows)))
-    samples = np.zeros((len(rows), hop_samples))  # one hop: it stays in the processor's cache
+    samples = np.zeros((len(rows), hop_samples))  # one hop: it stays in the CPU's cache
     try:
         for first in range(0, hops, BLOCK_HOPS):
             count = min(BLOCK_HOPS, hops - first)
@@ -187,7 +187,7 @@ def _measure(
     scheduler: str | None,
     progress: Progress,
 ) -> None:
-    """Measure chunks of tracks in parallel, one part file a chunk."""
+    """Measure chunks of tracks in parallel, one part file per chunk."""
     stems = _readable(catalog)
     by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
     amounts = {id: sum(_seconds(stems[track]) for track in chunk) for id, chunk in by_id.items()}
@@ -206,8 +206,8 @@ def _measure(
             advance(amounts[result.id])
 
 
-def foreseen_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
-    """About how much room the activity of tracks takes in a file; one that is named twice counts twice."""
+def estimated_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
+    """About how much disk space the activity of tracks takes in a file; one that is named twice counts twice."""
     frame = catalog.frame
     readable = frame["status"].isin(READABLE).to_numpy()
     numbers, names = pd.factorize(frame["track"].to_numpy()[readable])

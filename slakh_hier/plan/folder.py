@@ -1,6 +1,6 @@
 """The files of a plan, in a folder of its own or beside the shards: their names, and how they are read.
 
-Such a folder may come from a stranger: links in it are not followed, and no file is read without limit.
+Such a folder may be untrusted: links in it are not followed, and no file is read without limit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLIPS_NAME: Final = "clips.csv"
 CATALOG_NAME: Final = "catalog.csv"
 HIERARCHY_NAME: Final = "hierarchy.yaml"
 MAX_PLAN_BYTES: Final = 16 << 20
-"""Of plan.yaml, which has one entry a node and split: large trees make long plans, still far below this."""
+"""Of plan.yaml, which has one entry per node and split: large trees make long plans, still far below this."""
 MAX_TABLE_BYTES: Final = 512 << 20
 """Of clips.csv and catalog.csv: some 100 bytes a clip, 200 a stem."""
 _CLIPS: Final = 4096
@@ -50,7 +50,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     except SlakhHierError as error:
         raise PlanError(f"{path}: is damaged: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise PlanError(f"{path}: is no plan of schema {SCHEMA}; make it again with slakh-hier plan")
+        raise PlanError(f"{path}: is not a plan of schema {SCHEMA}; recreate it with slakh-hier plan")
     return document
 
 
