@@ -100,9 +100,7 @@ def test_published_figures_stand_beside_their_rows(tmp_path: Path) -> None:
             assert published[level]["si_sdr"].improvement == delta
         assert all(row.cells is None for row in rows.values())
         assert {claim.verdict for claim in found.claims} == {UNSURE}
-    assert all(
-        row["published"] is None for t in results("hc", load_grid("hc"), [])["tables"] for row in t["rows"]
-    )
+    assert all(row.published is None for t in results("hc", load_grid("hc"), []).tables for row in t.rows)
 
 
 def test_an_unknown_experiment_is_named() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slakh_hier.models.metrics import METRICS, leakage, si_sdr
@@ -19,6 +19,7 @@ from slakh_hier.scores.summary import Summary, Values
 from slakh_hier.scores.tables import INTERVAL, flat_rows, score_tables
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 100), st.floats(-2, 2))
 def test_si_sdr_is_the_formula_and_knows_no_scale_or_offset(seed: int, scale: float, offset: float) -> None:
     rng = np.random.default_rng(seed)
