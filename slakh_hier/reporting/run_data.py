@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.checked_json import read_model
+from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError
 from slakh_hier.plain_files import open_plain
 from slakh_hier.scores.summary import Summary, read_summary
