@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 UNKNOWN: Final = "–"
-PAIRED: Final = (
-    "Two models are compared clip by clip on the same songs and seeds. The interval draws songs and seeds; p flips the "
-    "sign of whole songs, with each clip's mean over the seeds: it speaks of other songs, not of other seeds, so that p "
-    "can be small where the interval holds 0. No p is corrected for the number of tests."
-)
-"""What paired differences of an experiment mean."""
 
 
 def decibels(value: float | None, digits: int = 1, *, sign: bool = False) -> str:
@@ -51,6 +44,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Similar is a ratio of 0.6 of :mod:`difflib`, its own default: two typing errors in a word of ten letters.
     """
+    import difflib  # late: every command imports this module
+
     exact = {name.casefold(): name for name in known}
     key = word.casefold()[:100]  # the time grows with the length
     if key in exact:

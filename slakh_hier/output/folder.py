@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish, publish_json, remove_temporaries, require_free
 from slakh_hier.locks import Owner, folder_lock
-from slakh_hier.plain_files import REMOVE_IT, read_plain
+from slakh_hier.plain_files import REMOVE_IT, parse_json, read_plain
 from slakh_hier.version import VERSION
 from slakh_hier.wording import shortened, some
 
@@ -146,7 +146,7 @@ class OutputFolder:
                     remove_temporaries(self.path)
 
     def _settings_there(self) -> dict[str, Any] | None:
-        """The settings that the folder was begun with; None where it is empty or not there."""
+        """The settings that the folder was made with; None where it is empty or not there."""
         try:
             record = self._read_record()
         except (FileNotFoundError, NotADirectoryError):
@@ -156,16 +156,16 @@ class OutputFolder:
 
     def _read_record(self) -> dict[str, Any]:
         try:
-            record = json.loads(read_plain(self.record, _MAX_RECORD))
+            record = parse_json(read_plain(self.record, _MAX_RECORD))
             if (record["format"], record["format_version"]) != (self._format, FORMAT_VERSION):
                 raise InputError(
                     f"{self.record}: written by another version of slakh-hier; choose another folder"
                 )
-            str(dict(record["settings"]))  # what is too deep to be shown is too deep to be compared
+            dict(record["settings"])
             return dict(record)
         except (FileNotFoundError, NotADirectoryError):
             raise
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{self.record} cannot be read ({reason}); choose another folder") from error
 
@@ -277,10 +277,28 @@ def read_failures(folder: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise InputError(f"{path}: cannot be used: {error.strerror}. {REMOVE_IT}") from error
-    failures = [json.loads(line) for line in text.splitlines()]
-    if not all(isinstance(failure, dict) for failure in failures):
-        raise ValueError(f"{path}: a line is not a JSON object")
-    return failures
+    # Not splitlines, which also takes characters of a text for the end of a line.
+    return [_failure(line, f"{path}:{number}") for number, line in enumerate(text.split("\n"), 1) if line]
+
+
+def _failure(line: str, place: str) -> dict[str, Any]:
+    """One line of an untrusted file, whose texts are shown."""
+    try:
+        failure = parse_json(line)
+    except ValueError as error:
+        raise ValueError(f"{place}: is damaged: {error}") from None
+    if problem := _odd(failure):
+        raise ValueError(f"{place}: {problem}")
+    return dict(failure)
+
+
+def _odd(failure: Any) -> str | None:
+    """What is not a text where it must be."""
+    if not isinstance(failure, dict) or not isinstance(failure.get("reason"), str):
+        return "is not a JSON object with a reason"
+    kinds = {"start": int | float}
+    odd = (name for name, value in failure.items() if not isinstance(value, kinds.get(name, str)))
+    return next((f"{name} is {_shown(failure[name])}" for name in odd), None)
 
 
 def _plain(value: Any) -> Any:

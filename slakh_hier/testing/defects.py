@@ -14,7 +14,8 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
-from slakh_hier.testing.track import AudioFormat, TrackSpec, metadata, write_audio, write_metadata
+from slakh_hier.output.audio import AudioFormat
+from slakh_hier.testing.track import TrackSpec, metadata, write_audio, write_metadata
 from slakh_hier.wording import did_you_mean
 
 WHITE_NOISE_SONG = "2dfc2e66f4cace81c83f18e2d2f12f74"
@@ -102,6 +103,11 @@ def check_defects(defects: Collection[str], tracks: int, stems: int, audio_forma
 
 def _missing_stem(place: Place) -> None:
     place.file.unlink()
+
+
+def _unrendered(place: Place) -> None:
+    place.file.unlink()
+    place.edit(lambda content: content["stems"][place.stem].update(audio_rendered=False))
 
 
 def _stem_without_metadata(place: Place) -> None:
@@ -193,7 +199,8 @@ def _unreadable_metadata(place: Place) -> None:
 
 
 DEFECTS = {
-    "missing_stem": Defect("a stem of the metadata has no file", 1, "S01", _missing_stem),
+    "missing_stem": Defect("a stem that was rendered has no file", 1, "S01", _missing_stem),
+    "unrendered_stem": Defect("a stem that was never rendered", 1, "S03", _unrendered),
     "stem_without_metadata": Defect(
         "a file S20 that no metadata name", 1, "S20", _stem_without_metadata, present=False
     ),

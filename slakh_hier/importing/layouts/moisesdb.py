@@ -6,7 +6,6 @@ all files.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -27,7 +26,7 @@ from slakh_hier.importing.layouts.contract import (
 from slakh_hier.importing.layouts.tables import Label, moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.wording import some
 
 DATA = "data.json"
@@ -118,10 +117,10 @@ def _song(folder: Path) -> Song:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(read_plain(path, _MAX_BYTES, links=True))
+        data = parse_json(read_plain(path, _MAX_BYTES, links=True))
     except OSError as error:
         raise SongError(f"{DATA} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SongError(f"{DATA} is not JSON: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("stems"), list):
         raise SongError(f"{DATA} has no list of stems")
