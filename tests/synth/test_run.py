@@ -109,6 +109,23 @@ def test_levels(made):
                 assert not samples.any()
 
 
+def test_a_part_that_is_muted_as_it_begins_is_not_raised(tmp_path, midi):
+    """One tick at full volume, then none: what is left of the note would become as loud as the others."""
+    tune = [(0, b"\xc0\x18")]
+    muted = [(0, b"\xc1\x28"), (0, b"\x91\x3c\x5a"), (1, b"\xb1\x07\x00"), (1919, b"\x81\x3c\x00")]
+    for key in (60, 62, 64, 65):
+        tune += [(0, bytes((0x90, key, 90))), (480, bytes((0x80, key, 0)))]
+    (tmp_path / "song.mid").write_bytes(midi(tune, muted))
+    report = make_data_set([tmp_path / "song.mid"], tmp_path / "slakh", jobs=1)
+    (remark,) = [remark for _, remark in report.remarks if remark.startswith("S01")]
+    assert remark.startswith("S01 (Violin) is all but silent (-")
+    (track,) = tracks(tmp_path / "slakh")
+    tone, click = (read(track / "stems" / f"S0{stem}.flac").astype(float) for stem in (0, 1))
+    assert 0 < np.abs(click).max() < np.abs(tone).max() / 50
+    loudness = yaml.safe_load((track / "metadata.yaml").read_text())["stems"]["S01"]["integrated_loudness"]
+    assert loudness < -60
+
+
 def test_metadata(made, song_bytes, songs):
     out, _ = made
     (track,) = (t for t in tracks(out) if t.name == "Track00006")
