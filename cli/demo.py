@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
-from slakh_hier.cli.common import jobs_option, note
+from slakh_hier.cli.command import command
+from slakh_hier.cli.common import note
+from slakh_hier.cli.options import jobs_option
 from slakh_hier.errors import MissingExtraError
 
 SSS_CLIPS = "train=32,validation=8,test=8"
@@ -18,7 +20,7 @@ TRAINING = ("--preset", "tiny", "--set", "training.epochs=4", "--set", "training
 """80 steps each, less than a minute for both: they show the steps and learn little."""
 
 
-@click.command()
+@command()
 @click.option(
     "-o", "--output", "out", type=click.Path(), default="demo", show_default=True, help="Folder to fill."
 )

@@ -6,19 +6,19 @@ from typing import Any
 
 import click
 
-from slakh_hier.cli.common import format_option, jobs_option, note, print_json, print_table, shown_warnings
-from slakh_hier.cli.inputs import backend_options, draw_plan, note_left_out, note_short, plan_options
+from slakh_hier.cli.command import command
+from slakh_hier.cli.common import note, print_json, print_table, shown_warnings
+from slakh_hier.cli.inputs import draw_plan, note_left_out, note_short
+from slakh_hier.cli.options import backend_options, folder_option, format_option, jobs_option, plan_options
 
 
-@click.command()
+@command()
 @click.argument("slakh", type=click.Path())
-@click.option(
-    "-o", "--output", "out", type=click.Path(), required=True, help="Folder for plan.yaml and clips.csv."
-)
 @plan_options
+@folder_option("Folder for plan.yaml and clips.csv.")
+@format_option
 @jobs_option
 @backend_options
-@format_option
 def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     """Draw the clips of SLAKH and say what there will be, before any audio is rendered.
 
@@ -36,8 +36,15 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     elif output_format == "csv":
         print_table(nodes, "csv")
     else:
-        print_table(splits, title=f"Clips drawn with {drawn.hierarchy.name}")
-        print_table(nodes, title="Target nodes")
+        levels = {
+            f"SI-SDR level {level}": f"SI-SDR {level}" for level in range(drawn.hierarchy.levels, 0, -1)
+        }
+        print_table(
+            [{levels.get(name, name): value for name, value in row.items()} for row in splits],
+            title=f"Clips drawn with {drawn.hierarchy.name}, and the SI-SDR of the mixture by level (dB)",
+            secondary=("asked", "tracks", "GB", "hours"),
+        )
+        print_table(nodes, title="Target nodes", secondary=("salient", "alone"))
         note(f"render it with: slakh-hier render {slakh} --plan {out} -o SHARDS")
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)
     if left_out or short:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
-    format_option,
-    jobs_option,
-    note,
-    print_table,
-    say,
-)
+from slakh_hier.cli.command import command
+from slakh_hier.cli.common import TerminalProgress, note, print_table, say
+from slakh_hier.cli.options import format_option, jobs_option
 
 
-@click.command()
+@command()
 @click.argument("shards", type=click.Path())
 @click.option(
     "--full/--quick",

@@ -263,7 +263,9 @@ def test_shards_that_do_not_fit_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command(both: Shards, file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    both: Shards, file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], printed_tables: list[str]
+) -> None:
     from slakh_hier.cli.main import main
 
     def run(*words: object) -> tuple[int, str, str]:
