@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slakh_hier.cli.command import command, output_option
-from slakh_hier.cli.common import TerminalProgress, note, say, shown_warnings
+from slakh_hier.cli.common import bars, note, say, shown_warnings
 from slakh_hier.cli.inputs import load_catalog, note_left_out
 from slakh_hier.cli.options import backend_options, catalog_options, jobs_option, part_option
 
@@ -57,7 +57,7 @@ def activity(
             backend=backend,
             scheduler=scheduler,
             part=part,
-            progress=TerminalProgress(),
+            progress=bars(),
         )
         if part is None:
             with ActivityFile(written) as file:

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from typing import Any, TextIO
 import click
 
 from slakh_hier.errors import FaultError, SlakhHierWarning
-from slakh_hier.progress import Advance, Worth
+from slakh_hier.progress import Bars
 from slakh_hier.wording import escaped
 
 _UNUSUAL = re.compile("[^\n -~]")
@@ -168,61 +167,9 @@ def shown_warnings() -> Iterator[None]:
         yield
 
 
-class TerminalProgress:
-    """A bar on a terminal, one line per minute elsewhere (both on stderr)."""
-
-    @contextmanager
-    def stage(
-        self, description: str, total: float, unit: str, *, worth: Worth | None = None
-    ) -> Iterator[Advance]:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                Progress,
-                ProgressColumn,
-                Task,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-            from rich.table import Column
-            from rich.text import Text
-
-            class SpeedColumn(ProgressColumn):
-                def render(self, task: Task) -> Text:
-                    return Text(_speed(task.speed or 0.0, unit, worth) if worth else "")
-
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
-                SpeedColumn(Column(no_wrap=True)),
-                TimeRemainingColumn(),
-            )
-            with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task(escaped(description), total=total)
-                yield lambda amount: bar.advance(task, amount)
-            return
-        done, began = 0.0, time.monotonic()
-        last = began
-
-        def advance(amount: float) -> None:
-            nonlocal done, last
-            done += amount
-            if (now := time.monotonic()) - last >= 60:
-                last = now
-                left = (now - began) * (total - done) / done if done else float("nan")
-                speed = f", {_speed(done / (now - began), unit, worth)}" if worth else ""
-                note(
-                    f"{description}: {done:,.0f} of {total:,.0f} {unit}{speed}, about {left / 60:.0f} min left"
-                )
-
-        yield advance
-
-
-def _speed(per_second: float, unit: str, worth: Worth) -> str:
-    each, what = worth
-    return f"{per_second:,.1f} {unit}/s, {per_second * each:,.0f} {what}/s"
+def bars() -> Bars:
+    """What shows the progress of a command."""
+    return Bars(note)
 
 
 def _cell(value: Any) -> str:

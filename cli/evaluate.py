@@ -8,7 +8,7 @@ import click
 
 from slakh_hier.cli import completion
 from slakh_hier.cli.command import command, data_option, output_option, running_option
-from slakh_hier.cli.common import TerminalProgress, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
 from slakh_hier.cli.options import device_option, format_option, import_option, jobs_option
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def evaluate(run: str, shards: str, out: str | None, output_format: str, **optio
             Path(run),
             shards,
             out=None if out is None else Path(out),
-            progress=TerminalProgress(),
+            progress=bars(),
             **options,
         )
     if output_format == "json":

@@ -8,7 +8,7 @@ import click
 
 from slakh_hier.cli import completion
 from slakh_hier.cli.command import command, running_option, training_option
-from slakh_hier.cli.common import TerminalProgress, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
 from slakh_hier.cli.options import configuration_options, folder_option, format_option
 
 
@@ -84,7 +84,7 @@ def experiment(
             cells=cells,
             jobs=max(jobs, len(numbers)),
             gpus=numbers,
-            progress=TerminalProgress(),
+            progress=bars(),
             report=note,
             **options,
         )

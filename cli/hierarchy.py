@@ -11,7 +11,7 @@ import click
 from slakh_hier.cli import completion
 from slakh_hier.cli.command import Command, data_option, output_option
 from slakh_hier.cli.common import (
-    TerminalProgress,
+    bars,
     note,
     print_json,
     print_rich,
@@ -97,7 +97,7 @@ def show(
         from slakh_hier.slakh import scan
 
         with shown_warnings():
-            catalog = scan(slakh, loaded, split_scheme=split_scheme, jobs=jobs, progress=TerminalProgress())
+            catalog = scan(slakh, loaded, split_scheme=split_scheme, jobs=jobs, progress=bars())
         damaged = note_left_out(catalog)
         stems = _count(catalog, split)
     if output_format == "json":

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from slakh_hier.cli.command import command, data_option, output_option, split_option
-from slakh_hier.cli.common import TerminalProgress, note, print_json, print_table
+from slakh_hier.cli.common import bars, note, print_json, print_table
 from slakh_hier.cli.options import audio_format_option, format_option, jobs_option, overwrite_option
 
 _MOST = 20
@@ -158,7 +158,7 @@ def import_(
             microphone=microphone,
         ),
         channels=None if channels == "auto" else int(channels),
-        progress=TerminalProgress(),
+        progress=bars(),
         **options,
     )
     rows = [vars(row) for row in report.splits]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, note
+from slakh_hier.cli.common import bars, note
 from slakh_hier.wording import some
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def load_catalog(
                 "--split-scheme belongs to a scan; the file given with --catalog has its splits"
             )
         return Catalog.load(catalog, slakh, tree)
-    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=TerminalProgress())
+    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=bars())
 
 
 def draw_plan(
@@ -60,9 +60,7 @@ def draw_plan(
         raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
     stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
-    return plan_clips(
-        stems, stems.hierarchy, clips=wanted, jobs=jobs, progress=TerminalProgress(), **parameters
-    )
+    return plan_clips(stems, stems.hierarchy, clips=wanted, jobs=jobs, progress=bars(), **parameters)
 
 
 def note_left_out(catalog: Catalog) -> bool:

@@ -10,7 +10,7 @@ import click
 
 from slakh_hier.cli import completion
 from slakh_hier.cli.command import clip_option, command, output_option
-from slakh_hier.cli.common import TerminalProgress, note, print_made, shown_warnings
+from slakh_hier.cli.common import bars, note, print_made, shown_warnings
 from slakh_hier.cli.inputs import draw_plan, note_left_out, note_short
 from slakh_hier.cli.options import (
     backend_options,
@@ -131,7 +131,7 @@ def render(
             overwrite=overwrite,
             dry_run=dry_run,
             on_broken=on_broken,
-            progress=TerminalProgress(),
+            progress=bars(),
         )
     made = {
         "clips": report.clips,

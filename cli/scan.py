@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from slakh_hier.cli.command import command, data_option, output_option
-from slakh_hier.cli.common import TerminalProgress, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
 from slakh_hier.cli.inputs import note_left_out
 from slakh_hier.cli.options import (
     errata_option,
@@ -55,7 +55,7 @@ def scan(slakh: str, hierarchy: str, output: str | None, output_format: str, **o
     if output:
         make_folder(Path(output).parent)
     with shown_warnings():
-        catalog = scan_folder(slakh, load_hierarchy(hierarchy), progress=TerminalProgress(), **options)
+        catalog = scan_folder(slakh, load_hierarchy(hierarchy), progress=bars(), **options)
         if output:
             catalog.save(output)
     damaged = note_left_out(catalog)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from slakh_hier.cli.command import command, data_option, running_option
-from slakh_hier.cli.common import TerminalProgress, note, print_table, say, shown_warnings
+from slakh_hier.cli.common import bars, note, print_table, say, shown_warnings
 from slakh_hier.cli.options import (
     audio_format_option,
     device_option,
@@ -53,7 +53,7 @@ def separate(
             [Path(path) for path in audio],
             Path(out),
             query=None if query is None else Path(query),
-            progress=TerminalProgress(),
+            progress=bars(),
             **options,
         )
     if output_format == "table":

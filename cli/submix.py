@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slakh_hier.cli.command import command, data_option, output_option
-from slakh_hier.cli.common import TerminalProgress, note, print_made, shown_warnings
+from slakh_hier.cli.common import bars, note, print_made, shown_warnings
 from slakh_hier.cli.inputs import load_catalog, note_left_out
 from slakh_hier.cli.options import (
     audio_format_option,
@@ -94,9 +94,7 @@ def submix(
         if not dry_run:
             refuse_locked(Path(out))
         stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
-        report = write_submixes(
-            stems, out, dry_run=dry_run, jobs=jobs, progress=TerminalProgress(), **options
-        )
+        report = write_submixes(stems, out, dry_run=dry_run, jobs=jobs, progress=bars(), **options)
     made = {
         "tracks": report.tracks,
         "made": report.made,

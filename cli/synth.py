@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from slakh_hier.cli.command import command, song_option
-from slakh_hier.cli.common import TerminalProgress, note, print_table, shown_warnings
+from slakh_hier.cli.common import bars, note, print_table, shown_warnings
 from slakh_hier.cli.options import (
     backend_options,
     folder_option,
@@ -77,7 +77,7 @@ def synth(
             out,
             compose=compose or 0,
             splits=parse_shares(splits),
-            progress=TerminalProgress(),
+            progress=bars(),
             **options,
         )
     print_table([asdict(split) for split in report.splits], output_format)

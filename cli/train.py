@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slakh_hier.cli.command import command, running_option, training_option
-from slakh_hier.cli.common import TerminalProgress, note, print_facts, print_table, shown_warnings
+from slakh_hier.cli.common import bars, note, print_facts, print_table, shown_warnings
 from slakh_hier.cli.options import configuration_options, folder_option, format_option, overwrite_option
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def train(
             shards,
             Path(run),
             overwrite=overwrite,
-            progress=TerminalProgress(),
+            progress=bars(),
             report=note,
         )
     if not result.main:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from slakh_hier.display import Grid, grids
 from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
@@ -36,7 +37,7 @@ from slakh_hier.plan.folder import (
     read_tree,
 )
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.slakh import Catalog
 from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
@@ -45,7 +46,7 @@ KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "quer
 """What makes a clip; the other columns follow from it or are for people."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Clips to render.
 
@@ -70,6 +71,21 @@ class Plan:
     parameters: Parameters
     clips: pd.DataFrame
     reports: tuple[NodeReport, ...]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(
+            f"{count:,} {split}" for split, count in self.clips["split"].value_counts(sort=False).items()
+        )
+        of = self.parameters.target or "any node"
+        return f"<Plan: {counts} clips of {self.parameters.clip_seconds:g} s, target {of}, tree {self.hierarchy.name}>"
+
+    def _repr_html_(self) -> str:
+        from slakh_hier.plan.summary import node_rows, split_rows
+
+        return grids(
+            Grid(f"Clips drawn with {self.hierarchy.name}", split_rows(self)),
+            Grid("Target nodes", node_rows(self), folded=True),
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -173,7 +189,7 @@ def plan_clips(
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Plan:
     """Draw the clips of a data set: a pure function of its audio, the tree, the parameters and the seed.
 
@@ -218,7 +234,7 @@ def plan_clips(
     path = measure_activity(
         catalog, activity, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
     )
-    catalog, tables = _candidates(catalog, hierarchy, parameters, path, progress or Silent())
+    catalog, tables = _candidates(catalog, hierarchy, parameters, path, shown(progress))
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
         windows = tables.pop(split).frame()

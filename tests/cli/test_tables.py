@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -91,7 +91,7 @@ def test_wide_and_a_pipe_show_all(command: Command, small_set: Path, terminal: C
     assert wide.replace("\x1b[1m", "").replace("\x1b[0m", "") == piped
     assert "percussion_instruments" in piped
     assert "not shown in 60 columns: level, target" in said
-    assert "…" in narrow
+    assert max(map(len, narrow[narrow.index("Nodes:") :].splitlines()[1:20])) <= 60 + len("\x1b[1m\x1b[0m")
     assert not quiet
     assert "…" not in piped
 
@@ -115,7 +115,7 @@ def test_the_order_in_which_columns_give_way() -> None:
     assert shown(72).left_out == ["dropped"]
     assert shown(61).left_out == ["dropped", "leak"]
     assert "midrange_strings_keys" in shown(61).lines[2]
-    assert "midra…s_keys" in shown(50).lines[2]
+    assert "midrange_…ings_keys" in shown(50).lines[2]
     assert shown(30).is_list
     assert f"note   {note}" in shown(30).lines
 
@@ -130,6 +130,7 @@ CELLS = st.one_of(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     rows=st.lists(st.lists(CELLS, min_size=4, max_size=4), min_size=1, max_size=5),
     width=st.integers(20, 130),

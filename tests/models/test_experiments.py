@@ -133,7 +133,7 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
     assert (states["sss-3"], states["qbe-1"]) == ("done", "missing")
     with pytest.raises(
         InputError,
-        match=r"(?s)sss-3.*: made by train with other settings.* in the folder, .* now\n2 of 8 cells differ",
+        match=r"(?s)sss-3.*: made by train with other settings.* in the folder .* now.*\n2 of 8 cells differ",
     ):
         run_experiment(
             "levels", both, out, config=file, preset="tiny", settings=["network.units=5"], cells=[]
