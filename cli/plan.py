@@ -36,11 +36,8 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     elif output_format == "csv":
         print_table(nodes, "csv")
     else:
-        levels = {
-            f"SI-SDR level {level}": f"SI-SDR {level}" for level in range(drawn.hierarchy.levels, 0, -1)
-        }
         print_table(
-            [{levels.get(name, name): value for name, value in row.items()} for row in splits],
+            splits,
             title=f"Clips drawn with {drawn.hierarchy.name}, and the SI-SDR of the mixture by level (dB)",
             secondary=("asked", "tracks", "GB", "hours"),
         )

@@ -55,7 +55,7 @@ def test_lines_are_short(small_catalog: Any, small_plan: Any, small_set: Path) -
 def test_tables_of_notebooks(small_catalog: Any, small_plan: Any, small_set: Path) -> None:
     for value, words in (
         (small_catalog, ("train", "stems", "hours")),
-        (small_plan, ("SI-SDR level 3", "clean_guitars", "candidates")),
+        (small_plan, ("SI-SDR 3", "clean_guitars", "candidates")),
         (sh.open_shards(small_set, split="test"), ("Nodes", "midrange_strings_keys", "mean_rms_dbfs")),
     ):
         text = value._repr_html_()
@@ -87,7 +87,7 @@ def test_what_others_wrote_is_text() -> None:
         assert "\x1b" not in text
     assert repr(made).endswith(", failures 2>")
     tree = parse_hierarchy(
-        b"{schema: 1, name: '<b>', levels: 1, tree: {all: {match: {inst_class: ['<script>']}}}}", "odd.yaml"
+        "{schema: 1, name: '<b>', levels: 1, tree: {all: {match: {inst_class: ['<script>']}}}}", "odd.yaml"
     )
     assert "script" not in Tags(tree._repr_html_()).seen
 

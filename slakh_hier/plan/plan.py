@@ -83,7 +83,7 @@ class Plan:
         from slakh_hier.plan.summary import node_rows, split_rows
 
         return grids(
-            Grid(f"Clips drawn with {self.hierarchy.name}", split_rows(self)),
+            Grid("Clips, and the SI-SDR of the mixture by level (dB)", split_rows(self)),
             Grid("Target nodes", node_rows(self), folded=True),
         )
 

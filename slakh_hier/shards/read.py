@@ -163,7 +163,9 @@ class ShardSet:
 
         only = self.splits[0] if len(self.splits) == 1 else None
         found = summary(self.folder, split=only)
-        title = f"{self.folder}: {len(self):,} clips of {self.clip_seconds:g} s at {self.sample_rate:,} Hz"
+        title = (
+            f"{self.folder.name}: {len(self):,} clips of {self.clip_seconds:g} s at {self.sample_rate:,} Hz"
+        )
         return grids(Grid(title, found["splits"]), Grid("Nodes", found["nodes"], folded=True))
 
     def node(self, name: str) -> int:

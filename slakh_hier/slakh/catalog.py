@@ -70,7 +70,7 @@ class Catalog:
         rows = self.summary()
         unused = [status for status in STATUSES if not any(row[status] for row in rows)]
         shown = [{name: value for name, value in row.items() if name not in unused} for row in rows]
-        return grids(Grid(f"{self.root}, splits: {self.scheme}, tree: {self.hierarchy.name}", shown))
+        return grids(Grid(f"{self.root.name}, splits: {self.scheme}, tree: {self.hierarchy.name}", shown))
 
     @property
     def usable(self) -> pd.DataFrame:

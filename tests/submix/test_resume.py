@@ -125,7 +125,10 @@ def test_other_parameters_are_refused(out, catalog, plain, options, line):
 
 
 def test_another_tree_is_refused(out, catalog):
-    with pytest.raises(InputError, match=r"\n  hierarchy.name +slakh34 +band\n  hierarchy.digest +\w{12}\.\.\. +\w{12}\.\.\.\n"):
+    with pytest.raises(
+        InputError,
+        match=r"\n  hierarchy.name +slakh34 +band\n  hierarchy.digest +\w{12}\.\.\. +\w{12}\.\.\.\n",
+    ):
         write_submixes(catalog.with_hierarchy(load_hierarchy("band")), out, level=1, jobs=1)
 
 
