@@ -176,8 +176,8 @@ class ClipSignals:
     signals
         Distinct signals, float32 (channels, samples), full scale 1.0.
     place
-        For each output: index into ``signals``, :data:`ABSENT` (no such stem) or :data:`SILENT` (every decoded sample is
-        zero).
+        For each output: index into ``signals``, :data:`ABSENT` (no such stem) or :data:`SILENT` (every sample of
+        its stems is zero). A signal may still be zeros, or round to them: stems can cancel each other.
     """
 
     signals: list[Signal]

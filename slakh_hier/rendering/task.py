@@ -20,12 +20,9 @@ from slakh_hier.plan.membership import column_membership
 from slakh_hier.shards.format import ShardHeader
 from slakh_hier.shards.index import ShardRecord
 from slakh_hier.shards.mask import Mask, availability
-from slakh_hier.shards.write import ShardBuilder
-from slakh_hier.signals import ClipSignals, Signal, TrackReader, window
+from slakh_hier.shards.write import ShardBuilder, rounds_to_silence
+from slakh_hier.signals import SILENT, ClipSignals, Signal, TrackReader, window
 from slakh_hier.slakh.by_track import stem_refs
-
-LOWEST_RMS = 1e-10
-"""-200 dBFS: what a signal that is not digital silence, but rounds to it, is given."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +103,16 @@ def _render(target: Target, task: ShardTask) -> ShardDone:
         kept.append(index)
         if nodes is not last:  # clips that differ in their target only share their rows
             rows = [builder.add_signal(signal[0]) for signal in nodes.signals]
-            levels = [rms_of(signal) for signal in nodes.signals]
+            levels = [
+                -np.inf if row == SILENT else rms_of(signal)
+                for row, signal in zip(rows, nodes.signals, strict=True)
+            ]
             last = nodes
         for column, place in enumerate(nodes.place):
             if place >= 0:
                 builder.set(index, column, rows[place], levels[place])
-            elif place == -2:
-                builder.set(index, column, -2, -np.inf)
+            elif place == SILENT:
+                builder.set(index, column, SILENT, -np.inf)
         if query is not None:
             builder.set_query(index, builder.add_signal(query[0]))
     if failures:
@@ -133,12 +133,11 @@ def _render(target: Target, task: ShardTask) -> ShardDone:
 
 
 def rms_of(signal: Signal) -> float:
-    """RMS in dBFS over all channels; -200 dBFS at the lowest, since silence is a state of its own."""
+    """RMS in dBFS over all channels of a signal that is not silent."""
     # Not np.dot: the order in which BLAS adds depends on the CPU and on its number of threads.
     squares = signal.astype(np.float64)
     squares *= squares
-    mean_square = float(squares.sum()) / signal.size
-    return float(20 * np.log10(max(mean_square**0.5, LOWEST_RMS)))
+    return float(10 * np.log10(float(squares.sum()) / signal.size))
 
 
 class _Clip(NamedTuple):
@@ -172,7 +171,7 @@ class _Tracks:
         with self.open(clip.query_track) as reader:
             place = self._window(reader, clip.query_start)
             signal = reader.alone(members, *place, self._header.sample_rate, self._header.samples)
-        if signal is None:
+        if signal is None or rounds_to_silence(signal, self._header.dtype):
             stem = str(self._rows[clip.query_track]["stem"].iloc[members[0]])
             reason = (
                 f"is silent at {clip.query_start} s, where the plan found it sounding; scan and plan again"

@@ -97,6 +97,8 @@ def check_audio(
         if broken := [row for row, samples in signals.items() if not np.isfinite(samples).all()]:
             tally.add("a signal holds NaN or Inf", f"row {broken[0]}")
             continue
+        if zeros := [row for row, samples in signals.items() if not samples.any()]:
+            tally.add("a row holds nothing but zeros, and counts as sounding", f"row {zeros[0]}")
         for place, column in enumerate(columns):
             if rows[place] >= 0:
                 _check_level(
@@ -151,7 +153,9 @@ def _sum_error(
         total -= signals[parent]
     all_rows = [*parts, parent] if parent >= 0 else parts
     half_steps = (
-        sum(float(tables.scale[row]) for row in all_rows) / (2 * INT16_SCALE) if dtype == "int16" else 0.0
+        (sum(float(tables.scale[row]) for row in all_rows) + (parent < 0)) / (2 * INT16_SCALE)
+        if dtype == "int16"
+        else 0.0
     )
     peaks = sum(float(np.abs(signals[row]).max()) for row in all_rows)
     return float(np.abs(total).max()), half_steps * 1.001 + peaks * RESAMPLING_NOISE

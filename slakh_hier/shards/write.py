@@ -29,6 +29,7 @@ from slakh_hier.shards.format import (
     SHARD_FORMAT,
     SILENT,
     Dataset,
+    Dtype,
     ShardHeader,
     mask_dataset,
     schema,
@@ -82,7 +83,7 @@ class ShardBuilder:
         )
 
     def add_signal(self, samples: NDArray[np.float32]) -> int:
-        """Store a signal and return its row.
+        """Store a signal and return its row; one whose stored samples are all zero is not stored, and :data:`SILENT`.
 
         int16 rows hold ``rint(samples / scale * 32768)``, half to even. The scale is 1 unless a sample would
         not fit; then it is the smallest that makes the peak fit.
@@ -105,6 +106,8 @@ class ShardBuilder:
         else:
             _refuse_infinite(samples)
             stored, scale = np.ascontiguousarray(samples, np.float32), 1.0
+        if not stored.any():
+            return SILENT
         # h5py's own indexing would take as long as writing the row.
         self._audio.id.set_extent((row + 1, len(stored)))
         place = self._audio.id.get_space()
@@ -121,7 +124,7 @@ class ShardBuilder:
         clip, column
             Place in ``clips`` and in ``header.columns``.
         row
-            From :meth:`add_signal`; -1 the track has no such stem, -2 every decoded sample is zero.
+            From :meth:`add_signal`; -1 the track has no such stem, -2 every stored sample is zero.
         rms
             dBFS; NaN at -1 and -inf at -2.
         """
@@ -223,6 +226,11 @@ def quantise(samples: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
     wide = np.rint(samples.astype(np.float64) / scale * INT16_SCALE)
     # The scale is rounded to float32, which can move the peak by 1/1000 step, never by half a step.
     return np.clip(wide, INT16_MIN, INT16_MAX).astype(np.int16), scale
+
+
+def rounds_to_silence(samples: NDArray[np.float32], dtype: Dtype) -> bool:
+    """Whether every sample is zero when it is stored."""
+    return not (np.rint(samples * np.float32(INT16_SCALE)) if dtype == "int16" else samples).any()
 
 
 def _refuse_infinite(samples: NDArray[np.float32]) -> None:

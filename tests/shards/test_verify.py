@@ -322,6 +322,14 @@ class TestContents:
         made.edit(0, put("audio", (0, 7), np.inf))
         self.only(made, "a signal holds NaN or Inf: row 0", full=True)
 
+    def test_a_row_of_zeros(self, make_set):
+        made = make_set(dtype="float32")
+        made.edit(0, put("audio", 0, 0.0))
+        assert any(
+            found.startswith("a row holds nothing but zeros, and counts as sounding: row 0")
+            for found in self.found(made, full=True)
+        )
+
     def test_start_and_query(self, make_set):
         made = make_set(masks=[])
         made.edit(0, put("clip/start", 1, np.nan))

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
-from slakh_hier.shards.format import ShardHeader
+from slakh_hier.shards.format import SILENT, ShardHeader
 from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder, quantise
 
@@ -174,6 +174,25 @@ def test_memory_holds_the_shard_once():
     tracemalloc.stop()
     assert image.nbytes > rows * samples * 2
     assert peak < 1.25 * image.nbytes
+
+
+@pytest.mark.parametrize(("dtype", "quiet"), [("int16", 0.49 / 32768), ("float32", 0.0)])
+def test_what_would_be_stored_as_zeros_is_silent(formula, dtype, quiet):
+    header = ShardHeader(
+        formula.RATE,
+        formula.SECONDS,
+        formula.SAMPLES,
+        dtype,
+        "train",
+        0,
+        formula.COLUMNS,
+        formula.PLAN_DIGEST,
+    )
+    builder = ShardBuilder(header, formula.clip_rows([0]))
+    assert builder.add_signal(np.full(formula.SAMPLES, quiet, np.float32)) == SILENT
+    assert builder.rows == 0
+    assert builder.add_signal(np.full(formula.SAMPLES, 0.51 / 32768, np.float32)) == 0
+    assert builder.rows == 1
 
 
 def test_left_out_clips(formula):
