@@ -112,6 +112,13 @@ def plan_options(command: F) -> F:
             "--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."
         ),
         click.option(
+            "--channels",
+            type=click.Choice(["auto", "1", "2"]),
+            default="auto",
+            show_default=True,
+            help="Channels of the clips; auto: 2 if any stem is stereo. 1 averages left and right.",
+        ),
+        click.option(
             "--queries/--no-queries",
             default=None,
             show_default="queries with --any, none with --target",
@@ -195,6 +202,7 @@ def draw_plan(
     salience_below_mix: float | None,
     companion: str | None,
     queries: bool | None,
+    channels: str,
     seed: int,
     jobs: int,
     backend: Backend,
@@ -220,6 +228,7 @@ def draw_plan(
         salience_below_mix=salience_below_mix,
         companion=companion,  # type: ignore[arg-type]  # click.Choice
         queries=queries,
+        channels=None if channels == "auto" else int(channels),
         seed=seed,
         activity=activity,
         jobs=jobs,
@@ -239,6 +248,19 @@ def note_left_out(catalog: Catalog) -> bool:
     if len(broken) > 20:
         note(f"... and {len(broken) - 20} more broken stems; `slakh-hier scan` lists them")
     return bool(broken or catalog.skipped)
+
+
+def note_folding(plan: Plan) -> None:
+    """Say on stderr which nodes of stereo tracks lose much where they are folded down to mono."""
+    from slakh_hier.plan.folding import HEAVY_LOSS_DB
+
+    what = "costs" if plan.parameters.channels == 1 else "would cost"
+    for loss in plan.folding:
+        worst = "all of it" if loss.worst_db is None else f"{loss.worst_db:g} dB"
+        note(
+            f"note: one channel {what} {loss.node} more than {HEAVY_LOSS_DB:g} dB in {loss.heavy} of {loss.tracks} tracks "
+            f"(the most in {loss.worst_track}: {worst})"
+        )
 
 
 def note_short(plan: Plan) -> bool:
