@@ -21,7 +21,7 @@ from slakh_hier.wording import did_you_mean, nearest, shortened
 
 KeyPath = tuple[str | int, ...]
 FREE = ("preset", "training.epochs", "training.checkpoint_every", "hardware.")
-"""Keys (or their beginnings) that may differ when a run goes on: they do not change what is computed."""
+"""Keys (or their beginnings) that may differ when a run is resumed: they do not change what is computed."""
 
 
 def presets() -> tuple[str, ...]:
@@ -107,19 +107,14 @@ def config_yaml(config: Config) -> str:
     return text
 
 
-def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
-    """Dotted keys whose values differ, with both values; None where another kind has no such key."""
-    a, b = dict(leaves(one.model_dump(mode="json"))), dict(leaves(other.model_dump(mode="json")))
-    return {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
+def lasting(config: Config) -> dict[str, Any]:
+    """Dotted keys and values of all that must be the same when a run is resumed, because it changes what is computed.
 
-
-def obstacles(before: Config, now: Config) -> dict[str, tuple[Any, Any]]:
-    """Of :func:`differences` those with which a run cannot be resumed, because they change what is computed.
-
-    With one cycle the number of epochs is one of them: each step's rate depends on it.
+    With one cycle the number of epochs is part of it: each step's rate depends on it.
     """
-    free = tuple(key for key in FREE if key != "training.epochs" or before.optimizer.schedule != "one_cycle")
-    return {key: values for key, values in differences(before, now).items() if not key.startswith(free)}
+    free = tuple(key for key in FREE if key != "training.epochs" or config.optimizer.schedule != "one_cycle")
+    values = leaves(config.model_dump(mode="json"))
+    return {key: value for key, value in values if not key.startswith(free)}
 
 
 def merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

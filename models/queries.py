@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB
 from slakh_hier.models.selection import Selection
 from slakh_hier.plan.candidates import Salience
+from slakh_hier.plan.other_songs import OtherSongs
 from slakh_hier.shards.read import ShardSet
 
 
 class QueryPool:
-    """Clips in which one node can be heard alone, ordered by song.
+    """Clips in which one node can be heard alone.
 
     Parameters
     ----------
@@ -24,19 +25,14 @@ class QueryPool:
     """
 
     def __init__(self, clips: NDArray[np.int64], songs: NDArray[np.int64]):
-        self.clips = clips[np.argsort(songs[clips], kind="stable")]
-        self._all_songs = songs
-        self._songs = songs[self.clips]
+        self._songs = songs
+        self._clips = OtherSongs(clips, songs[clips])
 
     def draw(self, clip: int, rng: np.random.Generator) -> int | None:
         """A clip of another song than that of ``clip``, each with equal chance; None where there is none."""
-        own = self._all_songs[clip]
-        first, last = np.searchsorted(self._songs, own, "left"), np.searchsorted(self._songs, own, "right")
-        others = len(self.clips) - int(last - first)
-        if others == 0:
-            return None
-        place = int(rng.integers(others))
-        return int(self.clips[place if place < first else place + last - first])
+        song = int(self._songs[clip])
+        others = self._clips.count(song)
+        return self._clips.pick(song, int(rng.integers(others))) if others else None
 
 
 def query_pools(shards: ShardSet, selection: Selection, mask: str | None) -> dict[int, QueryPool]:

@@ -1,9 +1,8 @@
-"""A run folder that explains itself: what was asked for, on what, with what; and whether a rerun may go on."""
+"""A run folder that explains itself: what was asked for, on what, with what; and whether it may be resumed."""
 
 from __future__ import annotations
 
 import platform
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -15,7 +14,6 @@ import torch
 
 from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.files import (
-    TEMPORARY_PREFIX,
     file_sha256,
     make_folder,
     publish,
@@ -23,15 +21,15 @@ from slakh_hier.files import (
     refuse_link,
     remove_temporaries,
 )
-from slakh_hier.locks import LOCK_NAME
 from slakh_hier.models.checkpoints import FOLDER as CHECKPOINTS
 from slakh_hier.models.checkpoints import newest
 from slakh_hier.models.config import Config, HardwareConfig
-from slakh_hier.models.config_file import config_yaml, obstacles, read_config
+from slakh_hier.models.config_file import config_yaml, lasting, read_config
 from slakh_hier.models.registry import IMPORTED
 from slakh_hier.models.selection import Selection
 from slakh_hier.models.warm_start import WarmStart
 from slakh_hier.models.weights import ABOUT, WEIGHTS
+from slakh_hier.output.folder import ADVICE, refuse_other, refuse_strange, remove_made
 from slakh_hier.parallel import cpu_cores
 from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.shards.index import INDEX_NAME
@@ -40,6 +38,8 @@ from slakh_hier.shards.read import ShardSet
 CONFIG, ENVIRONMENT, DATA, START = "config.yaml", "environment.json", "data.json", "init_from.json"
 STEPS, METRICS, LOG, TENSORBOARD = "steps.csv", "metrics.csv", "log.txt", "tensorboard"
 MAX_DATA = 1 << 20
+_COMPARED = ("plan_digest", "hierarchy_digest", "levels", "names", "splits")
+"""What of the data must be the same when a run is resumed."""
 OURS = (
     CONFIG,
     ENVIRONMENT,
@@ -57,7 +57,7 @@ OURS = (
 
 
 def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool = False) -> Path | None:
-    """Make the folder ready and return the checkpoint to go on from, if there is one.
+    """Make the folder ready and return the checkpoint to resume from, if there is one.
 
     Call it while holding the folder's lock.
 
@@ -66,7 +66,7 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
     data
         What :func:`data_record` says of the shards.
     overwrite
-        Remove what an earlier run left.
+        Remove what an earlier run made first.
 
     Raises
     ------
@@ -77,13 +77,9 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
     if overwrite:
         clear(run)
     elif (run / CONFIG).exists():
-        _refuse_other(run, config, data)
+        refuse_other_run(run, config, data)
     else:
-        strange = [
-            p.name for p in run.iterdir() if p.name != LOCK_NAME and not p.name.startswith(TEMPORARY_PREFIX)
-        ]
-        if strange:
-            raise InputError(f"{run}: holds {strange[0]} and no run of ours; choose a new or empty folder")
+        refuse_strange(run, CONFIG, "it was not made by train")
     for name in (CHECKPOINTS, TENSORBOARD):
         refuse_link(run / name)
     # First, since by it the folder is known as a run, whatever a kill leaves out.
@@ -97,14 +93,23 @@ def prepare(run: Path, config: Config, data: dict[str, Any], *, overwrite: bool 
     return newest(run)
 
 
+def refuse_other_run(
+    run: Path, config: Config, data: dict[str, Any] | None = None, advice: str = ADVICE
+) -> None:
+    """Raise InputError, with the difference, for a run of another configuration or (where given) other data."""
+    try:
+        before = read_config(run / CONFIG)
+        known = parse_json(read_plain(run / DATA, MAX_DATA, links=True)) if (run / DATA).exists() else data
+        there, here = ({name: (which or {})[name] for name in _COMPARED if data} for which in (known, data))
+    except (ConfigError, InputError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(f"{run}: its configuration or data cannot be read: {error}. {advice}") from None
+    refuse_other(run, "train", {**lasting(before), "data": there}, {**lasting(config), "data": here}, advice)
+
+
 def clear(run: Path) -> None:
     """Remove everything that a training writes, and nothing else."""
     for name in OURS:
-        path = run / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove_made(run / name)
 
 
 def data_record(
@@ -184,27 +189,6 @@ def commit() -> str | None:
         return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.TimeoutExpired):
         return None
-
-
-def _refuse_other(run: Path, config: Config, data: dict[str, Any]) -> None:
-    try:
-        before = read_config(run / CONFIG)
-        known = parse_json(read_plain(run / DATA, MAX_DATA, links=True)) if (run / DATA).exists() else data
-    except (ConfigError, InputError, OSError, ValueError) as error:
-        raise InputError(f"{run}: its configuration cannot be read; {_ADVICE}\n{error}") from None
-    lines = [f"{key}: {old} there, {new} now" for key, (old, new) in obstacles(before, config).items()]
-    lines += [
-        f"{key}: {known.get(key)} there, {data[key]} now"
-        for key in ("plan_digest", "hierarchy_digest", "levels", "names", "splits")
-        if known.get(key) != data[key]
-    ]
-    if lines:
-        raise InputError(
-            f"{run}: holds a run with another configuration or data; {_ADVICE}\n" + "\n".join(lines)
-        )
-
-
-_ADVICE = "choose another folder, or --overwrite to start again"
 
 
 def _version(package: str) -> str | None:

@@ -8,12 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 UNKNOWN: Final = "–"
-PAIRED: Final = (
-    "Two models are compared clip by clip on the same songs and seeds. The interval draws songs and seeds; p flips the "
-    "sign of whole songs, with each clip's mean over the seeds: it speaks of other songs, not of other seeds, so that p "
-    "can be small where the interval holds 0. No p is corrected for the number of tests."
-)
-"""What paired differences of an experiment mean."""
 
 
 def decibels(value: float | None, digits: int = 1, *, sign: bool = False) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
-from slakh_hier.models.config_file import obstacles, read_config
+from slakh_hier.models.config_file import lasting, read_config
 from slakh_hier.plain_files import open_plain, parse_json, read_plain
 from slakh_hier.progress import Progress
 from slakh_hier.shards.index import read_index
@@ -59,10 +59,10 @@ class Cell:
             before = read_config(self.run / "config.yaml")
         except SlakhHierError:
             return "other"
-        if obstacles(before, self.config):
+        if lasting(before) != lasting(self.config):
             return "other"
-        same = before.training.epochs == self.config.training.epochs
-        return "done" if same and self._evaluated() else "begun"
+        trained = before.training.epochs == self.config.training.epochs
+        return "done" if trained and self._evaluated() else "begun"
 
     def _evaluated(self) -> bool:
         """Whether the results are of these weights and these shards."""

@@ -11,7 +11,7 @@ from slakh_hier.models.experiments.grid import cell_task, masks_needed
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import open_shards
 
-SPLITS = ("train", "test")
+NEEDED_SPLITS = ("train", "test")
 """What an experiment cannot do without; validation is as in ``train``."""
 
 
@@ -67,7 +67,9 @@ def _has_queries(folder: Path) -> bool:
 def _lacks(folder: Path, task: Task, cells: Sequence[str]) -> list[str]:
     index = read_index(folder)
     problems = [
-        f"{folder}: has no {split} split; plan clips for it" for split in SPLITS if split not in index.splits
+        f"{folder}: has no {split} split; plan clips for it"
+        for split in NEEDED_SPLITS
+        if split not in index.splits
     ]
     there = {mask.name for mask in index.masks if not mask.hidden}
     for name in masks_needed(tuple(cells)).get(task, ()):

@@ -33,6 +33,14 @@ HOLLOW: Final = "holds, but says little"
 """No worse than models that fail: nobody doubts it, and it is not what the paper means."""
 
 
+PAIRED: Final = (
+    "Two models are compared clip by clip on the same songs and seeds. The interval draws songs and seeds; p flips the "
+    "sign of whole songs, with each clip's mean over the seeds: it speaks of other songs, not of other seeds, so that p "
+    "can be small where the interval holds 0. No p is corrected for the number of tests."
+)
+"""What paired differences of an experiment mean."""
+
+
 def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     """All that an experiment says so far, as plain values for JSON.
 
@@ -44,7 +52,7 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``experiment``, ``title``; ``tables``: a list of ``title``, ``rows`` (``name, model, levels, mask,
+        ``experiment``, ``title``, ``paired`` (what paired differences mean); ``tables``: a list of ``title``, ``rows`` (``name, model, levels, mask,
         trainings, seeds, songs, cells``: by level and ``all`` the means ``mix, si_sdr, delta`` in dB, ``ci95`` and
         ``median`` of the improvement, ``clips, seeds``; ``published`` likewise) and ``comparisons`` of each row with
         the first, and of the two rows of each claim (by level: ``mean, ci95, p, songs, seeds``); ``claims``: a list of ``claim, verdict, why``; ``cells``: a list of
@@ -56,6 +64,7 @@ def results(name: str, grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "experiment": name,
         "title": grid.title,
+        "paired": PAIRED,
         "tables": [_table(table, grid.claims, by_row) for table in grid.tables],
         "claims": [_judge(claim, by_row[claim.row], by_row[claim.than]) for claim in grid.claims],
         "cells": [

@@ -96,10 +96,13 @@ def run_experiment(
     states = {(cell.name, cell.seed): cell.state() for cell in wanted}
     strange = [cell for cell in wanted if states[cell.name, cell.seed] == "other"]
     if strange:
-        raise InputError(
-            f"{strange[0].run}: holds a run with another configuration ({len(strange)} of {len(wanted)} cells do). "
-            "Choose another folder, give the same preset and settings again, or remove it"
+        from slakh_hier.models.run_folder import refuse_other_run
+
+        advice = (
+            f"{len(strange)} of {len(wanted)} cells differ. Give the same preset and settings again, choose another folder, "
+            "or remove it"
         )
+        refuse_other_run(strange[0].run, strange[0].config, advice=advice)
     missing = [cell for cell in wanted if states[cell.name, cell.seed] != "done"]
     for cell in missing:
         cell.refuse_links()

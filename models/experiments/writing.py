@@ -11,7 +11,7 @@ from typing import Any
 from slakh_hier.files import publish, publish_json
 from slakh_hier.models.experiments.grid import ALL
 from slakh_hier.models.experiments.scores import FIGURES
-from slakh_hier.wording import PAIRED, decibels, interval, p_value, with_interval
+from slakh_hier.wording import decibels, interval, p_value, with_interval
 
 STEM, PAIRS = "results", "comparisons"
 
@@ -90,7 +90,7 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 def markdown(found: dict[str, Any]) -> str:
     """The tables in the paper's shape, the comparisons and the claims."""
-    lines = [f"# {found['title']}", "", _SCALE, "", PAIRED, ""]
+    lines = [f"# {found['title']}", "", _SCALE, "", found["paired"], ""]
     for table in found["tables"]:
         lines += [f"## {table['title']}", "", *_table(table), "", *_comparisons(found, table)]
     lines += ["## Claims", "", "| claim | verdict | figures |", "|---|---|---|"]

@@ -146,13 +146,13 @@ class AudioWriter:
             with soundfile.SoundFile(os.fsencode(self.path)) as file:
                 file.seek(self.frames - 1)
                 if file.frames != self.frames or len(file.read(2, dtype="int16")) != 1:
-                    raise OSError(f"{self.path.name}: its end was not written")
+                    raise OSError(f"{self.path.name}: its end was not written, as on a full disk")
         except (soundfile.LibsndfileError, AssertionError) as error:
             raise self._refused(error) from error
 
     def _refused(self, error: BaseException) -> OSError:
-        reason = getattr(error, "error_string", "") or "the disk may be full"
-        return OSError(f"{self.path.name}: {str(reason).rstrip('.: ')}")
+        reason = str(getattr(error, "error_string", "") or type(error).__name__).rstrip(".: ")
+        return OSError(f"{self.path.name}: a write was refused, as on a full disk (libsndfile: {reason})")
 
 
 @contextmanager

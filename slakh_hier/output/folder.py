@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish, publish_json, remove_temporaries, require_free
 from slakh_hier.locks import Owner, folder_lock
-from slakh_hier.plain_files import REMOVE_IT, read_plain
+from slakh_hier.plain_files import REMOVE_IT, parse_json, read_plain
 from slakh_hier.version import VERSION
 from slakh_hier.wording import shortened, some
 
@@ -156,16 +156,16 @@ class OutputFolder:
 
     def _read_record(self) -> dict[str, Any]:
         try:
-            record = json.loads(read_plain(self.record, _MAX_RECORD))
+            record = parse_json(read_plain(self.record, _MAX_RECORD))
             if (record["format"], record["format_version"]) != (self._format, FORMAT_VERSION):
                 raise InputError(
                     f"{self.record}: written by another version of slakh-hier; choose another folder"
                 )
-            str(dict(record["settings"]))  # what is too deep to be shown is too deep to be compared
+            dict(record["settings"])
             return dict(record)
         except (FileNotFoundError, NotADirectoryError):
             raise
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{self.record} cannot be read ({reason}); choose another folder") from error
 
@@ -277,7 +277,7 @@ def read_failures(folder: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise InputError(f"{path}: cannot be used: {error.strerror}. {REMOVE_IT}") from error
-    failures = [json.loads(line) for line in text.splitlines()]
+    failures = [parse_json(line) for line in text.splitlines()]
     if not all(isinstance(failure, dict) for failure in failures):
         raise ValueError(f"{path}: a line is not a JSON object")
     return failures

@@ -29,7 +29,7 @@ from slakh_hier.files import (
 from slakh_hier.output import METADATA
 from slakh_hier.output.folder import Target
 from slakh_hier.parallel import Backend, run
-from slakh_hier.plain_files import read_plain, stat_below
+from slakh_hier.plain_files import parse_json, read_plain, stat_below
 from slakh_hier.progress import Progress, Silent, Worth
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.wording import shortened
@@ -145,7 +145,7 @@ def noted_digest(track: Path) -> str | None:
     """Of what a finished track was made; None where its note is gone or damaged."""
     try:
         return str(_read_note(track / TRACK_NOTE)["digest"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -259,7 +259,7 @@ def _finished(folder: Path, note: Path, digest: str, kind: type[R]) -> Made[R] |
             if folder.is_dir() and note.parent == folder
             else None
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"{note.name}, the note of its files, is damaged"
     for name, facts in files.items():
         if damage := _damage(folder, name, facts):
@@ -308,4 +308,4 @@ def _metadata(path: Path) -> Any:
 
 
 def _read_note(path: Path) -> dict[str, Any]:
-    return dict(json.loads(read_plain(path, _MAX_NOTE)))
+    return dict(parse_json(read_plain(path, _MAX_NOTE)))

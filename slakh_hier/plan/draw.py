@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.hierarchy import Companion
 from slakh_hier.plan.energy import HOPS_PER_SECOND
+from slakh_hier.plan.other_songs import OtherSongs
 
 _COMPANIONS: dict[Companion, str] = {"family": "no other node of its family", "any": "no other node"}
 
@@ -140,23 +141,17 @@ class _Pool:
         self.columns, self.name, self.queries, self.seed = columns, name, queries, seed
         # 32 bits: the pools together have a row for every window of the split.
         rows = np.flatnonzero(columns.node == node).astype(np.int32)
-        songs = columns.song[rows]
-        # Windows of one song stand together, so that "any other song" is "outside this block".
-        order = np.argsort(songs, kind="stable")
-        self.windows = rows[order]
-        self.songs, self.starts, self.sizes = np.unique(songs[order], return_index=True, return_counts=True)
+        self.windows = OtherSongs(rows, columns.song[rows])
         accompanied = rows[columns.companion[rows]]
         self.accompanied = len(accompanied)
-        drawable = accompanied if not queries or len(self.songs) > 1 else accompanied[:0]
+        drawable = accompanied if not queries or len(self.windows.songs) > 1 else accompanied[:0]
         keys = np.fromiter((self._key(row, "clip") for row in drawable), np.uint64, len(drawable))
         self.order = drawable[np.argsort(keys, kind="stable")]
 
     def query(self, row: int) -> int:
         """A window of another song, uniformly."""
-        block = np.searchsorted(self.songs, self.columns.song[row])
-        start, size = int(self.starts[block]), int(self.sizes[block])
-        place = self._key(row, "query") % (len(self.windows) - size)
-        return int(self.windows[place if place < start else place + size])
+        song = int(self.columns.song[row])
+        return self.windows.pick(song, self._key(row, "query") % self.windows.count(song))
 
     def report(self, split: str, drawn: int, asked: int, companion: Companion) -> NodeReport:
         reason = ""
@@ -170,14 +165,25 @@ class _Pool:
         elif drawn == len(self.order) and drawn < asked:
             reason = "all its clips are drawn"
         return NodeReport(
-            split, self.name, len(self.windows), alone, len(self.order), len(self.songs), drawn, reason
+            split,
+            self.name,
+            len(self.windows),
+            alone,
+            len(self.order),
+            len(self.windows.songs),
+            drawn,
+            reason,
         )
 
     def _key(self, row: int, purpose: str) -> int:
         start = self.columns.hop[row] / HOPS_PER_SECOND
-        return _hash(
-            self.seed, purpose, self.columns.tracks[self.columns.track[row]], f"{start:.6f}", self.name
-        )
+        track = self.columns.tracks[self.columns.track[row]]
+        return _hash(self.seed, purpose, clip_text(track, start, self.name))
+
+
+def clip_text(track: str, start: float, target: str) -> str:
+    """A clip as hashes know it: ``TRACK/START/TARGET``, START in seconds with six decimals."""
+    return f"{track}/{start:.6f}/{target}"
 
 
 def _hash(*parts: object) -> int:

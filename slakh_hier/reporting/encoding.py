@@ -12,11 +12,11 @@ import numpy as np
 import soundfile
 import soxr
 
+from slakh_hier.audio import FULL_SCALE
 from slakh_hier.reporting.document import PlayerClip
 
 AUDIO_BYTES: Final = 12_000_000
 """Base64 text of all clips of a page: leaves 3 MB of 15 for its figures."""
-FULL_SCALE: Final = 2**15
 
 
 @dataclass(frozen=True)

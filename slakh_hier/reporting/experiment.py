@@ -21,7 +21,7 @@ from slakh_hier.reporting.experiment_runs import Runs, clip_sections, pooled, ru
 from slakh_hier.reporting.node_scores import rows_of, scored_nodes
 from slakh_hier.reporting.score_figures import Mark, draw_curves_of_rows, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
-from slakh_hier.wording import PAIRED, difference, with_interval
+from slakh_hier.wording import difference, with_interval
 
 ALL: Final = "all"
 PUBLISHED: Final = "published"
@@ -47,7 +47,7 @@ def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | 
     sections = [Section("Claims", [_claims(results)])] if results.claims else []
     sections += clip_sections(results, runs, shards)
     for number, table in enumerate(results.tables, 1):
-        text = [PAIRED] if table.comparisons and number == 1 else []
+        text = [results.paired] if results.paired and table.comparisons and number == 1 else []
         sections.append(Section(table.title, list(_table_blocks(table, number, runs)), text))
     if results.cells:
         sections.append(run_section(runs, page))

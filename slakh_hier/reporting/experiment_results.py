@@ -87,6 +87,7 @@ class Results(_Loose):
     experiment: str
     title: str = ""
     preset: str = ""
+    paired: str = ""
     tables: Annotated[list[ResultTable], Field(max_length=1000)]
     claims: list[Claim] = []
     cells: list[Cell] = []

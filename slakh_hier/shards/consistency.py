@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from slakh_hier.audio import FULL_SCALE
 from slakh_hier.hierarchy import MIX, UNASSIGNED, Column, Hierarchy
-from slakh_hier.shards.format import ABSENT, INT16_SCALE, NO_QUERY
+from slakh_hier.shards.format import ABSENT, NO_QUERY
 from slakh_hier.shards.tables import Tables, clip_place
 
 RMS_TOLERANCE_DB: Final = 0.1
@@ -117,7 +118,7 @@ def check_audio(
 def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64]:
     samples: NDArray[np.float64] = audio[row].astype(np.float64)
     if audio.dtype.kind == "i":
-        samples *= float(tables.scale[row]) / INT16_SCALE
+        samples *= float(tables.scale[row]) / FULL_SCALE
     return samples
 
 
@@ -153,7 +154,7 @@ def _sum_error(
         total -= signals[parent]
     all_rows = [*parts, parent] if parent >= 0 else parts
     half_steps = (
-        (sum(float(tables.scale[row]) for row in all_rows) + (parent < 0)) / (2 * INT16_SCALE)
+        (sum(float(tables.scale[row]) for row in all_rows) + (parent < 0)) / (2 * FULL_SCALE)
         if dtype == "int16"
         else 0.0
     )

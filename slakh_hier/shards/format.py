@@ -25,7 +25,6 @@ LIBVER: Final = ("v110", "v110")
 ABSENT: Final = -1
 SILENT: Final = -2
 NO_QUERY: Final = -1
-INT16_SCALE: Final = 32768.0
 
 Dtype = Literal["int16", "float32"]
 CLIP_COLUMNS: Final = ("split", "track", "song", "target", "start", "query_track", "query_start")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
+from slakh_hier.plan.draw import clip_text
 from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def rank(seed: int, track: str, start: float, target: str) -> float:
     It is the leading 53 bits of the first eight bytes (big-endian) of the BLAKE2b digest of the UTF-8 text
     ``SEED/TRACK/START/TARGET``, START in seconds with six decimals, divided by 2**53.
     """
-    text = f"{seed}/{track}/{start:.6f}/{target}"
+    text = f"{seed}/{clip_text(track, start, target)}"
     first = int.from_bytes(hashlib.blake2b(text.encode()).digest()[:8], "big")
     return (first >> 11) / 2**53  # 53 bits: a float64 holds them exactly, so that the result stays below 1
 

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
 from slakh_hier.progress import Progress
-from slakh_hier.shards.format import ABSENT, INT16_SCALE, SILENT
+from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import Index, read_index
 from slakh_hier.shards.mask import mask_name
@@ -129,7 +130,7 @@ class ShardSet:
         )
         # Stored values times these are samples of full scale 1.0.
         self._factor = [
-            table.scale / np.float32(INT16_SCALE) if self.dtype == np.int16 else np.ones_like(table.scale)
+            table.scale / np.float32(FULL_SCALE) if self.dtype == np.int16 else np.ones_like(table.scale)
             for table in tables
         ]
         self._shard = np.repeat(np.arange(len(shards)), [shard.clips for shard in shards])

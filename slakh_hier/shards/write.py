@@ -15,13 +15,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import InputError
 from slakh_hier.shards.format import (
     ABSENT,
     CLIP_COLUMNS,
     CONTROL,
     FORMAT_VERSION,
-    INT16_SCALE,
     LIBVER,
     MASK_FORMAT,
     MAX_STRING,
@@ -217,20 +217,20 @@ def quantise(samples: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
 
     The error is at most half a step (``scale / 65536``); nothing is clipped. InputError for NaN and Inf.
     """
-    steps = samples * np.float32(INT16_SCALE)  # exact: a power of two
+    steps = samples * np.float32(FULL_SCALE)  # exact: a power of two
     np.rint(steps, out=steps)
     if steps.size == 0 or (steps.min() >= INT16_MIN and steps.max() <= INT16_MAX):
         return steps.astype(np.int16), 1.0
     _refuse_infinite(samples)
-    scale = float(np.float32(np.abs(samples).max() * (INT16_SCALE / INT16_MAX)))
-    wide = np.rint(samples.astype(np.float64) / scale * INT16_SCALE)
+    scale = float(np.float32(np.abs(samples).max() * (FULL_SCALE / INT16_MAX)))
+    wide = np.rint(samples.astype(np.float64) / scale * FULL_SCALE)
     # The scale is rounded to float32, which can move the peak by 1/1000 step, never by half a step.
     return np.clip(wide, INT16_MIN, INT16_MAX).astype(np.int16), scale
 
 
 def rounds_to_silence(samples: NDArray[np.float32], dtype: Dtype) -> bool:
     """Whether every sample is zero when it is stored."""
-    return not (np.rint(samples * np.float32(INT16_SCALE)) if dtype == "int16" else samples).any()
+    return not (np.rint(samples * np.float32(FULL_SCALE)) if dtype == "int16" else samples).any()
 
 
 def _refuse_infinite(samples: NDArray[np.float32]) -> None:

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.output.audio import AudioFormat
 from slakh_hier.parallel import cpu_cores
+from slakh_hier.splits import SPLITS
 from slakh_hier.testing.defects import DEFECTS, check_defects
 from slakh_hier.testing.instruments import GUITARS, INSTRUMENTS, PAIRS
-from slakh_hier.testing.track import AudioFormat, StemSpec, TrackSpec, song_of, write_track
-
-SPLITS = ("train", "validation", "test")
+from slakh_hier.testing.track import StemSpec, TrackSpec, song_of, write_track
 
 
 def make_slakh(

@@ -14,7 +14,8 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
-from slakh_hier.testing.track import AudioFormat, TrackSpec, metadata, write_audio, write_metadata
+from slakh_hier.output.audio import AudioFormat
+from slakh_hier.testing.track import TrackSpec, metadata, write_audio, write_metadata
 from slakh_hier.wording import did_you_mean
 
 WHITE_NOISE_SONG = "2dfc2e66f4cace81c83f18e2d2f12f74"

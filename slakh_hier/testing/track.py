@@ -6,17 +6,15 @@ import struct
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import soundfile
 import yaml
 from numpy.typing import NDArray
 
+from slakh_hier.output.audio import AudioFormat, AudioWriter, Encoding, Subtype
 from slakh_hier.testing.formula import formula_stem
 from slakh_hier.testing.instruments import Instrument
-
-AudioFormat = Literal["flac", "wav"]
 
 
 @dataclass(frozen=True)
@@ -105,11 +103,14 @@ def song_of(track: str, seed: int) -> str:
     return md5(midi_bytes(track, seed), usedforsecurity=False).hexdigest()
 
 
-def write_audio(path: Path, samples: NDArray[Any], sample_rate: int, subtype: str = "PCM_16") -> None:
+def write_audio(path: Path, samples: NDArray[Any], sample_rate: int, subtype: Subtype = "PCM_16") -> None:
     """Write samples (count,) or (count, channels) in the format that the suffix names."""
+    signal = np.atleast_2d(samples.T)
+    encoding = Encoding("flac" if path.suffix == ".flac" else "wav", subtype)
     # The fastest FLAC level: the files are for tests.
-    level = {"compression_level": 0.0} if path.suffix == ".flac" else {}
-    soundfile.write(path, samples, sample_rate, subtype=subtype, **level)
+    level = 0.0 if encoding.format == "flac" else None
+    with AudioWriter(path, sample_rate, len(signal), signal.shape[1], encoding, level=level) as writer:
+        writer.write(signal)
 
 
 def write_metadata(path: Path, content: Any) -> None:

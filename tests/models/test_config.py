@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from slakh_hier.errors import ConfigError, InputError
 from slakh_hier.models.config import Config
-from slakh_hier.models.config_file import config_yaml, differences, load_config, presets, read_config
+from slakh_hier.models.config_file import config_yaml, lasting, load_config, presets, read_config
 from slakh_hier.models.registry import LOSSES, NETWORKS
 
 
@@ -131,13 +131,15 @@ def test_options_of_another_kind_are_left_out(tmp_path: Path) -> None:
     assert load_config("sss", file, preset="tiny").network.model_dump()["units"] == 64
 
 
-def test_differences() -> None:
-    one = load_config("sss")
-    other = load_config("sss", settings=["training.epochs=3", "levels=[1]"])
-    assert differences(one, other) == {"training.epochs": (100, 3), "levels": (None, [1])}
-    other = load_config("sss", preset="bandsplit")
-    assert differences(one, other)["network.features"] == (None, 64)
-    assert differences(one, other)["network.kind"] == ("blstm", "bandsplit")
+def test_what_must_last() -> None:
+    """More epochs and other hardware resume a run, all else begins another."""
+    one = lasting(load_config("sss"))
+    assert lasting(load_config("sss", settings=["training.epochs=3", "hardware.threads=2"])) == one
+    other = lasting(load_config("sss", settings=["levels=[1]"]))
+    assert {key for key in one if one[key] != other[key]} == {"levels"}
+    other = lasting(load_config("sss", preset="bandsplit"))
+    assert (one["network.kind"], other["network.kind"]) == ("blstm", "bandsplit")
+    assert other["network.features"] == 64
 
 
 def test_every_key_is_documented() -> None:

@@ -131,7 +131,10 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
     states = {cell["name"]: cell["state"] for cell in some.results["cells"]}
     assert states["sss-123"] == "done"  # from the other experiment
     assert (states["sss-3"], states["qbe-1"]) == ("done", "missing")
-    with pytest.raises(InputError, match=r"sss-3.*another configuration \(2 of 8"):
+    with pytest.raises(
+        InputError,
+        match=r"(?s)sss-3.*: made by train with other settings.* in the folder, .* now\n2 of 8 cells differ",
+    ):
         run_experiment(
             "levels", both, out, config=file, preset="tiny", settings=["network.units=5"], cells=[]
         )

@@ -82,7 +82,7 @@ def test_another_configuration_is_refused_more_epochs_are_not(
     run = tmp_path / "run"
     train(tiny_config("sss"), guitar_shards, run)
     before = (run / "weights.safetensors").read_bytes()
-    with pytest.raises(InputError, match=r"optimizer\.lr: 0\.01 there, 0\.5 now"):
+    with pytest.raises(InputError, match=r"optimizer\.lr: 0\.01 in the folder, 0\.5 now"):
         train(tiny_config("sss", "optimizer.lr=0.5"), guitar_shards, run)
     with pytest.raises(InputError, match="splits"):
         train(tiny_config("sss", "node=clean"), any_shards, run)
@@ -116,7 +116,7 @@ def test_a_run_killed_before_its_first_step_goes_on(
 def test_folders_of_others_are_left_alone(guitar_shards: Path, tiny_config: Make, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("important")
-    with pytest.raises(InputError, match=r"holds thesis\.tex and no run"):
+    with pytest.raises(InputError, match=r"holds thesis\.tex and no config\.yaml: it was not made by train"):
         train(tiny_config("sss"), guitar_shards, tmp_path / "mine")
     run = tmp_path / "run"
     run.mkdir()
