@@ -49,16 +49,16 @@ class ClipDataset(Dataset[Item]):
 
     An example is a dict that torch's default collate turns into a batch:
 
-    ========= ======== ================== ===============================================================
-    key       type     shape              meaning
-    ========= ======== ================== ===============================================================
-    mix       float32  (samples,)         the mixture
-    sources   float32  (levels, samples)  ground truth, leaf first; zeros where withheld, silent or absent
-    available bool     (levels,)          False: ground truth withheld by the mask
-    query     float32  (samples,)         QBE only: the target's finest node, alone, from another song
-    clip      int                         number in the shard set
-    id        str                         track, start and target, for messages
-    ========= ======== ================== ===============================================================
+    ========= ======== ============================ =========================================================
+    key       type     shape                        meaning
+    ========= ======== ============================ =========================================================
+    mix       float32  (channels, samples)          the mixture
+    sources   float32  (levels, channels, samples)  ground truth, leaf first; zeros where withheld, silent or absent
+    available bool     (levels,)                    False: ground truth withheld by the mask
+    query     float32  (channels, samples)          QBE only: the target's finest node, alone, from another song
+    clip      int                                   number in the shard set
+    id        str                                   track, start and target, for messages
+    ========= ======== ============================ =========================================================
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class ClipDataset(Dataset[Item]):
 
     def _empty(self, rows: int, samples: int, pinned: bool) -> Tensor:
         dtype = torch.int16 if self.shards.dtype == np.int16 else torch.float32
-        return torch.empty((rows, samples), dtype=dtype, pin_memory=pinned)
+        return torch.empty((rows, self.shards.channels, samples), dtype=dtype, pin_memory=pinned)
 
     def _fill(self, rows: Tensor, reads: Sequence[Read]) -> Tensor:
         """Read into the rows; returns the factor of each of them, 0 for those that no read is for."""

@@ -18,10 +18,13 @@ RESAMPLES = 2000
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     """Scale-invariant SDR in dB: zero mean, optimal scaling (Le Roux et al., ICASSP 2019), by torchmetrics.
 
+    With the mean of each channel removed from the estimate e and the target s, one scale a = <e, s> / <s, s> for all
+    channels, and products that are sums over all channels: 10 log10 (|a s|^2 / |e - a s|^2).
+
     Parameters
     ----------
     estimate, target
-        (..., samples), broadcast against each other. Computed in float64.
+        (..., channels, samples), broadcast against each other. Computed in float64.
 
     Returns
     -------
@@ -30,15 +33,16 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         0 dB for a silent estimate, better than most mixtures.
     """
     shape = torch.broadcast_shapes(estimate.shape, target.shape)  # type: ignore[no-untyped-call]
-    estimate, target = estimate.double().expand(shape), target.double().expand(shape)
-    value = scale_invariant_signal_distortion_ratio(estimate, target, zero_mean=True)
-    silent = _constant(estimate) | _constant(target)
+    estimate, target = (_centred(signal).expand(shape).flatten(-2) for signal in (estimate, target))
+    value = scale_invariant_signal_distortion_ratio(estimate, target)
+    silent = _silent(estimate) | _silent(target)
     return value.masked_fill(silent, math.nan)
 
 
 def leaked_db(estimate: Tensor, mixture: Tensor, floor: float = -120.0) -> Tensor:
-    """Energy of an estimate that should be silent, in dB of the mixture's; (..., samples) to float64 (...)."""
-    energy = estimate.double().square().sum(-1) / mixture.double().square().sum(-1).clamp_min(1e-30)
+    """Energy of an estimate that should be silent, in dB of the mixture's; (..., channels, samples) to float64 (...)."""
+    energies = [signal.double().square().sum((-2, -1)) for signal in (estimate, mixture)]
+    energy = energies[0] / energies[1].clamp_min(1e-30)
     return 10 * torch.log10(energy.clamp_min(10 ** (floor / 10)))
 
 
@@ -79,5 +83,10 @@ def interval(values: NDArray[np.float64]) -> list[float] | None:
     return [float(x) for x in np.percentile(values, [2.5, 97.5])]
 
 
-def _constant(signal: Tensor) -> Tensor:
-    return (signal - signal.mean(-1, keepdim=True)).abs().amax(-1) < 1e-12
+def _centred(signal: Tensor) -> Tensor:
+    signal = signal.double()
+    return signal - signal.mean(-1, keepdim=True)
+
+
+def _silent(centred: Tensor) -> Tensor:
+    return centred.abs().amax(-1) < 1e-12

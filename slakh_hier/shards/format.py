@@ -1,4 +1,4 @@
-"""Shard format 1: names, types and shapes of everything in a shard file (docs/shard-format.md).
+"""Shard format 2: names, types and shapes of everything in a shard file (docs/shard-format.md).
 
 The writer creates what :func:`schema` lists and the reader accepts nothing else.
 """
@@ -18,13 +18,14 @@ from slakh_hier.signals import sample_at
 
 SHARD_FORMAT: Final = "slakh-hier-shard"
 MASK_FORMAT: Final = "slakh-hier-mask"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 LIBVER: Final = ("v110", "v110")
 """HDF5 1.10's file format: all metadata carry checksums, and every HDF5 from 2016 on reads it."""
 
 ABSENT: Final = -1
 SILENT: Final = -2
 NO_QUERY: Final = -1
+CHANNELS: Final = (1, 2)
 
 Dtype = Literal["int16", "float32"]
 CLIP_COLUMNS: Final = ("split", "track", "song", "target", "start", "query_track", "query_start")
@@ -45,6 +46,8 @@ class ShardHeader:
     Attributes
     ----------
     sample_rate : int, Hz
+    channels : int
+        1 or 2, of every row.
     clip_seconds : float, s
     samples : int
         ``clip_seconds * sample_rate``, rounded down, the length of every row.
@@ -61,6 +64,7 @@ class ShardHeader:
     """
 
     sample_rate: int
+    channels: int
     clip_seconds: float
     samples: int
     dtype: Dtype
@@ -75,6 +79,8 @@ class ShardHeader:
                 f"a clip of {self.clip_seconds:g} s at {self.sample_rate} Hz has "
                 f"{samples_of(self.clip_seconds, self.sample_rate)} samples, not {self.samples}"
             )
+        if self.channels not in CHANNELS:
+            raise InputError(f"a shard has 1 or 2 channels, not {self.channels}")
         if self.dtype not in get_args(Dtype):
             raise InputError(
                 f"the sample type must be one of {', '.join(get_args(Dtype))}, not {self.dtype!r}"
@@ -103,7 +109,7 @@ def samples_of(clip_seconds: float, sample_rate: int) -> int:
 
 
 def schema(
-    *, clips: int, rows: int, nodes: int, samples: int, dtype: Dtype, masks: Sequence[str] = ()
+    *, clips: int, rows: int, nodes: int, channels: int, samples: int, dtype: Dtype, masks: Sequence[str] = ()
 ) -> tuple[Dataset, ...]:
     """Every data set of a shard with these sizes, in the order in which they are written."""
 
@@ -111,7 +117,7 @@ def schema(
         return Dataset(path, field, shape, tuple(max(1, n) for n in shape))
 
     return (
-        Dataset("audio", dtype, (rows, samples), (1, samples)),
+        Dataset("audio", dtype, (rows, channels, samples), (1, channels, samples)),
         table("scale", "float32", rows),
         table("row", "int32", clips, nodes),
         table("rms", "float32", clips, nodes),

@@ -41,7 +41,7 @@ from slakh_hier.shards.format import (
     mask_dataset,
     schema,
 )
-from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, ShardRecord, newer_version
+from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, ShardRecord, other_version
 
 MASK_ATTRIBUTES: Final = ("type", "percent", "mode", "seed")
 ADVICE: Final = (
@@ -80,6 +80,7 @@ def shard_promise(folder: Path, index: Index, shard: ShardRecord) -> Promise:
             "format": SHARD_FORMAT,
             "format_version": FORMAT_VERSION,
             "sample_rate": index.sample_rate,
+            "channels": index.channels,
             "clip_seconds": index.clip_seconds,
             "split": shard.split,
             "first_clip": shard.first_clip,
@@ -90,6 +91,7 @@ def shard_promise(folder: Path, index: Index, shard: ShardRecord) -> Promise:
             clips=shard.clips,
             rows=shard.rows,
             nodes=len(index.nodes),
+            channels=index.channels,
             samples=index.samples,
             dtype=index.dtype,
             masks=[mask.name for mask in index.masks if mask.file is None],
@@ -198,8 +200,8 @@ def _check_attributes(file: h5py.File, promise: Promise) -> None:
             path, f"is not a {promise.attributes['format']} file (format {found.get('format')!r})"
         )
     version = found.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise RefusedError(path, *newer_version(version))
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        raise RefusedError(path, *other_version(version))
     if missing := sorted(promise.attributes.keys() ^ found.keys()):
         raise RefusedError(path, f"attribute {missing[0]} is missing or does not belong there")
     for name, value in promise.attributes.items():

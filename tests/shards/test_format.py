@@ -12,7 +12,7 @@ from slakh_hier.shards.format import ShardHeader, check_columns, samples_of, sch
 
 MIX = Column("mix", 3, -1)
 GOOD = ShardHeader(
-    16_000, 10.0, 160_000, "int16", "train", 0, (MIX, Column("a", 2, 0), Column("b", 1, 1)), "0" * 64
+    16_000, 2, 10.0, 160_000, "int16", "train", 0, (MIX, Column("a", 2, 0), Column("b", 1, 1)), "0" * 64
 )
 
 
@@ -21,6 +21,7 @@ GOOD = ShardHeader(
     [
         ({"samples": 1}, "160000 samples, not 1"),
         ({"clip_seconds": 0.0, "samples": 0}, "0 samples"),
+        ({"channels": 3}, "1 or 2 channels, not 3"),
         ({"dtype": "int24"}, "int16, float32, not 'int24'"),
         ({"columns": ()}, "must be the mix"),
         ({"columns": (Column("a", 2, 0),)}, "must be the mix"),
@@ -54,5 +55,5 @@ def test_samples_are_rounded():
 
 
 def test_schema_has_one_chunk_a_row_and_whole_tables():
-    for dataset in schema(clips=7, rows=30, nodes=5, samples=100, dtype="float32", masks=["leaf-50"]):
-        assert dataset.chunk == ((1, 100) if dataset.path == "audio" else dataset.shape)
+    for dataset in schema(clips=7, rows=30, nodes=5, channels=2, samples=100, dtype="float32", masks=["leaf-50"]):
+        assert dataset.chunk == ((1, 2, 100) if dataset.path == "audio" else dataset.shape)
