@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, jobs_option, note, shown_warnings
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    jobs_option,
+    note,
+    say,
+    shown_warnings,
+)
 from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out, part_option
 
 if TYPE_CHECKING:
@@ -62,7 +68,7 @@ def activity(
         if part is None:
             with ActivityFile(written) as file:
                 stems = stems.with_broken(file.all_broken())
-    click.echo(str(written))
+    say(str(written))
     if part is not None:
         note("this part is measured; the same command without --part completes the file")
     if note_left_out(stems):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
+import os
+import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, TypeVar
 
 import click
 
-from slakh_hier.errors import SlakhHierWarning
+from slakh_hier.errors import FaultError, SlakhHierWarning
 from slakh_hier.progress import Advance, Worth
+from slakh_hier.wording import escaped
 
+_UNUSUAL = re.compile("[^\n -~]")
 F = TypeVar("F", bound=Callable[..., Any])
 
 format_option = click.option(
@@ -47,35 +50,85 @@ def print_table(
         return
     columns = list(rows[0]) if rows else []
     if output_format == "csv":
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        click.echo(buffer.getvalue(), nl=False)
+        from slakh_hier.csv_text import csv_lines
+
+        lines = csv_lines([columns, *([row[column] for column in columns] for row in rows)])
+        _print(b"".join(lines).decode(), newline=False)
         return
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    if title is not None:  # rich would fold it at the table's width
+        say(title)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         numeric = all(isinstance(row[column], int | float) or row[column] is None for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            Text(escaped(column)), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
+        )
     for row in rows:
         table.add_row(*(Text(_cell(row[column])) for column in columns))
+    print_rich(table)
+
+
+def print_rich(shown: Any) -> None:
+    """Print a table or tree of rich on stdout, whose texts are :func:`~slakh_hier.wording.escaped` already."""
+    from rich.console import Console
+    from rich.measure import measure_renderables
+    from rich.table import Table
+
+    text, terminal = io.StringIO(), sys.stdout.isatty()
     # A pipe has no width: folding lines there would break grep.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    console = Console(file=text, width=None if terminal else 200, force_terminal=terminal, highlight=False)
+    wide = console.options.update(width=1000)
+    if isinstance(shown, Table) and measure_renderables(console, wide, [shown]).maximum > console.width:
+        shown.padding = (0, 0)
+    console.print(shown)
+    _print(text.getvalue(), newline=False)
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON on stdout; NaN and infinities become null."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    # What a terminal would obey, or cannot be encoded, stands in strings only, where JSON has another spelling for it.
+    _print(
+        _UNUSUAL.sub(
+            lambda found: found[0] if escaped(found[0]) == found[0] else json.dumps(found[0])[1:-1], text
+        )
+    )
 
 
-def note(text: str) -> None:
-    """Print a message on stderr; stdout is for results."""
-    click.echo(text, err=True)
+def say(text: object = "") -> None:
+    """Print a line of results on stdout; line breaks in it are our own."""
+    _print(escaped(str(text), keep="\n"))
+
+
+def note(text: object) -> None:
+    """Print a line on stderr, which is for messages; where they cannot be written, the work continues."""
+    try:
+        click.echo(escaped(str(text), keep="\n"), err=True)
+    except OSError:
+        give_up(sys.stderr)
+
+
+def _print(text: str, *, newline: bool = True) -> None:
+    """Write to stdout. This and :func:`note` are the only places that write to the terminal."""
+    try:
+        click.echo(text, nl=newline)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up(sys.stdout)
+        raise FaultError(
+            f"standard output cannot be written: {error.strerror}. Files that the command wrote are complete"
+        ) from error
+
+
+def give_up(stream: TextIO) -> None:
+    """Let nothing that is still to be written to a standard stream end in an error."""
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 @contextmanager
@@ -120,14 +173,14 @@ class TerminalProgress:
                     return Text(_speed(task.speed or 0.0, unit, worth) if worth else "")
 
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
                 SpeedColumn(Column(no_wrap=True)),
                 TimeRemainingColumn(),
             )
             with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task(description, total=total)
+                task = bar.add_task(escaped(description), total=total)
                 yield lambda amount: bar.advance(task, amount)
             return
         done, began = 0.0, time.monotonic()
@@ -161,7 +214,7 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return escaped(str(value))
 
 
 def _plain(value: Any) -> Any:

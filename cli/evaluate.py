@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,7 @@ from slakh_hier.cli.model_options import device_option, import_option
 
 if TYPE_CHECKING:
     from slakh_hier.models.separation import Device
+    from slakh_hier.scores.summary import Summary
 
 
 @click.command()
@@ -62,15 +63,14 @@ def evaluate(
     batch_size: int,
     output_format: str,
 ) -> None:
-    """Measure the separator of RUN on a split of SHARDS: SI-SDR per level and node.
+    """Measure the separator of RUN on a split of SHARDS: SI-SDR per level and node, beside the unprocessed mixture.
 
-    Beside it stand the untouched mixture and an oracle mask, the best that masks can do. Intervals are 95 %,
-    bootstrapped over songs.
+    The oracle is the ideal real mask, the best that such masks can do. Intervals are 95 %, bootstrapped over songs.
     """
     from pathlib import Path
 
     from slakh_hier.models.evaluation import evaluate as run_evaluation
-    from slakh_hier.models.summary import level_rows, node_rows
+    from slakh_hier.scores.tables import flat_rows
 
     with shown_warnings():
         result = run_evaluation(
@@ -85,24 +85,18 @@ def evaluate(
             progress=TerminalProgress(),
         )
     if output_format == "json":
-        print_json(result.summary)
+        print_json(result.summary.model_dump(by_alias=True))
     elif output_format == "csv":
-        print_table(_shown(node_rows(result.summary)), "csv")
+        print_table(flat_rows(result.summary), "csv")
     else:
-        print_table(_shown(level_rows(result.summary)), title=f"SI-SDR (dB), {split}")
-        print_table(_shown(node_rows(result.summary)), title="By node")
+        _print_tables(result.summary)
     for file in result.files:
         note(f"written: {file}")
 
 
-def _shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with the interval in words; an unknown one stays empty."""
+def _print_tables(summary: Summary) -> None:
+    from slakh_hier.scores.tables import INTERVAL, score_tables
     from slakh_hier.wording import interval
 
-    return [
-        {
-            **{("95 % interval" if name == "ci95" else name): value for name, value in row.items()},
-            "95 % interval": None if row["ci95"] is None else interval(row["ci95"], 2),
-        }
-        for row in rows
-    ]
+    for table in score_tables(summary):
+        print_table([{**row, INTERVAL: interval(row[INTERVAL], 2)} for row in table.rows], title=table.title)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from slakh_hier.cli.common import (
@@ -67,15 +65,15 @@ def experiment(
 ) -> None:
     """Reproduce an experiment of the paper on SHARDS: train and test each cell of its grid, then judge the claims.
 
-    hc: with and without the hierarchical constraint. levels: one model a level against one for all. reduction: 0, 50
+    hc: with and without the hierarchical constraint. levels: one model per level against one for all. reduction: 0, 50
     and 90 % of the ground truth withheld. SHARDS are a set for one target (SSS) and one with queries (QBE), as far
-    as the experiment needs them. The same command again goes on where it was stopped; runs that experiments
-    share are trained once.
+    as the experiment needs them. The same command resumes an interrupted experiment; runs that experiments share are
+    trained once.
     """
     from pathlib import Path
 
     from slakh_hier.models.experiments.run import list_cells, run_experiment
-    from slakh_hier.models.experiments.writing import flat_rows
+    from slakh_hier.models.experiments.writing import flat_rows, result_tables
 
     numbers = tuple(number.strip() for number in gpus.split(",") if number.strip())
     folders, where = [Path(folder) for folder in shards], Path(out)
@@ -109,32 +107,16 @@ def experiment(
         )
     found = outcome.results
     if output_format == "json":
-        print_json(found)
+        print_json(found.model_dump(by_alias=True))
     elif output_format == "csv":
         print_table(flat_rows(found), "csv")
     else:
-        _print_tables(found)
+        for title, rows in result_tables(found):
+            print_table(rows, title=title)
+        print_table([claim.model_dump() for claim in found.claims], title="Claims")
     for file in outcome.files:
         note(f"written: {file}")
     for label, why in outcome.failed.items():
         note(f"not finished: {label}: {why}")
     if outcome.failed:
         raise click.exceptions.Exit(1)
-
-
-def _print_tables(found: dict[str, Any]) -> None:
-    from slakh_hier.models.experiments.writing import flat_rows, pair_rows
-    from slakh_hier.wording import p_value
-
-    shown = ("model", "level", "mix", "si_sdr", "delta", "ci95_low", "ci95_high", "median_delta", "seeds")
-    compared = ("model", "against", "level", "difference", "difference_low", "difference_high")
-    for table in found["tables"]:
-        rows = [row for row in flat_rows(found) if row["table"] == table["title"]]
-        print_table(
-            [{key: row[key] for key in (*shown, "published_delta")} for row in rows], title=table["title"]
-        )
-        pairs = [row for row in pair_rows(found) if row["table"] == table["title"]]
-        if pairs:
-            tests = [{**{key: row[key] for key in compared}, "p": p_value(row["p"])} for row in pairs]
-            print_table(tests, title="Differences, clip by clip")
-    print_table(found["claims"], title="Claims")

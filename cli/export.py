@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import note
+from slakh_hier.cli.common import (
+    note,
+    say,
+)
 
 if TYPE_CHECKING:
     from slakh_hier.output.audio import AudioFormat
@@ -33,5 +36,5 @@ def export(shards: str, clip: int, output: str, split: str | None, audio_format:
 
     paths = export_clip(shards, clip, output, split=split, audio_format=audio_format)
     for path in paths:
-        click.echo(path)
+        say(path)
     note(f"{len(paths)} files")

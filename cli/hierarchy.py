@@ -14,10 +14,13 @@ from slakh_hier.cli.common import (
     jobs_option,
     note,
     print_json,
+    print_rich,
     print_table,
+    say,
     shown_warnings,
 )
 from slakh_hier.cli.inputs import note_left_out, split_scheme_option
+from slakh_hier.wording import escaped
 
 if TYPE_CHECKING:
     from slakh_hier.hierarchy import Hierarchy
@@ -126,11 +129,11 @@ def validate(files: tuple[str, ...], output_format: str) -> None:
             ]
             results.append({"file": file, "valid": False, "problems": problems})
             if output_format == "text":
-                click.echo(error)
+                say(error)
         else:
             results.append({"file": file, "valid": True, "problems": [], "tree": summary(tree)})
             if output_format == "text":
-                click.echo(f"{file}: no problems. The tree {tree.name}: {size_text(tree)}")
+                say(f"{file}: no problems. The tree {tree.name}: {size_text(tree)}")
     if output_format == "json":
         print_json(results)
     found = [len(result["problems"]) for result in results if result["problems"]]
@@ -203,26 +206,23 @@ def _draw(tree: Hierarchy, lines: Iterable[Line], stems: dict[str, int] | None) 
     if stems is not None:
         head += f" ({stems['unassigned']:,} of {stems['mix']:,})"
     if not sys.stdout.isatty():
-        click.echo(head)
+        say(head)
         for line in lines:
-            click.echo(
-                "  " * line.depth + "  ".join(filter(None, (line.name, _stems(line.name, stems), line.rule)))
-            )
+            say("  " * line.depth + "  ".join(filter(None, (line.name, _stems(line.name, stems), line.rule))))
         return
-    from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
 
-    branches = [Tree(Text(head, "bold"))]
+    branches = [Tree(Text(escaped(head), "bold"))]
     for line in lines:
-        label = Text(line.name, "" if line.level == 0 else "bold")
+        label = Text(escaped(line.name), "" if line.level == 0 else "bold")
         label.append(
             f"  {text}" if (text := _stems(line.name, stems)) else "",
             "green" if stems and stems.get(line.name) else "red",
         )
-        label.append(f"  {line.rule}" if line.rule else "", "dim")
+        label.append(f"  {escaped(line.rule)}" if line.rule else "", "dim")
         branches[line.depth :] = [branches[line.depth - 1].add(label)]
-    Console(highlight=False).print(branches[0])
+    print_rich(branches[0])
 
 
 def _stems(name: str, stems: dict[str, int] | None) -> str:

@@ -144,6 +144,7 @@ def import_(
     The songs are only read. The same command resumes a folder that was interrupted. Exit code 1: songs or files were left
     out; each is named with its reason.
     """
+    from slakh_hier.errors import InputError
     from slakh_hier.importing import import_data_set, write_new_map
     from slakh_hier.importing.layouts import LayoutOptions, get_layout, what_is
 
@@ -164,10 +165,9 @@ def import_(
     if map_file is not None and layout is not None:
         raise click.UsageError("--map and --layout exclude each other")
     if map_file is None and layout is None:
-        known = what_is(folder) if folder.is_dir() else None
-        raise click.UsageError(
-            known or "--map or --layout is needed (or --new-map FILE, to begin with a map)"
-        )
+        if folder.is_dir() and (known := what_is(folder)):
+            raise InputError(known)
+        raise click.UsageError("--map or --layout is needed (or --new-map FILE, to begin with a map)")
     if out is None:
         raise click.UsageError("-o is needed: the folder for the data set")
     report = import_data_set(

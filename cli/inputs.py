@@ -11,6 +11,7 @@ from slakh_hier.cli.common import TerminalProgress, note
 from slakh_hier.wording import some
 
 if TYPE_CHECKING:
+    from slakh_hier.hierarchy import Companion
     from slakh_hier.parallel import Backend
     from slakh_hier.plan import Plan
     from slakh_hier.slakh import Catalog
@@ -152,8 +153,10 @@ def plan_options(command: F) -> F:
             show_default=True,
             help="How many clips to draw in each split.",
         ),
-        click.option("--any", "any_target", is_flag=True, help="Draw among all leaves (the default)."),
-        click.option("--target", metavar="NODE", help="Draw clips of this leaf, and render its path alone."),
+        click.option("--any", "any_target", is_flag=True, help="Draw among all finest nodes (the default)."),
+        click.option(
+            "--target", metavar="NODE", help="Draw clips of this finest node, and render its path alone."
+        ),
         click.option(
             "--activity", type=click.Path(), help="An activity file.  [default: in the user's cache folder]"
         ),
@@ -200,7 +203,7 @@ def draw_plan(
     step: float,
     salience_db: float | None,
     salience_below_mix: float | None,
-    companion: str | None,
+    companion: Companion | None,
     queries: bool | None,
     channels: str,
     seed: int,
@@ -226,7 +229,7 @@ def draw_plan(
         step=step,
         salience_db=salience_db,
         salience_below_mix=salience_below_mix,
-        companion=companion,  # type: ignore[arg-type]  # click.Choice
+        companion=companion,
         queries=queries,
         channels=None if channels == "auto" else int(channels),
         seed=seed,
@@ -239,15 +242,18 @@ def draw_plan(
 
 
 def note_left_out(catalog: Catalog) -> bool:
-    """Say on stderr what of the data set is left out because it is broken; True when there is anything."""
+    """Say on stderr what of the data set is missing or broken; True when there is anything."""
     for problem in catalog.skipped:
         note(f"left out: {problem}")
-    broken = [row for row in catalog.left_out() if row["status"] == "broken"]
-    for row in broken[:20]:
-        note(f"broken: {row['track']}/{row['stem']}: {row['why']}")
-    if len(broken) > 20:
-        note(f"... and {len(broken) - 20} more broken stems; `slakh-hier scan` lists them")
-    return bool(broken or catalog.skipped)
+    found = False
+    for status in ("missing", "broken"):
+        stems = [row for row in catalog.left_out() if row["status"] == status]
+        for row in stems[:20]:
+            note(f"{status}: {row['track']}/{row['stem']}: {row['why']}")
+        if len(stems) > 20:
+            note(f"... and {len(stems) - 20} more {status} stems; `slakh-hier scan` lists them")
+        found = found or bool(stems)
+    return found or bool(catalog.skipped)
 
 
 def note_folding(plan: Plan) -> None:
@@ -282,6 +288,6 @@ def note_short(plan: Plan) -> bool:
             rule = plan.parameters.companion
             note(
                 f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of {len(alone)} "
-                f"nodes out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
+                f"node{'s' * (len(alone) > 1)} out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
             )
     return bool(plan.short)

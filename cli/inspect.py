@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from slakh_hier.cli.common import format_option, print_json, print_table
+from slakh_hier.cli.common import (
+    format_option,
+    print_json,
+    print_table,
+    say,
+)
 
 SHOWN_ABOVE = ("plan", "masks", "sample_rate", "channels", "clip_seconds", "dtype")
 
@@ -33,15 +38,13 @@ def inspect(shards: str, split: str | None, output_format: str) -> None:
 
 def _show(found: dict[str, Any], split: str | None) -> None:
     seconds, rate, channels = found["clip_seconds"], found["sample_rate"], found["channels"]
-    click.echo(
+    say(
         f"{found['folder']}: {found['clips']:,} clips of {seconds:g} s ({found['hours']:.2f} h) at {rate:,} Hz, "
         f"{'mono' if channels == 1 else 'stereo'}, {found['dtype']}, {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB"
     )
     if found["failures"]:
-        click.echo(
-            f"Clips left out because a stem could not be read (see failures.jsonl): {found['failures']:,}"
-        )
-    click.echo()
+        say(f"Clips left out because a stem could not be read (see failures.jsonl): {found['failures']:,}")
+    say()
     print_table(found["splits"], title="Splits")
     depths: dict[str, int] = {}
     rows = []
@@ -54,14 +57,12 @@ def _show(found: dict[str, Any], split: str | None) -> None:
     if found["masks"]:
         print_table(found["masks"], title="Masks")
     else:
-        click.echo(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf-50)\n")
+        say(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf-50)\n")
     made = {**found["parameters"], "tool version": found["tool_version"], "plan digest": found["plan_digest"]}
     flat = {name: value for name, value in _flat(made).items() if name not in SHOWN_ABOVE}
-    click.echo("Made with")
+    say("Made with")
     for name, value in flat.items():
-        line = f"  {name:{max(map(len, flat))}}  {value}"
-        # A set may come from a stranger: no characters that steer the terminal.
-        click.echo("".join(character if character.isprintable() else "\ufffd" for character in line))
+        say(f"  {name:{max(map(len, flat))}}  {value}")
 
 
 def _flat(values: dict[str, Any], above: str = "") -> dict[str, str]:

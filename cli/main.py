@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 import click
 
+from slakh_hier.cli.common import give_up, note
 from slakh_hier.cli.lazy import Lazy, LazyGroup
 
 COMMANDS = {
@@ -58,32 +59,38 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the documented code."""
+    _open_streams()
     signals = _catch_signals()
     try:
         code = cli.main(args=arguments, prog_name="slakh-hier", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click turns the second into the first
         _leave(signals[0] if signals else signal.SIGINT)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        note(shown.getvalue().rstrip("\n"))
         code = 2
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except BrokenPipeError:
-        # The reader of our stdout (head, less) is gone; Python must not complain when it flushes.
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+        give_up(sys.stdout)  # its reader (head, less) is gone
         code = 0
     except MemoryError:
-        _say("error: not enough memory; finished work is kept. Run the same command again with fewer --jobs")
+        note("error: not enough memory; finished work is kept. Run the same command again with fewer --jobs")
         code = 3
     except Exception as error:
-        from slakh_hier.errors import SlakhHierError
+        from slakh_hier.errors import InputError, SlakhHierError
 
         if signals:
             # It was lost in a destructor, or after a fork; what it ended, as a worker, is not a fault.
             _leave(signals[0])
+        if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+            error = InputError(
+                f"{error.object}: is not UTF-8, and a library that is needed here takes nothing else; rename it"
+            )
         if not isinstance(error, SlakhHierError):
             raise
-        _say(f"error: {error}")
+        note(f"error: {error}")
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -100,7 +107,7 @@ def _catch_signals() -> list[int]:
         if came:
             if time.monotonic() - when < SAME_SECONDS:
                 return
-            _say(HINT)  # ending in order takes too long for the user
+            note(HINT)  # ending in order takes too long for the user
             os._exit(128 + came[0])
         came.append(number)
         when = time.monotonic()
@@ -127,7 +134,7 @@ def _catch_signals() -> list[int]:
 def _leave(number: int) -> NoReturn:
     """Exit after an interrupt."""
     signal.setitimer(signal.ITIMER_REAL, 0)  # a lost one need not come again
-    _say(HINT)
+    note(HINT)
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         # Tasks in threads would be waited for, which can take a minute. They publish nothing half-made.
         sys.stdout.flush()
@@ -135,6 +142,12 @@ def _leave(number: int) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _say(text: str) -> None:
-    with suppress(OSError):  # nobody may be there any more to read it
-        click.echo(text, err=True)
+def _open_streams() -> None:
+    """Give closed standard streams a place: else the next file would get their number, and what C libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from slakh_hier.cli.common import format_option, print_table
+from slakh_hier.cli.common import (
+    format_option,
+    print_table,
+    say,
+)
+
+if TYPE_CHECKING:
+    from slakh_hier.shards.mask import MaskMode
 
 
 @click.command()
@@ -32,7 +41,13 @@ from slakh_hier.cli.common import format_option, print_table
 )
 @format_option
 def mask(
-    shards: str, add: str | None, remove: str | None, list_: bool, mode: str, seed: int, output_format: str
+    shards: str,
+    add: str | None,
+    remove: str | None,
+    list_: bool,
+    mode: MaskMode,
+    seed: int,
+    output_format: str,
 ) -> None:
     """Add, remove or list the masks of the finished set SHARDS.
 
@@ -45,10 +60,10 @@ def mask(
     if sum((add is not None, remove is not None, list_)) > 1:
         raise click.UsageError("--add, --remove and --list exclude each other")
     if add is not None:
-        asked = Mask.parse(add, mode=mode, seed=seed)  # type: ignore[arg-type]  # click checked it
+        asked = Mask.parse(add, mode=mode, seed=seed)
         count = add_mask(shards, asked)
-        click.echo(f"{asked.name}: the ground truth of {count:,} training clips is withheld")
+        say(f"{asked.name}: the ground truth of {count:,} training clips is withheld")
     elif remove is not None:
-        click.echo(f"{remove_mask(shards, remove)}: removed")
+        say(f"{remove_mask(shards, remove)}: removed")
     else:
         print_table([one.as_row() for one in list_masks(shards)], output_format)

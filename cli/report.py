@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import note, shown_warnings
+from slakh_hier.cli.common import note, say, shown_warnings
 from slakh_hier.cli.model_options import import_option
 
 
@@ -55,6 +55,6 @@ def report(
             clips=clips,
         )
     for path in written:
-        click.echo(path)
+        say(path)
     if page is not None:
         note(f"Open it in a browser: {Path(page).resolve().as_uri()}")

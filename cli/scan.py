@@ -62,6 +62,7 @@ def scan(
     from slakh_hier.files import make_folder
     from slakh_hier.hierarchy import load_hierarchy
     from slakh_hier.slakh import scan as scan_folder
+    from slakh_hier.slakh.frame import STATUSES
 
     if output:
         make_folder(Path(output).parent)
@@ -99,8 +100,12 @@ def scan(
             }
         )
     else:
+        rows = catalog.summary()
+        if output_format == "table":  # as narrow as it can be
+            unused = [name for name in STATUSES if name != "audio" and not any(row[name] for row in rows)]
+            rows = [{name: value for name, value in row.items() if name not in unused} for row in rows]
         title = f"{catalog.root}, splits: {catalog.scheme}, tree: {catalog.hierarchy.name}"
-        print_table(catalog.summary(), output_format, title=title)
+        print_table(rows, output_format, title=title)
     if damaged:
         raise click.exceptions.Exit(1)
 

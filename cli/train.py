@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slakh_hier.cli.common import TerminalProgress, format_option, note, print_table, shown_warnings
+from slakh_hier.cli.inputs import overwrite_option
 from slakh_hier.cli.model_options import configuration_options, import_option
+
+if TYPE_CHECKING:
+    from slakh_hier.models.config import Task
 
 
 @click.command()
@@ -21,10 +27,10 @@ from slakh_hier.cli.model_options import configuration_options, import_option
     help="Start from the weights of another run with the same kind of network, as far as they fit.",
 )
 @click.option("--devices", type=click.IntRange(min=1), help="Short for --set hardware.devices=N.")
-@click.option("--overwrite", is_flag=True, help="Start again where the folder holds another run.")
+@overwrite_option
 @format_option
 def train(
-    task: str,
+    task: Task,
     shards: str,
     run: str,
     config: str | None,
@@ -37,7 +43,7 @@ def train(
 ) -> None:
     """Train a separator on SHARDS: one path (sss), or whatever a query sounds like (qbe).
 
-    The same command again goes on with a run that was stopped, exactly as if it had not been. The run folder then
+    The same command resumes a run that was stopped, exactly as if it had not been. The run folder then
     holds the weights, the configuration, tables of the losses and TensorBoard logs.
     """
     import json
@@ -54,7 +60,7 @@ def train(
     with shown_warnings():
         result = run_training(
             load_config(
-                task,  # type: ignore[arg-type]  # click.Choice
+                task,
                 None if config is None else Path(config),
                 preset=preset,
                 settings=settings,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, format_option, jobs_option, note, print_table
+from slakh_hier.cli.common import (
+    TerminalProgress,
+    format_option,
+    jobs_option,
+    note,
+    print_table,
+    say,
+)
 
 
 @click.command()
@@ -29,7 +36,7 @@ def verify(shards: str, full: bool, output_format: str, jobs: int) -> None:
     findings = verify_set(shards, full=full, jobs=jobs, progress=TerminalProgress())
     if output_format == "table":
         for finding in findings:
-            click.echo(f"{finding.file}: {finding.what}\n    {finding.advice}")
+            say(f"{finding.file}: {finding.what}\n    {finding.advice}")
     else:
         print_table([asdict(finding) for finding in findings], output_format)
     if findings:

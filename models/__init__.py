@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from slakh_hier.models.config_file import load_config as load_config
     from slakh_hier.models.data import ClipDataset as ClipDataset
     from slakh_hier.models.evaluation import evaluate as evaluate
+    from slakh_hier.models.metrics import METRICS as METRICS
+    from slakh_hier.models.metrics import Metric as Metric
     from slakh_hier.models.objective import Estimate as Estimate
     from slakh_hier.models.reader import Reader as Reader
     from slakh_hier.models.registry import LossOptions as LossOptions
@@ -43,6 +45,8 @@ _WHERE = {
     "Config": "config",
     "Estimate": "objective",
     "LossOptions": "registry",
+    "METRICS": "metrics",
+    "Metric": "metrics",
     "NetworkOptions": "registry",
     "NetworkSpec": "registry",
     "Reader": "reader",

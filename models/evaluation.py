@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import os
 import warnings
@@ -18,21 +17,23 @@ import numpy as np
 import pandas as pd
 import torch
 
+from slakh_hier.csv_text import guarded_frame
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, publish_json, refuse_link
 from slakh_hier.models.batches import InOrder
 from slakh_hier.models.data import ClipDataset, Key
-from slakh_hier.models.metrics import leaked_db, si_sdr
+from slakh_hier.models.metrics import METRICS, measure
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.references import oracle
 from slakh_hier.models.selection import select_clips
 from slakh_hier.models.separation import Device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
-from slakh_hier.models.summary import summarise
+from slakh_hier.models.summary import entries_by_level, entries_by_node
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
 from slakh_hier.progress import Progress, Silent
+from slakh_hier.scores.summary import PRIMARY, Summary, column
 from slakh_hier.shards.format import SILENT
 from slakh_hier.shards.read import open_shards
 
@@ -46,13 +47,14 @@ FOLDER = "evaluation"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results: ``summary`` as :func:`~slakh_hier.models.summary.summarise` gives it, and the table behind it.
+    """Results, and the table behind them.
 
-    ``scores`` has one row a clip and level: clip, id, track, song, level, node, mix, si_sdr, delta, oracle (dB),
-    leak_db (dB, only where the node is silent or absent), counted, dropped.
+    ``scores`` has one row per clip and level: clip, id, track, song, level, node, counted, dropped, and for each metric of
+    :data:`~slakh_hier.models.metrics.METRICS` the columns ``METRIC_mixture``, ``METRIC_estimate``,
+    ``METRIC_improvement`` and ``METRIC_oracle``, or ``METRIC_estimate`` alone for those taken where a node is silent.
     """
 
-    summary: dict[str, Any]
+    summary: Summary
     scores: pd.DataFrame
     files: tuple[Path, ...]
 
@@ -124,26 +126,25 @@ def evaluate(
                     rows.extend(some)
                     advance(len(some) / len(trained.about.levels))
     scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
-    summary = {
-        "split": split,
-        "shards": str(shards),
-        "task": trained.about.config.task,
-        "step": trained.about.step,
-        "plan_digest": dataset.shards.index.plan_digest,
-        "songs": int(scores["song"].nunique()),
-        **summarise(scores, trained.about.levels),
-    }
+    metrics = {name: metric.about for name, metric in METRICS.items()}
+    by_level, all_levels = entries_by_level(scores, trained.about.levels, metrics)
+    summary = Summary(
+        split=split,
+        shards=str(shards),
+        task=trained.about.config.task,
+        step=trained.about.step,
+        plan_digest=dataset.shards.index.plan_digest,
+        songs=int(scores["song"].nunique()),
+        metrics=metrics,
+        levels=by_level,
+        all_levels=all_levels,
+        nodes=entries_by_node(scores, metrics),
+    )
     make_folder(folder)
     files = (folder / f"{split}.json", folder / f"{split}.csv")
-    publish(files[1], scores.to_csv(index=False, lineterminator="\n").encode())
-    publish_json(files[0], summary)
+    publish(files[1], guarded_frame(scores).to_csv(index=False, lineterminator="\n").encode())
+    publish_json(files[0], summary.model_dump(mode="json", by_alias=True))
     return Evaluation(summary, scores, files)
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """The results that :func:`evaluate` wrote as JSON."""
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return summary
 
 
 def _gpus(device: Device, devices: int) -> list[torch.device]:
@@ -223,34 +224,39 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
 
 @torch.inference_mode()
 def _measure(separator: Separator, stored: Batch) -> dict[str, torch.Tensor]:
-    """By what is measured, values (clips, levels) in dB of every level, whether they mean something or not."""
+    """By column, values (clips, levels) of every level, whether they mean something or not."""
     batch = signals_of(stored)
     mixture, sources = batch["signals"][:, 0], batch["signals"][:, 1:]
-    estimates = separator(mixture, batch.get("query"))
+    mixtures = mixture.unsqueeze(1)
+    signals = {
+        "mixture": mixtures.expand_as(sources),
+        "estimate": separator(mixture, batch.get("query")),
+        "oracle": oracle(separator.stft, mixture, sources),
+    }
     return {
-        "mix": si_sdr(mixture.unsqueeze(1), sources),
-        "si_sdr": si_sdr(estimates, sources),
-        "oracle": si_sdr(oracle(separator.stft, mixture, sources), sources),
-        "leak_db": leaked_db(estimates, mixture.unsqueeze(1)),
+        column(name, part): measure(name, signals[part], sources, mixtures)
+        for name, metric in METRICS.items()
+        for part in metric.about.parts
+        if part in signals
     }
 
 
 def _rows(
     trained: Trained, dataset: ClipDataset, batch: Batch, measured: dict[str, torch.Tensor]
 ) -> list[Row]:
-    """A row a clip and level, with the values that mean something."""
+    """A row per clip and level, with the values that mean something."""
     shards = dataset.shards
     values = {name: tensor.tolist() for name, tensor in measured.items()}
+    deciding = [column(PRIMARY, part) for part in ("mixture", "estimate", "oracle")]
     rows = []
     for place, clip in enumerate(batch["clip"].tolist()):
         path = dataset.selection.columns[np.searchsorted(dataset.selection.clips, clip)].tolist()
         about = shards.clips.iloc[clip]
         leaf = int(shards.row[clip, shards.node(trained.about.node) if trained.about.node else path[0]])
-        for level, column in enumerate(path):
-            row = int(shards.row[clip, column])
+        for level, node in enumerate(path):
+            row = int(shards.row[clip, node])
             score = {name: value[place][level] for name, value in values.items()}
-            finite = all(math.isfinite(score[name]) for name in ("mix", "si_sdr", "oracle"))
-            measurable = finite and score["mix"] < SAME_DB
+            measurable = all(math.isfinite(score[name]) for name in deciding) and score[deciding[0]] < SAME_DB
             counted = leaf >= 0 and row >= 0 and measurable
             rows.append(
                 {
@@ -259,17 +265,27 @@ def _rows(
                     "track": about["track"],
                     "song": about["song"],
                     "level": trained.about.levels[level],
-                    "node": shards.nodes[column].name,
-                    "mix": score["mix"] if counted else math.nan,
-                    "si_sdr": score["si_sdr"] if counted else math.nan,
-                    "delta": score["si_sdr"] - score["mix"] if counted else math.nan,
-                    "oracle": score["oracle"] if counted else math.nan,
-                    "leak_db": score["leak_db"] if row < 0 else math.nan,
+                    "node": shards.nodes[node].name,
                     "counted": counted,
                     "dropped": row == SILENT or (leaf >= 0 and row >= 0 and not measurable),
+                    **_scores(score, counted=counted, silent=row < 0),
                 }
             )
     return rows
+
+
+def _scores(score: dict[str, float], *, counted: bool, silent: bool) -> dict[str, float]:
+    """Every metric's values of a clip and level; NaN where they mean nothing."""
+    found: dict[str, float] = {}
+    for name, metric in METRICS.items():
+        about = metric.about
+        means = counted if about.where == "sounding" else silent
+        for part in about.parts:
+            value = score.get(column(name, part), math.nan)
+            if part == "improvement":
+                value = about.improvement(score[column(name, "estimate")], score[column(name, "mixture")])
+            found[column(name, part)] = value if means else math.nan
+    return found
 
 
 @contextmanager

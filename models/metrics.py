@@ -1,18 +1,62 @@
-"""SI-SDR, and how sure its mean over clips is."""
+"""How estimates are measured: a table of metrics, to which a file for ``--import`` can add its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
-RESAMPLES = 2000
+from slakh_hier.errors import InputError
+from slakh_hier.scores.summary import MetricAbout
+
+FLOOR_DB = -120.0
+"""Of the leakage: less than 16-bit audio can hold."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How one property of estimates is measured.
+
+    Attributes
+    ----------
+    function
+        Of estimates, targets and mixtures, float32 (clips, levels, samples), the mixtures broadcast over levels: the value
+        of each, (clips, levels); NaN where there is none.
+    unit, heading, better, where
+        See :class:`~slakh_hier.scores.summary.MetricAbout`.
+    """
+
+    function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    unit: str
+    heading: str
+    better: Literal["higher", "lower"]
+    where: Literal["sounding", "silent"] = "sounding"
+
+    @property
+    def about(self) -> MetricAbout:
+        """What it is, for people."""
+        return MetricAbout(heading=self.heading, unit=self.unit, better=self.better, where=self.where)
+
+
+def measure(name: str, estimates: Tensor, targets: Tensor, mixtures: Tensor) -> Tensor:
+    """A metric of estimates, float64 (clips, levels); shapes as for :class:`Metric`.
+
+    Raises
+    ------
+    InputError
+        The metric's function gives another shape.
+    """
+    found = METRICS[name].function(estimates, targets, mixtures)
+    if found.shape != targets.shape[:-1]:
+        raise InputError(
+            f"metric {name} gave {tuple(found.shape)} values; (clips, levels) is {tuple(targets.shape[:-1])} here"
+        )
+    return found.double()
 
 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
@@ -39,48 +83,11 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     return value.masked_fill(silent, math.nan)
 
 
-def leaked_db(estimate: Tensor, mixture: Tensor, floor: float = -120.0) -> Tensor:
+def leakage(estimate: Tensor, mixture: Tensor) -> Tensor:
     """Energy of an estimate that should be silent, in dB of the mixture's; (..., channels, samples) to float64 (...)."""
     energies = [signal.double().square().sum((-2, -1)) for signal in (estimate, mixture)]
     energy = energies[0] / energies[1].clamp_min(1e-30)
-    return 10 * torch.log10(energy.clamp_min(10 ** (floor / 10)))
-
-
-def bootstrap_means(
-    frame: pd.DataFrame, columns: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
-) -> NDArray[np.float64]:
-    """Means over clips in resampled sets of songs.
-
-    Clips of a song are alike, so songs are drawn (with replacement, as many as there are), each with all its
-    clips; taking clips as independent would make intervals too narrow.
-
-    Parameters
-    ----------
-    frame
-        One row a clip, with a column ``song``; NaN values are left out of their column's mean.
-    columns
-        What to average.
-
-    Returns
-    -------
-    array
-        float64, (resamples, columns); NaN where a resample holds no value.
-    """
-    by_song = frame.groupby("song", sort=True)[list(columns)]
-    sums, counts = by_song.sum().to_numpy(float), by_song.count().to_numpy(float)
-    songs = len(sums)
-    drawn = np.random.default_rng(seed).multinomial(songs, np.full(songs, 1 / songs), size=resamples)
-    with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = (drawn @ sums) / (drawn @ counts)
-    return means
-
-
-def interval(values: NDArray[np.float64]) -> list[float] | None:
-    """2.5 and 97.5 percentile of bootstrap results; None where there are none."""
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        return None
-    return [float(x) for x in np.percentile(values, [2.5, 97.5])]
+    return 10 * torch.log10(energy.clamp_min(10 ** (FLOOR_DB / 10)))
 
 
 def _centred(signal: Tensor) -> Tensor:
@@ -90,3 +97,12 @@ def _centred(signal: Tensor) -> Tensor:
 
 def _silent(centred: Tensor) -> Tensor:
     return centred.abs().amax(-1) < 1e-12
+
+
+METRICS: dict[str, Metric] = {
+    "si_sdr": Metric(lambda estimate, target, mixture: si_sdr(estimate, target), "dB", "SI-SDR", "higher"),
+    "leakage": Metric(
+        lambda estimate, target, mixture: leakage(estimate, mixture), "dB", "leakage", "lower", "silent"
+    ),
+}
+"""All metrics by name; a new metric is a new entry. ``si_sdr`` decides which clips count."""

@@ -146,7 +146,7 @@ def note_start(run: Path, started: WarmStart) -> None:
 
 def environment(hardware: HardwareConfig) -> dict[str, Any]:
     """Versions, commit, machine and devices."""
-    # To ask for a GPU's name takes half a GB of it, which a training on processors must not.
+    # To ask for a GPU's name takes half a GB of it, which a training on the CPU must not.
     gpus = (
         range(torch.cuda.device_count())
         if hardware.accelerator in ("auto", "gpu") and torch.cuda.is_available()

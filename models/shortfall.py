@@ -1,4 +1,4 @@
-"""A separator that is worse than the untouched mixture: at which levels, and the likely reason."""
+"""A separator that is worse than the unprocessed mixture: at which levels, and the likely reason."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
+
+from slakh_hier.scores.summary import ALL, PRIMARY, Summary, Values
 
 FEW_STEPS: Final = 500
 """The small presets need more to beat the mixture at all levels."""
@@ -17,38 +19,37 @@ FAINT_DB: Final = -5.0
 """SI-SDR of the mixture: below it, the target is the weaker part of most bins."""
 
 
-def shortfall(summary: Mapping[str, Any], curves: pd.DataFrame, config: Mapping[str, Any]) -> str | None:
+def shortfall(summary: Summary, curves: pd.DataFrame, config: Mapping[str, Any]) -> str | None:
     """Sentences about a run that is worse than the mixture; None: its mean improvement is above 0 at every level.
 
     Parameters
     ----------
     summary
-        Of the evaluation, as :func:`~slakh_hier.models.summary.summarise` makes it.
+        Of the evaluation.
     curves
         ``metrics.csv`` of the run.
     config
         ``loss.kind`` and the other settings, flat.
     """
     below = {
-        level: entry
-        for level, entry in sorted(summary["levels"].items(), key=lambda item: -int(item[0]))
-        if entry["delta"] is not None and entry["delta"] < 0
+        level: entry[PRIMARY]
+        for level, entry in summary.groups
+        if level != ALL and (entry[PRIMARY].improvement or 0) < 0
     }
     if not below:
         return None
-    found = ", ".join(f"level {level}: {_improvement(entry)}" for level, entry in below.items())
+    found = ", ".join(f"level {level}: {_improvement(values)}" for level, values in below.items())
     reasons = _reasons(below, curves, config)
     likely = f" Likely reasons: {'; '.join(reasons)}." if reasons else ""
-    return f"The estimates are worse than the untouched mixture ({found}).{likely}"
+    return f"The estimates are worse than the unprocessed mixture ({found}).{likely}"
 
 
-def _improvement(entry: Mapping[str, Any]) -> str:
-    ends = entry["ci95"]
-    unsure = ", not certain" if ends is not None and ends[1] > 0 else ""
-    return f"{entry['delta']:+.1f} dB{unsure}"
+def _improvement(values: Values) -> str:
+    unsure = ", not certain" if values.ci95 is not None and values.ci95[1] > 0 else ""
+    return f"{values.improvement:+.1f} dB{unsure}"
 
 
-def _reasons(below: Mapping[str, Any], curves: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
+def _reasons(below: Mapping[str, Values], curves: pd.DataFrame, config: Mapping[str, Any]) -> list[str]:
     """The likeliest first."""
     reasons = []
     if len(curves) and "step" in curves and (steps := int(curves["step"].max())) < FEW_STEPS:
@@ -64,7 +65,7 @@ def _reasons(below: Mapping[str, Any], curves: pd.DataFrame, config: Mapping[str
             reasons.append("the validation loss rose while the training went on, so there are too few songs")
         elif loss.iloc[-1] < (1 - STILL_FALLING) * earlier:
             reasons.append("the validation loss was still falling, so that a longer training would help")
-    faint = [level for level, entry in below.items() if entry["mix"] is not None and entry["mix"] < FAINT_DB]
+    faint = [level for level, values in below.items() if (values.mixture or 0) < FAINT_DB]
     if faint and config.get("loss.kind") == "tpsa":
         levels = "level " + ", ".join(faint) if len(faint) == 1 else "levels " + ", ".join(faint)
         reasons.append(

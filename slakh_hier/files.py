@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fcntl
 import hashlib
@@ -11,19 +12,23 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from slakh_hier.errors import FaultError, InputError
+from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.locks import Owner
 from slakh_hier.plain_files import FULL, open_plain, remedy
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
 CACHE_VARIABLE = "SLAKH_HIER_CACHE"
+_OTHER_CACHE: Final = f"Set {CACHE_VARIABLE} to a folder that you can write to"
 ABANDONED_SECONDS = 24 * 3600.0
 """After so long without a write, a temporary file in the cache is taken for a killed run's."""
 
@@ -42,13 +47,13 @@ def publish(path: Path, data: Bytes | Iterable[Bytes], *, owner: Owner | None = 
     data
         The whole content, or parts of it that are made as they are written.
     owner
-        In a worker: the run that gave the task. When that is over, nothing is published. Its lock is read just before the
+        In a worker: the run that gave the task. When that has ended, nothing is published. Its lock is read just before the
         renaming: a run that begins between the two, some microseconds, is not seen.
 
     Raises
     ------
     FaultError
-        The disk is full, the file cannot be written, or ``owner`` is over; the temporary file is removed.
+        The disk is full, the file cannot be written, or ``owner`` has ended; the temporary file is removed.
     """
     with replacing([path], data, owner=owner) as (temporary,), open(temporary, "r+b") as file:
         file.writelines([data] if isinstance(data, Bytes) else data)
@@ -120,7 +125,7 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
     OSError
         A file cannot be synced or the folder not be renamed; ``folder`` is left to the caller.
     FaultError
-        ``owner`` is over; ``folder`` is left to the caller.
+        ``owner`` has ended; ``folder`` is left to the caller.
     InputError
         ``target``, or a folder on the way to it, is a symbolic link; ``folder`` is left to the caller.
     """
@@ -172,7 +177,7 @@ def temporary_file(folder: Path, *, target: str | None = None) -> Iterator[tuple
         The name that it is to get. Then the temporary one tells it, and the file is locked as long as this process has
         it open, so that another process knows one that was left behind. None: who locks the folder cleans it.
     """
-    # Not mkstemp: its files are private, and reading the umask to mend that is not safe with threads.
+    # Not mkstemp: its files are private, and reading the umask to fix that is not safe with threads.
     path = folder / f"{_lead(target)}{secrets.token_hex(8)}"
     handle = -1
     try:  # before the file is made, since Ctrl-C can come while the system makes it
@@ -208,7 +213,7 @@ def _lock(handle: int, path: Path) -> bool:
 
 
 def _unlock(handle: int) -> None:
-    """A file that has its name is not ours alone; a process forked meanwhile would go on holding its lock."""
+    """A file that has its name is not ours alone; a process forked meanwhile would still hold its lock."""
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_UN)
 
@@ -254,7 +259,8 @@ def publish_json(path: Path, value: Any) -> None:
     ValueError
         A number is not finite: JSON has no word for it, and other programs would refuse the file.
     """
-    publish(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    publish(path, text.encode(errors="backslashreplace"))  # a path that is not UTF-8: JSON's own spelling
 
 
 def sync_folder(folder: Path) -> None:
@@ -282,8 +288,50 @@ def cache_folder() -> Path:
     if own := os.environ.get(CACHE_VARIABLE):
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is not to be used.
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "slakh-hier"
+    if os.path.isabs(base):  # the XDG specification: a relative path is not to be used
+        return Path(base) / "slakh-hier"
+    # Where the user has no home, as in some containers, "~" stays; "/.cache" can then be made by nobody but root.
+    home = os.path.expanduser("~")
+    return Path(home if os.path.isabs(home) else os.sep) / ".cache" / "slakh-hier"
+
+
+def cache_place(name: str, *, needed: bool = False) -> Path:
+    """A folder in the cache that can be read and written; else one that lasts as long as this process, with a warning.
+
+    Parameters
+    ----------
+    needed
+        Raise :class:`InputError` where the cache cannot be used, instead.
+    """
+    place = cache_folder() / name
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        os.scandir(place).close()
+        reason = "" if os.access(place, os.W_OK | os.X_OK) else "it cannot be written to"
+    except OSError as error:
+        reason = str(error.strerror)
+    if not reason:
+        return place
+    if needed:
+        raise InputError(f"the cache folder {place} cannot be used: {reason}. {_OTHER_CACHE}")
+    warn_without_cache(reason)
+    return _temporary_cache() / name
+
+
+def warn_without_cache(reason: str) -> None:
+    """Warn that nothing can be kept for the next time."""
+    warnings.warn(
+        f"the cache folder {cache_folder()} cannot be used ({reason}): nothing is kept for the next time. {_OTHER_CACHE}",
+        SlakhHierWarning,
+        stacklevel=3,
+    )
+
+
+@cache
+def _temporary_cache() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="slakh-hier-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def make_folder(path: Path) -> Path:
@@ -296,7 +344,7 @@ def make_folder(path: Path) -> Path:
 
 
 def make_own_folder(path: Path) -> Path:
-    """:func:`make_folder` below a folder that may come from a stranger: an error where it is a symbolic link."""
+    """:func:`make_folder` below an untrusted folder: an error where it is a symbolic link."""
     return make_folder(refuse_link(path))
 
 

@@ -1,4 +1,4 @@
-"""Who writes into a folder: one run at a time, or the shares of a job array; and whether that run still owns it."""
+"""Who writes into a folder: one run at a time, or the parts of a job array; and whether that run still owns it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Owner:
         return self if scheduler is None else replace(self, pid=None)
 
     def check(self) -> None:
-        """Raise :class:`FaultError` when the run is over, or another one has taken its folder."""
+        """Raise :class:`FaultError` when the run has ended, or another one has taken its folder."""
         alive = self.pid is None or self.pid in (os.getppid(), os.getpid())
         if not alive or _holder(Path(self.lock)) != self.holder:
             raise FaultError(
-                f"{Path(self.lock).parent}: the run that asked for this is over; nothing was written"
+                f"{Path(self.lock).parent}: the run that asked for this has ended; nothing was written"
             )
 
 
@@ -59,8 +59,8 @@ def folder_lock(folder: Path, *, part: tuple[int, int] | None = None) -> Iterato
     Parameters
     ----------
     part
-        ``(i, n)``: a share of a job array. Shares stand beside each other, but not beside a run of the whole, nor
-        beside the same share.
+        ``(i, n)``: a part of a job array. Parts stand beside each other, but not beside a run of the whole, nor
+        beside the same part.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def folder_lock(folder: Path, *, part: tuple[int, int] | None = None) -> Iterato
             name = f"{LOCK_NAME}-{part[0]}"
             holder = stack.enter_context(_locked(folder, name, sign=True))
         else:
-            # Of shares that are over, some of whose workers may not be.
+            # Of parts that have ended, some of whose workers may not have.
             for path in folder.glob(f"{LOCK_NAME}-*"):
                 path.unlink(missing_ok=True)
         yield Owner(str((folder / name).resolve()), holder, os.getpid())

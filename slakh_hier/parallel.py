@@ -109,7 +109,7 @@ def run(
     tasks
         Arguments by task id, or :class:`Tasks`, which makes them one by one. One task should be seconds of work.
     jobs
-        Workers; None or 0: one per processor. 1 runs in this process (loky, threading).
+        Workers; None or 0: one per CPU core. 1 runs in this process (loky, threading).
     backend
         ``loky`` (processes, the default), ``threading``, or ``dask`` (a dask.distributed client).
     scheduler
@@ -161,7 +161,7 @@ def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) ->
 
 
 def _guarded_child(parent: int, function: Callable[..., T], id: str, arguments: tuple[Any, ...]) -> Result[T]:
-    """Runs in a loky worker, which would outlive a killed parent and go on working."""
+    """Runs in a loky worker, which would outlive a killed parent and continue."""
     if not any(thread.name == _ORPHAN_WATCH for thread in threading.enumerate()):
         threading.Thread(target=_end_with, args=(parent,), name=_ORPHAN_WATCH, daemon=True).start()
     return _guarded(function, id, arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -45,6 +44,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Similar is a ratio of 0.6 of :mod:`difflib`, its own default: two typing errors in a word of ten letters.
     """
+    import difflib  # late: every command imports this module
+
     exact = {name.casefold(): name for name in known}
     key = word.casefold()[:100]  # the time grows with the length
     if key in exact:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
+from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import lasting, read_config
 from slakh_hier.plain_files import open_plain, parse_json, read_plain
 from slakh_hier.progress import Progress
+from slakh_hier.scores.experiment import State
+from slakh_hier.scores.summary import read_summary
 from slakh_hier.shards.index import read_index
 
-State = Literal["done", "begun", "missing", "other"]
 RUNS = "runs"
 SPLIT = "test"
 _MAX_JSON = 1 << 24
@@ -52,7 +54,7 @@ class Cell:
         return self.run / "evaluation" / f"{SPLIT}.csv"
 
     def state(self) -> State:
-        """``done`` (trained and evaluated), ``begun``, ``missing``, or ``other``: the folder holds another run."""
+        """``done`` (trained and evaluated), ``incomplete``, ``missing``, or ``other``: the folder holds another run."""
         if not (self.run / "config.yaml").exists():
             return "missing"
         try:
@@ -62,22 +64,22 @@ class Cell:
         if lasting(before) != lasting(self.config):
             return "other"
         trained = before.training.epochs == self.config.training.epochs
-        return "done" if trained and self._evaluated() else "begun"
+        return "done" if trained and self._evaluated() else "incomplete"
 
     def _evaluated(self) -> bool:
         """Whether the results are of these weights and these shards."""
         try:
-            summary: dict[str, Any] = _json(self.scores.with_suffix(".json"))
+            summary = read_summary(self.scores.with_suffix(".json"))
             about = _json(self.run / "weights.json")
             epochs = read_table(self.run / "metrics.csv")["epoch"].max()
             return bool(
                 self.scores.exists()
-                and summary["step"] == about["step"]
+                and summary.step == about["step"]
                 and self.shards is not None
-                and summary["plan_digest"] == read_index(self.shards).plan_digest
+                and summary.plan_digest == read_index(self.shards).plan_digest
                 and epochs >= self.config.training.epochs
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (InputError, OSError, ValueError, KeyError, TypeError):
             return False
 
     def refuse_links(self) -> None:
@@ -89,8 +91,7 @@ class Cell:
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
     """A CSV file of a run, as pandas reads it."""
     with open(open_plain(path, links=True), "rb") as file:
-        table: pd.DataFrame = pd.read_csv(file, **options)
-    return table
+        return unguarded_frame(pd.read_csv(file, **options))
 
 
 def _json(path: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,9 +13,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config, Task
 from slakh_hier.models.config_file import merge
 from slakh_hier.safe_yaml import load
-
-ALL: Final = "all"
-"""The plain mean of the levels, as in the paper's tables."""
+from slakh_hier.scores.summary import ALL
 
 
 class _Part(BaseModel):
@@ -47,7 +45,7 @@ class Row(_Part):
 
 
 class Published(_Part):
-    """Where a table's published figures are found in ``published.csv``."""
+    """Where a table's published values are found in ``published.csv``."""
 
     table: str
     model: str
@@ -62,7 +60,7 @@ class Table(_Part):
 
 
 class Claim(_Part):
-    """A sentence of the paper as something that figures can decide.
+    """A sentence of the paper as something that values can decide.
 
     Attributes
     ----------

@@ -19,6 +19,7 @@ from slakh_hier.models.experiments.cell import Cell, run_cell
 from slakh_hier.models.registry import IMPORTED, import_file
 from slakh_hier.parallel import resolve_jobs
 from slakh_hier.plain_files import open_plain
+from slakh_hier.wording import escaped
 
 LOGS = "logs"
 
@@ -127,9 +128,9 @@ def _main() -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         cell, cores = _decode(line)
-        run_cell(cell, cores=cores, report=lambda text: print(text, file=sys.stderr, flush=True))
+        run_cell(cell, cores=cores, report=lambda text: print(escaped(text), file=sys.stderr, flush=True))
     except SlakhHierError as error:
-        print(error, file=sys.stderr)
+        print(escaped(str(error), keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
 
 

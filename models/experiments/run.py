@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import make_own_folder
@@ -17,6 +16,7 @@ from slakh_hier.models.experiments.processes import run_in_processes
 from slakh_hier.models.experiments.results import results
 from slakh_hier.models.experiments.writing import write_results
 from slakh_hier.progress import Progress, Silent
+from slakh_hier.scores.experiment import Results
 from slakh_hier.wording import did_you_mean
 
 Report = Callable[[str], None]
@@ -28,15 +28,13 @@ class Outcome:
 
     Attributes
     ----------
-    results
-        As :func:`~slakh_hier.models.experiments.results.results` gives them.
     files
         Where they were written.
     failed
         By ``CELL, seed N``: why a cell could not be finished. The others are done.
     """
 
-    results: dict[str, Any]
+    results: Results
     files: tuple[Path, ...]
     failed: dict[str, str]
 
@@ -115,11 +113,7 @@ def run_experiment(
                 failed[label] = wrong
             say(f"{label}: {wrong or 'done'}")
             advance(1)
-    found = {
-        **results(name, load_grid(name), every),
-        "preset": every[0].config.preset,
-        "settings": list(settings),
-    }
+    found = results(name, load_grid(name), every, preset=every[0].config.preset, settings=settings)
     return Outcome(found, write_results(folder, found), failed)
 
 

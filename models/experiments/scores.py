@@ -1,8 +1,8 @@
-"""The measured figures of a table's row: one array over seeds, test clips and levels, with the clips' songs."""
+"""The measured values of a table's row: arrays over seeds, test clips and levels, with the clips' songs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.experiments.cell import Cell, read_table
+from slakh_hier.models.metrics import METRICS
+from slakh_hier.scores.summary import PRIMARY, Part, column
 
-FIGURES = ("mix", "si_sdr", "delta")
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,29 +29,24 @@ class RowScores:
         Finest first.
     clips : DataFrame
         Columns ``clip``, ``song``; the second axis of ``values``.
-    values : float64, shape (figures, seeds, clips, levels)
-        ``mix``, ``si_sdr`` and ``delta`` in dB; NaN where a clip does not count.
+    values : by metric and part, float64, shape (seeds, clips, levels)
+        NaN where a clip does not count.
     """
 
     seeds: tuple[int, ...]
     levels: tuple[int, ...]
     clips: pd.DataFrame
-    values: NDArray[np.float64]
+    values: Mapping[str, Mapping[Part, Array]]
 
-    @property
-    def delta(self) -> NDArray[np.float64]:
-        """The improvements, (seeds, clips, levels)."""
-        improvements: NDArray[np.float64] = self.values[FIGURES.index("delta")]
-        return improvements
-
-    def of(self, seeds: Sequence[int], clips: Sequence[int]) -> NDArray[np.float64]:
-        """The improvements of some seeds and clips, in their order."""
+    def improvements(self, metric: str, seeds: Sequence[int], clips: Sequence[int]) -> Array:
+        """Improvements of some seeds and clips, in their order: (seeds, clips, levels)."""
         places = pd.Index(self.clips["clip"]).get_indexer(pd.Index(clips))
-        return self.delta[np.ix_([self.seeds.index(seed) for seed in seeds], places)]
+        whole = self.values[metric]["improvement"]
+        return whole[np.ix_([self.seeds.index(seed) for seed in seeds], places)]
 
 
 def row_scores(names: Sequence[str], finished: Sequence[Cell]) -> RowScores | None:
-    """Collect a row's figures from the tables that ``evaluate`` wrote; None while no seed has all its cells.
+    """Collect a row's values from the tables that ``evaluate`` wrote; None while no seed has all its cells.
 
     Parameters
     ----------
@@ -76,14 +73,25 @@ def row_scores(names: Sequence[str], finished: Sequence[Cell]) -> RowScores | No
             raise InputError(
                 f"{cell.run.parent}: its seeds were tested on different clips; remove the odd one and run again"
             )
-    values = np.stack([[table[figure][levels].to_numpy(float) for table in tables] for figure in FIGURES])
+    values = {
+        name: {
+            part: np.stack([table[column(name, part)][levels].to_numpy(float) for table in tables])
+            for part in METRICS[name].about.parts
+        }
+        for name in METRICS
+        if all(column(name, "improvement") in table.columns.get_level_values(0) for table in tables)
+    }
     clips = tables[0].index.to_frame(index=False)
     return RowScores(tuple(seeds), tuple(levels), clips, values)
 
 
 def _read(cell: Cell) -> pd.DataFrame:
-    """(figure, level) columns, a row a clip."""
-    table = read_table(cell.scores, usecols=["clip", "song", "level", *FIGURES], dtype={"song": str})
+    """(column, level) columns, one row per clip."""
+    table = read_table(cell.scores, dtype={"song": str})
+    columns = [column(name, part) for name, metric in METRICS.items() for part in metric.about.parts]
     # Clips in which the finest node is silent are evaluated for leakage only.
-    counted = table.groupby("clip")["delta"].transform(lambda values: values.notna().any())
-    return table[counted].pivot(index=["clip", "song"], columns="level", values=list(FIGURES))
+    counted = table.groupby("clip")[column(PRIMARY, "improvement")].transform(
+        lambda values: values.notna().any()
+    )
+    there = [name for name in columns if name in table]
+    return table[counted].pivot(index=["clip", "song"], columns="level", values=there)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from slakh_hier.csv_text import csv_lines
 from slakh_hier.files import publish, publish_json
-from slakh_hier.models.experiments.grid import ALL
-from slakh_hier.models.experiments.scores import FIGURES
+from slakh_hier.scores.experiment import PAIRED, RESULTS, Comparison, Results, Row, Table
+from slakh_hier.scores.summary import ALL, Entry, MetricAbout, Values, level_name
+from slakh_hier.scores.tables import flat_values
 from slakh_hier.wording import decibels, interval, p_value, with_interval
 
 STEM, PAIRS = "results", "comparisons"
 
 
-def write_results(folder: Path, found: dict[str, Any]) -> tuple[Path, ...]:
+def write_results(folder: Path, found: Results) -> tuple[Path, ...]:
     """Write ``results.md``, ``results.csv``, ``comparisons.csv`` and ``results.json``; returns their paths."""
     texts = {
         f"{STEM}.md": markdown(found),
@@ -25,127 +25,178 @@ def write_results(folder: Path, found: dict[str, Any]) -> tuple[Path, ...]:
     }
     for name, text in texts.items():
         publish(folder / name, text.encode())
-    publish_json(folder / f"{STEM}.json", found)
-    return tuple(folder / name for name in (*texts, f"{STEM}.json"))
+    publish_json(folder / RESULTS, found.model_dump(mode="json", by_alias=True))
+    return tuple(folder / name for name in (*texts, RESULTS))
 
 
-def flat_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each model and level, with the published figures beside it."""
+def flat_rows(found: Results) -> list[dict[str, Any]]:
+    """One row per model, level and metric, with the published values beside it."""
     return [
         {
-            "experiment": found["experiment"],
-            "table": table["title"],
-            "model": row["model"],
-            "levels_trained": row["levels"],
-            "mask": row["mask"],
+            "experiment": found.experiment,
+            "table": table.title,
+            "model": row.model,
+            "levels_trained": row.levels,
+            "mask": row.mask,
             "level": level,
-            **{figure: entry.get(figure) for figure in FIGURES},
-            **_ends("ci95", entry.get("ci95")),
-            "median_delta": entry.get("median"),
-            "clips": entry.get("clips"),
-            "songs": row["songs"],
-            "seeds": row["seeds"],
-            **{f"published_{figure}": published.get(figure) for figure in FIGURES},
+            "metric": metric,
+            **flat_values(entry[metric]),
+            "songs": row.songs,
+            "seeds": row.seeds,
+            "published_mixture": published[metric].mixture,
+            "published_estimate": published[metric].estimate,
+            "published_improvement": published[metric].improvement,
         }
-        for table in found["tables"]
-        for row in table["rows"]
+        for table in found.tables
+        for row in table.rows
         for level, entry, published in _entries(row)
+        for metric in found.metrics
     ]
 
 
-def pair_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each two models and level: the paired difference of their improvements (dB)."""
-    return [
-        {
-            "experiment": found["experiment"],
-            "table": table["title"],
-            "model": models[pair["row"]],
-            "against": models[pair["with"]],
-            "level": level,
-            "difference": gap["mean"],
-            **_ends("difference", gap["ci95"]),
-            "p": gap["p"],
-            "songs": gap["songs"],
-            "seeds": gap["seeds"],
-        }
-        for table in found["tables"]
-        for models in [{row["name"]: row["model"] for row in table["rows"]}]
-        for pair in table["comparisons"]
-        for level, gap in pair["levels"].items()
-    ]
+def pair_rows(found: Results) -> list[dict[str, Any]]:
+    """One row per two models, level and metric: the paired difference of their improvements."""
+    rows = []
+    pairs = [(table, pair) for table in found.tables for pair in table.comparisons]
+    for table, pair in pairs:
+        for level, gap in pair.levels.items():
+            low, high = gap.ci95 or (None, None)
+            model, against = _models(table, pair)
+            rows.append(
+                {
+                    "experiment": found.experiment,
+                    "table": table.title,
+                    "model": model,
+                    "against": against,
+                    "metric": pair.metric,
+                    "level": level,
+                    "difference": gap.mean,
+                    "difference_low": low,
+                    "difference_high": high,
+                    "p": gap.p,
+                    "songs": gap.songs,
+                    "seeds": gap.seeds,
+                }
+            )
+    return rows
 
 
-def _ends(name: str, ci95: list[float] | None) -> dict[str, float | None]:
-    low, high = ci95 or (None, None)
-    return {f"{name}_low": low, f"{name}_high": high}
+def result_tables(found: Results) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Tables for people, with their titles: the values of each table and metric, then what was compared."""
+    for table in found.tables:
+        for metric, about in found.metrics.items():
+            rows = [
+                {
+                    "model": row.model,
+                    "level": level_name(level),
+                    **_shown(entry[metric]),
+                    "seeds": row.seeds,
+                    "published improvement": published[metric].improvement,
+                }
+                for row in table.rows
+                for level, entry, published in _entries(row)
+            ]
+            yield f"{table.title}: {about.title}", rows
+            pairs = [
+                {
+                    "model": model,
+                    "against": against,
+                    "level": level_name(level),
+                    "difference": gap.mean,
+                    "95 % interval": interval(gap.ci95, 2, sign=True),
+                    "p": p_value(gap.p),
+                }
+                for pair in table.comparisons
+                if pair.metric == metric
+                for model, against in [_models(table, pair)]
+                for level, gap in pair.levels.items()
+            ]
+            if pairs:
+                yield f"Difference of the improvements, clip by clip ({about.unit or about.heading})", pairs
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")  # nothing done yet
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def markdown(found: dict[str, Any]) -> str:
+def markdown(found: Results) -> str:
     """The tables in the paper's shape, the comparisons and the claims."""
-    lines = [f"# {found['title']}", "", _SCALE, "", found["paired"], ""]
-    for table in found["tables"]:
-        lines += [f"## {table['title']}", "", *_table(table), "", *_comparisons(found, table)]
-    lines += ["## Claims", "", "| claim | verdict | figures |", "|---|---|---|"]
-    lines += [f"| {claim['claim']} | *{claim['verdict']}* | {claim['why']} |" for claim in found["claims"]]
-    states = [cell["state"] for cell in found["cells"]]
+    lines = [f"# {found.title}", "", _SCALE, "", PAIRED, ""]
+    for table in found.tables:
+        lines += [f"## {table.title}", ""]
+        for metric, about in found.metrics.items():
+            lines += [*_table(table, metric, about), "", *_comparisons(table, metric)]
+    lines += ["## Claims", "", "| claim | verdict | values |", "|---|---|---|"]
+    lines += [f"| {claim.claim} | *{claim.verdict}* | {claim.why} |" for claim in found.claims]
+    states = [cell.state for cell in found.cells]
     lines += ["", f"{states.count('done')} of {len(states)} cells are done."]
     return "\n".join(lines) + "\n"
 
 
 _SCALE = (
-    "SI-SDR in dB: of the untouched mixture (Mix), of the estimate, the mean improvement (Δ) with its 95 % interval "
-    "over songs and seeds, and its median over clips. *Paper*: the published figures, on Slakh2100 and at the paper's "
-    "size."
+    "Values are means over clips: of the unprocessed mixture (Mix), of the estimate, of the improvement (Δ) with its 95 % "
+    "interval over songs and seeds, and the median of the improvement over clips. *Paper*: the published values, on "
+    "Slakh2100 and at the paper's size."
 )
 
 
-def _table(table: dict[str, Any]) -> Iterator[str]:
+def _table(table: Table, metric: str, about: MetricAbout) -> Iterator[str]:
     levels = [
         ALL,
-        *sorted({level for row in table["rows"] for level in row["cells"] or {}} - {ALL}, reverse=True),
+        *sorted({level for row in table.rows for level in row.cells or {}} - {ALL}, reverse=True),
     ]
-    heads = [
-        f"{'All' if level == ALL else f'Level {level}'}: Mix | SI-SDR | Δ | median Δ" for level in levels
-    ]
+    names = [name[:1].upper() + name[1:] for name in map(level_name, levels)]
+    heads = [f"{name}: Mix | {about.title} | Δ | median Δ" for name in names]
     yield f"| model | levels | {' | '.join(heads)} | seeds |"
     yield "|---|---|" + "---|" * (4 * len(levels)) + "---|"
-    for row in table["rows"]:
-        cells = [_cells((row["cells"] or {}).get(level, {})) for level in levels]
-        yield f"| {row['model']} | {row['levels']} | {' | '.join(cells)} | {row['seeds'] or 'not run'} |"
-        if row["published"]:
-            cells = [_cells(row["published"].get(level, {})) for level in levels]
-            yield f"| *Paper* | {row['levels']} | {' | '.join(cells)} | |"
+    for row in table.rows:
+        cells = [_cells(_entry(row.cells, level)[metric]) for level in levels]
+        yield f"| {row.model} | {row.levels} | {' | '.join(cells)} | {row.seeds or 'not run'} |"
+        if any(entry.metrics.get(metric) for entry in (row.published or {}).values()):
+            cells = [_cells(_entry(row.published, level)[metric]) for level in levels]
+            yield f"| *Paper* | {row.levels} | {' | '.join(cells)} | |"
 
 
-def _cells(entry: dict[str, Any]) -> str:
-    delta = with_interval(entry.get("delta"), entry.get("ci95"))
-    return " | ".join(
-        [decibels(entry.get("mix")), decibels(entry.get("si_sdr")), delta, decibels(entry.get("median"))]
-    )
+def _cells(values: Values) -> str:
+    delta = with_interval(values.improvement, values.ci95)
+    return " | ".join([decibels(values.mixture), decibels(values.estimate), delta, decibels(values.median)])
 
 
-def _comparisons(found: dict[str, Any], table: dict[str, Any]) -> Iterator[str]:
-    rows = [row for row in pair_rows(found) if row["table"] == table["title"]]
-    if not rows:
+def _comparisons(table: Table, metric: str) -> Iterator[str]:
+    pairs = [pair for pair in table.comparisons if pair.metric == metric and pair.levels]
+    if not pairs:
         return
     yield "| model | against | level | difference of Δ | 95 % interval | p |"
     yield "|---|---|---|---|---|---|"
-    for row in rows:
-        ends = None if row["difference_low"] is None else (row["difference_low"], row["difference_high"])
-        figures = f"{decibels(row['difference'], 2, sign=True)} | {interval(ends, 2, sign=True)}"
-        yield f"| {row['model']} | {row['against']} | {row['level']} | {figures} | {p_value(row['p'])} |"
+    for pair in pairs:
+        for level, gap in pair.levels.items():
+            model, against = _models(table, pair)
+            values = f"{decibels(gap.mean, 2, sign=True)} | {interval(gap.ci95, 2, sign=True)}"
+            yield f"| {model} | {against} | {level} | {values} | {p_value(gap.p)} |"
     yield ""
 
 
-def _entries(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    published = row["published"] or {}
-    for level in dict.fromkeys((*(row["cells"] or {}), *published)):
-        yield level, (row["cells"] or {}).get(level, {}), published.get(level, {})
+def _shown(values: Values) -> dict[str, Any]:
+    return {
+        "mixture": values.mixture,
+        "estimate": values.estimate,
+        "improvement": values.improvement,
+        "95 % interval": interval(values.ci95, 2),
+        "median": values.median,
+    }
+
+
+def _models(table: Table, pair: Comparison) -> tuple[str, str]:
+    models = {row.name: row.model for row in table.rows}
+    return models[pair.row], models[pair.than]
+
+
+def _entries(row: Row) -> Iterator[tuple[str, Entry, Entry]]:
+    """Level, measured and published values."""
+    for level in dict.fromkeys((*(row.cells or {}), *(row.published or {}))):
+        yield level, _entry(row.cells, level), _entry(row.published, level)
+
+
+def _entry(entries: dict[str, Entry] | None, level: str) -> Entry:
+    return (entries or {}).get(level, Entry())
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    columns = list(rows[0]) if rows else []  # nothing done yet
+    return b"".join(csv_lines([columns, *([row[name] for name in columns] for row in rows)])).decode()

@@ -10,6 +10,7 @@ from slakh_hier.files import publish
 from slakh_hier.hierarchy.model import Hierarchy
 from slakh_hier.hierarchy.reader import load_hierarchy, parse_hierarchy
 from slakh_hier.hierarchy.schema import name_from
+from slakh_hier.wording import escaped
 
 _STARTER = """\
 # An instrument tree for slakh-hier.
@@ -81,7 +82,7 @@ def write_new(file: str | Path, template: str | Path | None = None) -> Hierarchy
         raise InputError(f"{file}: the folder {path.parent} does not exist. Create it first")
     name = name_from(path.stem) or "my_tree"
     if template is None:
-        text = _STARTER.format(file=path.name, name=name)
+        text = _STARTER.format(file=escaped(path.name), name=name)
     else:
         text = _renamed(load_hierarchy(template), name)
     tree = parse_hierarchy(text, str(file))

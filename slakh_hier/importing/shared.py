@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slakh_hier.errors import InputError
-from slakh_hier.plain_files import read_plain
+from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.wording import some
 
 RECORD = "import.json"
@@ -47,9 +46,9 @@ def shared_songs(songs: Mapping[str, str], others: Sequence[str | os.PathLike[st
 def _uuids(folder: Path) -> set[str]:
     path = folder / RECORD
     try:
-        tracks = json.loads(read_plain(path, _MAX_BYTES))["tracks"]
+        tracks = parse_json(read_plain(path, _MAX_BYTES))["tracks"]
         return {str(track["UUID"]) for track in tracks}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or "is damaged"
         raise InputError(
             f"{path}: {reason}. Give the folder of a data set that `slakh-hier import` made"

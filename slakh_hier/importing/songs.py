@@ -189,7 +189,7 @@ def unpacking(file: str) -> str:
 
 def _nothing_found(stems: Path, patterns: Sequence[str], empty: Sequence[tuple[str, str]]) -> str:
     where = f"folders {', '.join(patterns)} (the map's songs:)" if patterns else "folders"
-    looked = f"{stems} holds no song. Looked for {where} with audio in them, one folder a song"
+    looked = f"{stems} holds no song. Looked for {where} with audio in them, one folder per song"
     beside = sorted(name for name in os.listdir(stems) if not name.startswith("."))
     if flat := _side_by_side([name for name in beside if _suffix(name) in SUFFIXES]):
         return f"{looked}. {flat}; if all of these are one song, give the folder around it ({stems.resolve().parent})"

@@ -16,6 +16,7 @@ from slakh_hier.importing.map_file import parse_map
 from slakh_hier.importing.songs import SongFolder, find_songs, shown_name
 from slakh_hier.importing.stem_map import StemMap, file_key
 from slakh_hier.safe_yaml import resolve_plain
+from slakh_hier.wording import escaped
 
 _HEAD = """\
 # Which files of each song are which instrument, for: slakh-hier import STEMS --map {file} -o SLAKH
@@ -66,7 +67,7 @@ def write_new_map(file: str | os.PathLike[str], stems: str | os.PathLike[str]) -
         raise InputError(f"{file}: the folder {path.parent} does not exist. Create it first")
     folder = Path(stems).expanduser()
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one that holds one folder of stems a song")
+        raise InputError(f"{folder} is not a folder; give one that holds one folder of stems per song")
     songs, _ = find_songs(folder)
     text = _text(path.name, songs)
     found = parse_map(text, str(file))
@@ -95,7 +96,7 @@ def _text(file: str, songs: list[SongFolder]) -> str:
         guess = f", {word}" if (word := _guess(key)) else ""
         count = f"in {len(in_songs[key])} of {len(songs)} songs"
         lines.append(f"  {_yaml(name)}: {{files: {_patterns(patterns[key])}{guess}}}  # {count}\n")
-    text = _HEAD.format(file=file, songs=len(songs)) + "".join(lines)
+    text = _HEAD.format(file=escaped(str(file)), songs=len(songs)) + "".join(lines)
     if len(common) - len(mixes) > _MOST:
         text += f"  # and {len(common) - len(mixes) - _MOST} more names: patterns such as '*gtr*' take many at once\n"
     mix_names = sorted(pattern for key in mixes for pattern in patterns[key])

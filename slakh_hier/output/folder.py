@@ -146,7 +146,7 @@ class OutputFolder:
                     remove_temporaries(self.path)
 
     def _settings_there(self) -> dict[str, Any] | None:
-        """The settings that the folder was begun with; None where it is empty or not there."""
+        """The settings that the folder was made with; None where it is empty or not there."""
         try:
             record = self._read_record()
         except (FileNotFoundError, NotADirectoryError):
@@ -277,10 +277,28 @@ def read_failures(folder: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise InputError(f"{path}: cannot be used: {error.strerror}. {REMOVE_IT}") from error
-    failures = [parse_json(line) for line in text.splitlines()]
-    if not all(isinstance(failure, dict) for failure in failures):
-        raise ValueError(f"{path}: a line is not a JSON object")
-    return failures
+    # Not splitlines, which also takes characters of a text for the end of a line.
+    return [_failure(line, f"{path}:{number}") for number, line in enumerate(text.split("\n"), 1) if line]
+
+
+def _failure(line: str, place: str) -> dict[str, Any]:
+    """One line of an untrusted file, whose texts are shown."""
+    try:
+        failure = parse_json(line)
+    except ValueError as error:
+        raise ValueError(f"{place}: is damaged: {error}") from None
+    if problem := _odd(failure):
+        raise ValueError(f"{place}: {problem}")
+    return dict(failure)
+
+
+def _odd(failure: Any) -> str | None:
+    """What is not a text where it must be."""
+    if not isinstance(failure, dict) or not isinstance(failure.get("reason"), str):
+        return "is not a JSON object with a reason"
+    kinds = {"start": int | float}
+    odd = (name for name, value in failure.items() if not isinstance(value, kinds.get(name, str)))
+    return next((f"{name} is {_shown(failure[name])}" for name in odd), None)
 
 
 def _plain(value: Any) -> Any:

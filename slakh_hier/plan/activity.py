@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from slakh_hier.audio import StemRef
-from slakh_hier.errors import FaultError, LockedError
-from slakh_hier.files import cache_folder, make_folder, publish, remove_temporaries, require_free
+from slakh_hier.errors import FaultError, LockedError, SlakhHierError, SlakhHierWarning
+from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.plan.activity_file import ActivityFile, encode_track, new_image, streamed
@@ -26,7 +28,7 @@ from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
 
 TRACKS_PER_PART = 32
-"""A killed pass loses at most this many tracks a worker."""
+"""A killed pass loses at most this many tracks per worker."""
 PACKED_SHARE = 0.65
 """Of the activity's size as plain numbers; 0.56 to 0.64 were measured. Only for estimates."""
 READABLE = ("audio", "unassigned", "excluded")
@@ -63,10 +65,10 @@ def measure_activity(
     Raises
     ------
     FaultError
-        A worker died or the disk is full; finished parts are kept and the same call goes on from there. Or there is too
-        little room for what is to be measured.
+        A worker died or the disk is full; finished parts are kept and the same call resumes from there. Or there is not
+        enough free disk space for what is to be measured.
     """
-    target = Path(path) if path is not None else default_path(catalog.root)
+    target = Path(path) if path is not None else _sound(default_path(catalog.root))
     wanted = _wanted(catalog)
     parts = _parts_of(target)
     if part is None and _measured(target, wanted).keys() == wanted.keys():
@@ -74,18 +76,18 @@ def measure_activity(
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
         return target
-    # A share does not depend on what others have finished, so that all shares make up the whole.
+    # A part does not depend on what others have finished, so that all parts make up the whole.
     share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
     merged = list(wanted) if part is None else []  # beside the parts, for a moment
 
     def missing(place: Path) -> list[str]:
-        """Tracks still to be measured, for which ``place`` has room."""
+        """Tracks still to be measured, for which ``place`` has free disk space."""
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
         tracks = [track for track in share if track not in done]
-        require_free(place, foreseen_bytes(catalog, [*tracks, *merged]), "measuring the activity")
+        require_free(place, estimated_bytes(catalog, [*tracks, *merged]), "measuring the activity")
         return tracks
 
-    if not parts.exists():  # so that nothing is left behind where there is no room
+    if not parts.exists():  # so that nothing is left behind where the disk is full
         missing(next(folder for folder in parts.absolute().parents if folder.is_dir()))
     make_folder(parts)
     with folder_lock(parts, part=part) as owner:
@@ -104,14 +106,16 @@ def measure_activity(
 
 def refuse_measuring(root: str | Path, path: str | Path | None, part: tuple[int, int] | None) -> None:
     """Refuse what :func:`measure_activity` would refuse because another run measures, before a scan of ``root``."""
+    if path is None:
+        cache_place("activity", needed=True)
     target = Path(path) if path is not None else default_path(Path(root).expanduser().resolve())
     refuse_locked(_parts_of(target), part=part)
 
 
 def default_path(root: Path) -> Path:
     """Where the activity of a data set is kept when no path is given."""
-    name = hashlib.sha256(str(root).encode()).hexdigest()[:16]
-    return cache_folder() / "activity" / f"{root.name}-{name}.h5"
+    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return cache_place("activity") / f"{root.name}-{name}.h5"
 
 
 def _measure(
@@ -125,7 +129,7 @@ def _measure(
     scheduler: str | None,
     progress: Progress,
 ) -> None:
-    """Measure chunks of tracks in parallel, one part file a chunk."""
+    """Measure chunks of tracks in parallel, one part file per chunk."""
     stems = _readable(catalog)
     by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
     amounts = {id: sum(_seconds(stems[track]) for track in chunk) for id, chunk in by_id.items()}
@@ -144,8 +148,8 @@ def _measure(
             advance(amounts[result.id])
 
 
-def foreseen_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
-    """About how much room the activity of tracks takes in a file; one that is named twice counts twice."""
+def estimated_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
+    """About how much disk space the activity of tracks takes in a file; one that is named twice counts twice."""
     frame = catalog.frame
     readable = frame["status"].isin(READABLE).to_numpy()
     numbers, names = pd.factorize(frame["track"].to_numpy()[readable])
@@ -193,6 +197,22 @@ def _wanted(catalog: Catalog) -> dict[str, str]:
         text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
         wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
     return wanted
+
+
+def _sound(path: Path) -> Path:
+    """The path of a file in the cache, which is measured again where it cannot be read as it stands."""
+    try:
+        if path.exists():
+            ActivityFile(path).close()
+    except SlakhHierError as error:
+        with suppress(OSError):
+            path.unlink()
+        if path.exists():
+            raise
+        warnings.warn(
+            f"{error}. It lay in the cache; its tracks are measured again", SlakhHierWarning, stacklevel=3
+        )
+    return path
 
 
 def _measured(path: Path, wanted: dict[str, str]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The activity file: per-hop sums and Gram matrices of every track, one HDF5 group a track.
+"""The activity file: per-hop sums and Gram matrices of every track, one HDF5 group per track.
 
 Layout (format 2), readable with plain h5py::
 
@@ -13,7 +13,7 @@ Layout (format 2), readable with plain h5py::
 
 Mid is ``(L + R) / 2``, or the samples of a mono stem; side is ``(L - R) / 2`` (:mod:`slakh_hier.plan.energy`).
 
-Every dataset carries a checksum, so that a flipped bit is an error and not another plan. A file may come from a stranger:
+Every dataset carries a checksum, so that a flipped bit is an error and not another plan. A file may be untrusted:
 what it says of itself is compared with this layout before a value is read (see :mod:`slakh_hier.plain_hdf5`).
 """
 
@@ -56,7 +56,7 @@ MAX_STEMS: Final = 4096
 MAX_RATE: Final = 1_000_000
 MAX_STRING: Final = 1 << 14
 MAX_BYTES: Final = 2 << 30
-"""Of one data set: a track of two hours has some 600 MB with 100 stems."""
+"""Of one dataset: a track of two hours has some 600 MB with 100 stems."""
 MAX_PACKING: Final = 1100
 """Deflate packs bytes into a thousandth at best."""
 _ROOT: Final = {"format": FORMAT, "format_version": FORMAT_VERSION, "hops_per_second": HOPS_PER_SECOND}
@@ -122,7 +122,7 @@ class ActivityFile:
         if found != _ROOT:
             self._file.close()
             raise PlanError(
-                f"{path}: is no activity file of version {FORMAT_VERSION} (found version {found['format_version']}); make "
+                f"{path}: is not an activity file of version {FORMAT_VERSION} (found version {found['format_version']}); make "
                 "a new one with `slakh-hier activity`"
             )
 
@@ -131,7 +131,7 @@ class ActivityFile:
             return iter(list(self._file))
 
     def key(self, track: str) -> str:
-        """Digest of the files that the track's figures were measured on."""
+        """Digest of the files that the track's values were measured on."""
         with self._damage(track):
             return str(self._attributes(track)["key"])
 
@@ -145,7 +145,7 @@ class ActivityFile:
         return {(track, stem): why for track in self for stem, why in self.broken(track).items()}
 
     def read(self, track: str) -> TrackActivity:
-        """One track's figures."""
+        """One track's values."""
         with self._damage(track):
             group, about = self._checked(track)
             stems = tuple(name.decode() for name in group["stems"][:])
@@ -239,7 +239,7 @@ def _unpacked(packed: Floats, stems: int) -> Floats:
 
 
 def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
-    """Refuse a data set of another type, shape or filters, or that says to hold more than its bytes can."""
+    """Refuse a dataset of another type, shape or filters, or that says to hold more than its bytes can."""
     where = f"/{path}"
     found = open_dataset(file.id, path, where)
     dtype, filters = (None, _CHECKSUM) if len(shape) == 1 else (np.dtype(np.float64), _PACKED)

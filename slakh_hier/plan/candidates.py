@@ -123,7 +123,7 @@ class WindowsTable:
             self._bytes[name] += getattr(windows, name).astype(dtype).tobytes()
 
     def frame(self) -> pd.DataFrame:
-        """One row a window, in the order of the tracks; nothing can be added any more.
+        """One row per window, in the order of the tracks; nothing can be added any more.
 
         Returns
         -------

@@ -1,6 +1,6 @@
 """The files of a plan, in a folder of its own or beside the shards: their names, and how they are read.
 
-Such a folder may come from a stranger: links in it are not followed, and no file is read without limit.
+Such a folder may be untrusted: links in it are not followed, and no file is read without limit.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from slakh_hier import safe_yaml
+from slakh_hier.csv_text import guarded_frame, unguarded_frame
 from slakh_hier.errors import PlanError, SlakhHierError
 from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
 from slakh_hier.plain_files import open_limited, read_plain
@@ -26,7 +27,7 @@ CLIPS_NAME: Final = "clips.csv"
 CATALOG_NAME: Final = "catalog.csv"
 HIERARCHY_NAME: Final = "hierarchy.yaml"
 MAX_PLAN_BYTES: Final = 16 << 20
-"""Of plan.yaml, which has one entry a node and split: large trees make long plans, still far below this."""
+"""Of plan.yaml, which has one entry per node and split: large trees make long plans, still far below this."""
 MAX_TABLE_BYTES: Final = 512 << 20
 """Of clips.csv and catalog.csv: some 100 bytes a clip, 200 a stem."""
 _CLIPS: Final = 4096
@@ -49,7 +50,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     except SlakhHierError as error:
         raise PlanError(f"{path}: is damaged: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise PlanError(f"{path}: is no plan of schema {SCHEMA}; make it again with slakh-hier plan")
+        raise PlanError(f"{path}: is not a plan of schema {SCHEMA}; recreate it with slakh-hier plan")
     return document
 
 
@@ -68,7 +69,7 @@ def read_tree(folder: Path) -> Hierarchy:
 def read_clips(folder: Path) -> pd.DataFrame:
     """The table of ``clips.csv``; OSError, ValueError and KeyError where it cannot be read."""
     data = read_plain(folder / CLIPS_NAME, MAX_TABLE_BYTES)
-    table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    table = unguarded_frame(pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False))
     for name in table.columns:
         if name in ("start", "query_start") or name.startswith("mix_si_sdr"):
             table[name] = [float(cell) if cell else np.nan for cell in table[name]]
@@ -79,7 +80,7 @@ def read_clips(folder: Path) -> pd.DataFrame:
 def clip_lines(clips: pd.DataFrame) -> Iterator[bytes]:
     """The content of ``clips.csv``, part by part."""
     for first in range(0, max(1, len(clips)), _CLIPS):
-        part = clips.iloc[first : first + _CLIPS]
+        part = guarded_frame(clips.iloc[first : first + _CLIPS])
         yield part.to_csv(index=False, header=first == 0, lineterminator="\n").encode()
 
 

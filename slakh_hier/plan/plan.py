@@ -51,7 +51,7 @@ class Plan:
     parameters
         What was asked for.
     clips
-        One row a clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (finest
+        One row per clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (finest
         node), ``query_track, query_song, query_start`` (empty and NaN without a query), ``draw`` (its place in the order
         of drawing), ``mix_si_sdr_L`` (dB, SI-SDR of the mixture against the target's ancestor at level L).
     reports

@@ -15,7 +15,7 @@ SUMMARY_RATE, SUMMARY_BYTES = 16_000, 2
 
 
 def split_rows(plan: Plan) -> list[dict[str, Any]]:
-    """One row a split: clips drawn and asked for, tracks, hours, GB at 16 kHz int16, mixture SI-SDR by level (dB).
+    """One row per split: clips drawn and asked for, tracks, hours, GB at 16 kHz int16, mixture SI-SDR by level (dB).
 
     The SI-SDR is the mean over the clips whose mixture holds more than the target's node at that level; masks play no
     part, and unassigned stems are in the mixture.
@@ -47,7 +47,7 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def node_rows(plan: Plan) -> list[dict[str, Any]]:
-    """One row a split and target node: windows, candidates, songs, clips drawn, and why not more.
+    """One row per split and target node: windows, candidates, songs, clips drawn, and why not more.
 
     ``alone`` are windows that the rule about companions keeps out.
     """

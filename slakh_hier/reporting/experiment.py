@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from slakh_hier.reporting.document import Block, Plot, Report, Section, Table
-from slakh_hier.reporting.experiment_results import (
-    RESULTS,
-    Difference,
-    Figures,
-    Results,
-    ResultTable,
-    Row,
-    read_results,
-)
 from slakh_hier.reporting.experiment_runs import Runs, clip_sections, pooled, run_section
-from slakh_hier.reporting.node_scores import rows_of, scored_nodes
 from slakh_hier.reporting.score_figures import Mark, draw_curves_of_rows, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
+from slakh_hier.scores.experiment import PAIRED, RESULTS, Difference, Results, Row, read_results
+from slakh_hier.scores.experiment import Table as ResultTable
+from slakh_hier.scores.summary import PRIMARY, Entry, MetricAbout, level_name
 from slakh_hier.wording import difference, with_interval
 
-ALL: Final = "all"
 PUBLISHED: Final = "published"
 
 
@@ -47,8 +39,8 @@ def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | 
     sections = [Section("Claims", [_claims(results)])] if results.claims else []
     sections += clip_sections(results, runs, shards)
     for number, table in enumerate(results.tables, 1):
-        text = [results.paired] if results.paired and table.comparisons and number == 1 else []
-        sections.append(Section(table.title, list(_table_blocks(table, number, runs)), text))
+        text = [PAIRED] if table.comparisons and number == 1 else []
+        sections.append(Section(table.title, list(_table_blocks(table, results.metrics, number, runs)), text))
     if results.cells:
         sections.append(run_section(runs, page))
     done = sum(cell.state == "done" for cell in results.cells)
@@ -58,62 +50,15 @@ def experiment_report(folder: Path, page: Path | None = None, *, shards: Path | 
 
 
 def _claims(results: Results) -> Table:
-    rows = [{"claim": c.claim, "verdict": c.verdict, "why": c.why} for c in results.claims]
+    rows = [claim.model_dump() for claim in results.claims]
     return Table("The paper's claims, and what these results say", rows, layout="stacked")
 
 
-def _table_blocks(table: ResultTable, number: int, runs: Runs) -> Iterator[Block]:
-    levels = _levels(table)
-    yield Table(
-        "Improvement Δ of SI-SDR over the mixture (dB), with its 95 % interval",
-        [
-            {
-                "model": name,
-                **_deltas(cells, levels),
-                "seeds": _seeds(row, cells),
-                "levels trained": str(row.levels),
-            }
-            for row, name, cells in _sources(table)
-        ],
-        layout="first",
-        right=tuple(map(_level, levels)),
-    )
-    whole = [
-        {"model": name, **_everything(cells, levels)}
-        for _, name, cells in _sources(table)
-        if cells is not None
-    ]
-    yield Table("With SI-SDR and medians (dB)", whole, folded=True, layout="first")
-    if groups := _groups(table, levels):
-        yield Plot(
-            f"table-{number}",
-            "Mean improvement with 95 % intervals; hollow marks are the published values, from other data and longer "
-            "trainings.",
-            "Means and intervals of the improvement in dB; the table above has the values.",
-            partial(draw_intervals, groups, "improvement of SI-SDR (dB)", hollow=PUBLISHED),
-        )
-    scores = {_label(table, row): tables for row in table.rows if (tables := runs.scores(row))}
-    if scores:
-        sets = [shards for row in table.rows for shards in runs.shards(row)]
-        nodes = rows_of(
-            scored_nodes(t for tables in scores.values() for t in tables), list(dict.fromkeys(sets))
-        )
-        yield Plot(
-            f"nodes-{number}",
-            "Improvement of each test clip by node, all seeds together: the box holds the middle half, the line is the "
-            "median.",
-            f"Box plots of the improvement in dB for {len(nodes)} nodes of the tree, one for each model.",
-            partial(
-                draw_boxes,
-                nodes,
-                {label: pooled(tables) for label, tables in scores.items()},
-                "improvement of SI-SDR (dB)",
-            ),
-        )
-    if compared := _comparisons(table, levels):
-        yield Table(
-            "Difference of Δ, clip by clip (dB), with its 95 % interval and p", compared, layout="first"
-        )
+def _table_blocks(
+    table: ResultTable, metrics: Mapping[str, MetricAbout], number: int, runs: Runs
+) -> Iterator[Block]:
+    for name, metric in metrics.items():
+        yield from _values(table, name, metric, number, runs)
     curves = {_label(table, row): cells for row in table.rows if (cells := runs.curves(row))}
     if curves:
         yield Plot(
@@ -124,48 +69,100 @@ def _table_blocks(table: ResultTable, number: int, runs: Runs) -> Iterator[Block
         )
 
 
-def _sources(table: ResultTable) -> Iterator[tuple[Row, str, dict[str, Figures] | None]]:
-    """Each row as it was measured (None: not yet), then as it was published."""
+def _values(table: ResultTable, name: str, metric: MetricAbout, number: int, runs: Runs) -> Iterator[Block]:
+    """Tables and plots of one metric."""
+    levels, where = _levels(table), "" if name == PRIMARY else f"-{name}"
+    sources = list(_sources(table, name))
+    yield Table(
+        f"Improvement Δ of {metric.title} over the mixture, with its 95 % interval",
+        [
+            {
+                "model": model,
+                **{level_name(level): _delta(entries, level, name) for level in levels},
+                "seeds": "not run yet" if entries is None else None if published else row.seeds,
+                "levels trained": str(row.levels),
+            }
+            for row, model, entries, published in sources
+        ],
+        layout="first",
+        right=tuple(map(level_name, levels)),
+    )
+    whole = [
+        {"model": model, **_everything(entries, levels, name, metric)}
+        for _, model, entries, _ in sources
+        if entries is not None
+    ]
+    yield Table(f"With {metric.title} and medians", whole, folded=True, layout="first")
+    label = f"improvement of {metric.title}"
+    if groups := _groups(table, levels, name):
+        yield Plot(
+            f"table-{number}{where}",
+            "Mean improvement with 95 % intervals; open markers are the published values, from other data and longer "
+            "trainings.",
+            f"Means and intervals of the improvement of {metric.heading}; the table above has the values.",
+            partial(draw_intervals, groups, label, hollow=PUBLISHED),
+        )
+    scores = {
+        _label(table, row): pooled(tables, name) for row in table.rows if (tables := runs.scores(row, name))
+    }
+    if scores:
+        nodes = runs.nodes(table.rows)
+        yield Plot(
+            f"nodes-{number}{where}",
+            "Improvement of each test clip by node, all seeds together: the box holds the middle half, the line is the "
+            "median.",
+            f"Box plots of the improvement for {len(nodes)} nodes of the tree, one for each model.",
+            partial(draw_boxes, nodes, scores, label),
+        )
+    if compared := _comparisons(table, levels, name):
+        title = (
+            f"Difference of Δ, clip by clip ({metric.unit or metric.heading}), with its 95 % interval and p"
+        )
+        yield Table(title, compared, layout="first")
+
+
+def _sources(table: ResultTable, metric: str) -> Iterator[tuple[Row, str, dict[str, Entry] | None, bool]]:
+    """Each row as it was measured (None: not yet), then as it was published, and whether it was."""
     for row in table.rows:
-        yield row, row.model, row.cells
-        if row.published:
-            yield row, f"as {PUBLISHED}", row.published
+        yield row, row.model, row.cells, False
+        if any(metric in entry.metrics for entry in (row.published or {}).values()):
+            yield row, f"as {PUBLISHED}", row.published, True
 
 
-def _deltas(cells: dict[str, Figures] | None, levels: list[str]) -> dict[str, Any]:
-    found = {level: (cells or {}).get(level, Figures()) for level in levels}
-    return {_level(level): with_interval(f.delta, f.ci95) for level, f in found.items()}
+def _entry(entries: dict[str, Entry] | None, level: str) -> Entry:
+    return (entries or {}).get(level, Entry())
 
 
-def _seeds(row: Row, cells: dict[str, Figures] | None) -> int | str | None:
-    if cells is None:
-        return "not run yet"
-    return None if cells is row.published else max((f.seeds or 0 for f in cells.values()), default=0)
+def _delta(entries: dict[str, Entry] | None, level: str, metric: str) -> str:
+    values = _entry(entries, level)[metric]
+    return with_interval(values.improvement, values.ci95)
 
 
-def _everything(cells: dict[str, Figures], levels: list[str]) -> dict[str, Any]:
+def _everything(
+    entries: dict[str, Entry], levels: list[str], name: str, metric: MetricAbout
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for level in levels:
-        figures, name = cells.get(level, Figures()), _level(level)
+        values, where = _entry(entries, level)[name], level_name(level)
         found |= {
-            f"{name}: mix": figures.mix,
-            f"{name}: SI-SDR": figures.si_sdr,
-            f"{name}: Δ": figures.delta,
-            f"{name}: median Δ": figures.median,
+            f"{where}: mixture": values.mixture,
+            f"{where}: {metric.heading}": values.estimate,
+            f"{where}: Δ": values.improvement,
+            f"{where}: median Δ": values.median,
         }
     return found
 
 
-def _comparisons(table: ResultTable, levels: list[str]) -> list[dict[str, Any]]:
+def _comparisons(table: ResultTable, levels: list[str], metric: str) -> list[dict[str, Any]]:
     models = {row.name: row.model for row in table.rows}
     return [
         {
             "model": models.get(comparison.row, comparison.row),
             "against": models.get(comparison.than, comparison.than),
-            **{_level(level): _gap(comparison.levels.get(level)) for level in levels},
+            **{level_name(level): _gap(comparison.levels.get(level)) for level in levels},
         }
         for comparison in table.comparisons
-        if comparison.levels
+        if comparison.levels and comparison.metric == metric
     ]
 
 
@@ -173,15 +170,15 @@ def _gap(gap: Difference | None) -> str | None:
     return None if gap is None else difference(gap.mean, gap.ci95, gap.p)
 
 
-def _groups(table: ResultTable, levels: list[str]) -> dict[str, list[Mark]]:
+def _groups(table: ResultTable, levels: list[str], metric: str) -> dict[str, list[Mark]]:
     groups: dict[str, list[Mark]] = {}
     for level in levels:
         for row in table.rows:
-            for cells, hollow in ((row.cells or {}, False), (row.published or {}, True)):
-                figures = cells.get(level)
-                if figures is not None and figures.delta is not None:
-                    mark = Mark(_label(table, row), figures.delta, figures.ci95, hollow)
-                    groups.setdefault(_level(level), []).append(mark)
+            for entries, hollow in ((row.cells, False), (row.published, True)):
+                values = _entry(entries, level)[metric]
+                if values.improvement is not None:
+                    mark = Mark(_label(table, row), values.improvement, values.ci95, hollow)
+                    groups.setdefault(level_name(level), []).append(mark)
     return groups
 
 
@@ -199,7 +196,3 @@ def _levels(table: ResultTable) -> list[str]:
 
 def _place(level: str) -> tuple[bool, int, str]:
     return level.isdecimal(), -int(level) if level.isdecimal() else 0, level
-
-
-def _level(name: str) -> str:
-    return f"level {name}" if name.isdecimal() else "all levels" if name == ALL else name

@@ -13,11 +13,13 @@ import pandas as pd
 
 from slakh_hier.errors import MissingExtraError, SlakhHierError
 from slakh_hier.reporting.document import Block, Facts, Links, Section, Table
-from slakh_hier.reporting.experiment_results import Cell, Results, Row
-from slakh_hier.reporting.node_scores import improvements
+from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
 from slakh_hier.reporting.run_data import DataNote, RunData, read_curves, read_note, read_run, read_table
+from slakh_hier.reporting.tree_figures import TreeRow
+from slakh_hier.scores.experiment import Cell, Results, Row
+from slakh_hier.scores.summary import PRIMARY, column
 from slakh_hier.shards.index import read_index
 
 SPLIT: Final = "test"
@@ -54,20 +56,23 @@ class Runs:
         }
         return {cell: tables for cell, tables in found.items() if tables}
 
-    def scores(self, row: Row) -> list[pd.DataFrame]:
-        """The test clips of every run of a row."""
-        return [read_table(run / SCORES) for run in self.of(row) if (run / SCORES).exists()]
+    def scores(self, row: Row, metric: str = PRIMARY) -> list[pd.DataFrame]:
+        """The test clips of every run of a row that was evaluated with a metric."""
+        tables = [read_table(run / SCORES) for run in self.of(row) if (run / SCORES).exists()]
+        return [table for table in tables if column(metric, "improvement") in table]
 
-    def shards(self, row: Row) -> list[Path | None]:
-        """Where the shards of a row's runs are, if they are on this machine."""
-        return [read_note(run / "data.json", DataNote).folder for run in self.of(row)]
+    def nodes(self, rows: Sequence[Row]) -> list[TreeRow]:
+        """The nodes that runs of some rows were evaluated on, in the order of their tree."""
+        runs = [run for row in rows for run in self.of(row)]
+        sets = dict.fromkeys(read_note(run / "data.json", DataNote).folder for run in runs)
+        return rows_of(scored_nodes(table for row in rows for table in self.scores(row)), list(sets))
 
 
-def pooled(tables: Sequence[pd.DataFrame]) -> dict[str, list[float]]:
+def pooled(tables: Sequence[pd.DataFrame], metric: str = PRIMARY) -> dict[str, list[float]]:
     """Improvements by node, of all cells and seeds together."""
     found: dict[str, list[float]] = {}
     for table in tables:
-        for node, values in improvements(table).items():
+        for node, values in improvements(table, metric).items():
             found.setdefault(node, []).extend(values)
     return found
 
@@ -101,7 +106,7 @@ def clip_sections(results: Results, runs: Runs, shards: Path | None) -> Iterator
 
 
 def _is_of(shards: Path, run: RunData) -> bool:
-    return run.summary is not None and read_index(shards).plan_digest == run.summary["plan_digest"]
+    return run.summary is not None and read_index(shards).plan_digest == run.summary.plan_digest
 
 
 def run_section(runs: Runs, page: Path | None) -> Section:

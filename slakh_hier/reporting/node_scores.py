@@ -10,13 +10,14 @@ import pandas as pd
 from slakh_hier.errors import SlakhHierError
 from slakh_hier.reporting.shard_set import tree_rows
 from slakh_hier.reporting.tree_figures import TreeRow
+from slakh_hier.scores.summary import PRIMARY, column
 from slakh_hier.shards.read import open_shards
 
 
-def improvements(scores: pd.DataFrame) -> dict[str, list[float]]:
-    """The improvement (dB) of each clip that counts, by node."""
-    counted = scores[scores["counted"].astype(bool)]
-    return {str(node): part["delta"].tolist() for node, part in counted.groupby("node")}
+def improvements(scores: pd.DataFrame, metric: str = PRIMARY) -> dict[str, list[float]]:
+    """The improvement of each clip that counts, by node."""
+    values = scores[scores["counted"].astype(bool)].groupby("node")[column(metric, "improvement")]
+    return {str(node): part.tolist() for node, part in values}
 
 
 def scored_nodes(tables: Iterable[pd.DataFrame]) -> dict[str, int]:

@@ -59,7 +59,7 @@ def render_page(report: Report) -> bytes:
         version=VERSION,
         id=id,
     )
-    return page.encode()
+    return page.encode(errors="backslashreplace")  # paths that are not UTF-8
 
 
 def _svg(plot: Plot) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.reporting.document import Lane, Player, PlayerClip, Signal
 from slakh_hier.reporting.parts import disjoint
 from slakh_hier.reporting.run_data import RunData
+from slakh_hier.scores.summary import PRIMARY, MetricAbout, column
 from slakh_hier.shards.read import Clip, ShardSet, open_shards
 
 EACH: Final = 3
@@ -38,7 +39,7 @@ def run_player(runs: Sequence[RunData], shards: Path | None) -> tuple[Player | N
     """
     if any(run.summary is None or run.scores is None for run in runs):
         return None, ""
-    digests = {run.summary["plan_digest"] for run in runs if run.summary is not None}
+    digests = {run.summary.plan_digest for run in runs if run.summary is not None}
     if len(digests) > 1:
         return None, "The runs were evaluated on different shard sets: there are no clips to compare."
     folder = shards or runs[0].data.folder
@@ -88,7 +89,7 @@ def _ranking(runs: Sequence[RunData]) -> pd.Series[float]:
     for run in runs:
         assert run.scores is not None
         counted = run.scores[run.scores["counted"].astype(bool)]
-        means.append(counted.groupby("clip")["delta"].mean())
+        means.append(counted.groupby("clip")[column(PRIMARY, "improvement")].mean())
     values = means[0] if len(means) == 1 else (means[1] - means[0])
     return values.dropna().sort_values(kind="stable")
 
@@ -130,7 +131,8 @@ def _clip(
         parts.append(query)
     for level, own in sounds[0].items():
         node = targets[level]
-        details = [f"level {level}, {clip.rms(node):.1f} dBFS", *(_score(scores, level) for scores in rows)]
+        values = [_score(scores, level, _metrics(runs)) for scores in rows]
+        details = [f"level {level}, {clip.rms(node):.1f} dBFS", *values]
         for version, (name, found) in enumerate(
             zip(versions(runs), [{level: own}, *sounds[1:]], strict=True)
         ):
@@ -144,17 +146,18 @@ def _clip(
                     version=version,
                 )
                 lanes.append(lane)
-    means = rows[-1].loc[rows[-1]["counted"].astype(bool), ["delta", "si_sdr"]].mean()
+    counted = rows[-1][rows[-1]["counted"].astype(bool)]
+    better, reached = (float(counted[column(PRIMARY, part)].mean()) for part in ("improvement", "estimate"))
     return PlayerClip(
         f"{word}, {value:+.1f} dB · {clip.track} at {clip.start:g} s · {clip.target}",
         shards.sample_rate,
         parts,
         lanes,
         f"Clip {number} of {clip.split}.",
-        {"improvement": float(means["delta"]), "SI-SDR": float(means["si_sdr"])},
+        {"improvement": better, _metrics(runs)[PRIMARY].heading: reached},
         clip.target,
         # Of the best ones, that which is separated well and was not so in the mixture.
-        float(means.sum()) if word == "best" else -math.inf,
+        better + reached if word == "best" else -math.inf,
     )
 
 
@@ -185,11 +188,29 @@ def _sounds(versions: Sequence[dict[int, Signal]]) -> tuple[list[Signal], list[d
     return parts, places
 
 
-def _score(scores: pd.DataFrame, level: int) -> str:
+def _metrics(runs: Sequence[RunData]) -> dict[str, MetricAbout]:
+    """Those taken of sounding nodes, of all runs."""
+    summaries = [run.summary for run in runs if run.summary is not None]
+    return {
+        name: metric
+        for summary in summaries
+        for name, metric in summary.metrics.items()
+        if metric.where == "sounding"
+    }
+
+
+def _score(scores: pd.DataFrame, level: int, metrics: Mapping[str, MetricAbout]) -> str:
     if level not in scores.index:
         return ""
     score = scores.loc[level]
-    return f"SI-SDR {score['si_sdr']:.1f} dB ({score['delta']:+.1f} dB)" if score["counted"] else "not scored"
+    if not score["counted"]:
+        return "not scored"
+    return ", ".join(
+        f"{metric.heading} {score[column(name)]:.1f} {metric.unit} "
+        f"({score[column(name, 'improvement')]:+.1f} {metric.unit})"
+        for name, metric in metrics.items()
+        if column(name) in score
+    )
 
 
 def versions(runs: Sequence[RunData]) -> tuple[str, ...]:

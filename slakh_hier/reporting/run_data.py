@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from slakh_hier.checked_json import read_model
+from slakh_hier.csv_text import unguarded_frame
 from slakh_hier.errors import InputError
-from slakh_hier.plain_files import open_plain, parse_json, read_plain
+from slakh_hier.plain_files import open_plain
+from slakh_hier.scores.summary import Summary, read_summary
 
-MAX_BYTES = 64 << 20
 _Note = TypeVar("_Note", bound="Note")
 
 
@@ -79,7 +81,7 @@ class RunData:
     environment: EnvironmentNote
     curves: pd.DataFrame
     split: str
-    summary: dict[str, Any] | None
+    summary: Summary | None
     scores: pd.DataFrame | None
 
 
@@ -107,7 +109,7 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
         environment=read_note(folder / ENVIRONMENT, EnvironmentNote),
         curves=read_curves(folder / METRICS),
         split=split,
-        summary=read_json(summary) if summary.exists() else None,
+        summary=read_summary(summary) if summary.exists() else None,
         scores=read_table(scores) if scores.exists() else None,
     )
 
@@ -119,31 +121,14 @@ def read_curves(path: Path) -> pd.DataFrame:
 
 def read_note(path: Path, kind: type[_Note]) -> _Note:
     """A JSON file of a run; without values where there is none. InputError where a value is of another type."""
-    try:
-        return kind.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a run; empty where there is none."""
-    if not path.exists():
-        return {}
-    try:
-        value = parse_json(read_plain(path, MAX_BYTES, links=True))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: does not hold a JSON object")
-    return value
+    return read_model(path, kind) if path.exists() else kind()
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV file of a run."""
     try:
         with open(open_plain(path, links=True), "rb") as file:
-            return pd.read_csv(file)
+            return unguarded_frame(pd.read_csv(file))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,75 +11,74 @@ import pandas as pd
 from slakh_hier import wording
 from slakh_hier.reporting.document import Table
 from slakh_hier.reporting.run_data import RunData
+from slakh_hier.scores.summary import ALL, Entry, MetricAbout, column, level_name
 from slakh_hier.wording import with_interval
 
 
-def score_tables(one: RunData, other: RunData) -> list[Table]:
-    """One row per level, coarsest first, then all levels: ``other`` less ``one`` where both have the same clips and levels.
+def pair_tables(one: RunData, other: RunData) -> Iterator[Table]:
+    """For each metric one row per level, coarsest first, then all levels.
 
-    The second table has what the first one has no room for.
+    The first table has the improvements, and ``other`` less ``one`` where both have the same clips and levels; the second
+    has what the first one has no room for.
     """
-    summaries = {run.name: run.summary for run in (one, other) if run.summary is not None}
-    gaps = _differences(one, other)
-    levels = sorted(
-        {level for found in summaries.values() for level in found["levels"]}, key=int, reverse=True
-    )
+    assert one.summary is not None
+    assert other.summary is not None
+    for name, metric in one.summary.metrics.items():
+        if metric.where == "sounding" and name in other.summary.metrics:
+            yield from _tables(one, other, name, metric)
+
+
+def _tables(one: RunData, other: RunData, name: str, metric: MetricAbout) -> Iterator[Table]:
+    gaps = _differences(one, other, name)
+    groups = [dict(run.summary.groups) for run in (one, other) if run.summary is not None]
+    levels = sorted({level for found in groups for level in found} - {ALL}, key=int, reverse=True)
     first: list[dict[str, Any]] = []
     second: list[dict[str, Any]] = []
-    for level in [*levels, "all"]:
-        entries = {
-            name: found["all"] if level == "all" else found["levels"].get(level, {})
-            for name, found in summaries.items()
-        }
+    for level in [*levels, ALL]:
+        mine, theirs = (found.get(level, Entry())[name] for found in groups)
+        values = {one.name: mine, other.name: theirs}
         first.append(
             {
-                "level": level,
+                "level": level_name(level),
                 **({f"{other.name} − {one.name}": gaps.get(level)} if gaps else {}),
-                **{
-                    f"Δ of {name}": with_interval(entry.get("delta"), entry.get("ci95"), 2)
-                    for name, entry in entries.items()
-                },
+                **{f"Δ of {run}": with_interval(v.improvement, v.ci95, 2) for run, v in values.items()},
             }
         )
         second.append(
             {
-                "level": level,
-                "mixture": next((entry["mix"] for entry in entries.values() if entry), None),
-                **{f"SI-SDR of {name}": entry.get("si_sdr") for name, entry in entries.items()},
-                **{f"median Δ of {name}": entry.get("median") for name, entry in entries.items()},
+                "level": level_name(level),
+                "mixture": theirs.mixture if mine.mixture is None else mine.mixture,
+                **{f"{metric.heading} of {run}": v.estimate for run, v in values.items()},
+                **{f"median Δ of {run}": v.median for run, v in values.items()},
             }
         )
-    return [
-        Table(f"Improvement Δ of SI-SDR (dB) on {one.split}", first, layout="first", right=tuple(first[0])),
-        Table("With SI-SDR and medians (dB)", second, layout="first", folded=True, right=tuple(second[0])),
-    ]
+    title = f"Improvement Δ of {metric.title} on {one.split}"
+    yield Table(title, first, layout="first", right=tuple(first[0]))
+    title = f"With {metric.title} and medians"
+    yield Table(title, second, layout="first", folded=True, right=tuple(second[0]))
 
 
-def _differences(one: RunData, other: RunData) -> dict[str, str]:
+def _differences(one: RunData, other: RunData, metric: str) -> dict[str, str]:
     """By level: the mean difference with its interval over songs, and p of sign flips of songs."""
-    from slakh_hier.models.experiments.statistics import difference
+    from slakh_hier.models.statistics import difference
 
-    if (
-        one.summary is None
-        or other.summary is None
-        or one.summary["plan_digest"] != other.summary["plan_digest"]
-    ):
+    if one.summary is None or other.summary is None or one.summary.plan_digest != other.summary.plan_digest:
         return {}
-    wide = [_wide(run) for run in (one, other)]
+    wide = [_wide(run, metric) for run in (one, other)]
     if list(wide[0].columns) != list(wide[1].columns):
         return {}
     both = wide[0].index.intersection(wide[1].index)
     values = [table.loc[both].to_numpy(float)[None] for table in wide]
     songs = pd.factorize(both.get_level_values("song"), sort=True)[0].astype(np.intp)
     found = {}
-    for place, level in enumerate([*map(str, wide[0].columns), "all"]):
-        gap = difference(values[1], values[0], songs, -1 if level == "all" else place)
+    for place, level in enumerate([*map(str, wide[0].columns), ALL]):
+        gap = difference(values[1], values[0], songs, -1 if level == ALL else place)
         found[level] = wording.difference(gap.mean, gap.ci95, gap.p)
     return found
 
 
-def _wide(run: RunData) -> pd.DataFrame:
+def _wide(run: RunData, metric: str) -> pd.DataFrame:
     """Improvements of the clips that count: (clip, song) by level."""
     assert run.scores is not None
     counted = run.scores[run.scores["counted"].astype(bool)]
-    return counted.pivot(index=["clip", "song"], columns="level", values="delta")
+    return counted.pivot(index=["clip", "song"], columns="level", values=column(metric, "improvement"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,19 +12,13 @@ from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
 from slakh_hier.reporting.run_data import RunData, read_run
-from slakh_hier.reporting.run_pairs import score_tables
+from slakh_hier.reporting.run_pairs import pair_tables
 from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
+from slakh_hier.scores.summary import ALL, PRIMARY, MetricAbout, Summary, column, level_name
+from slakh_hier.scores.tables import INTERVAL, ScoreTable, score_tables
 from slakh_hier.wording import with_interval
 
-HEADS: Final = {
-    "mix": "mix",
-    "si_sdr": "SI-SDR",
-    "delta": "Δ",
-    "median": "median Δ",
-    "oracle": "oracle SI-SDR",
-    "leak dB": "leak (dB)",
-}
 PAIRED: Final = (
     "The first column of values compares the runs clip by clip: the mean difference, its interval over songs, and p of a "
     "test that flips the sign of whole songs. Neither says what trainings with other seeds would give."
@@ -93,9 +87,13 @@ def _lead(runs: Sequence[RunData]) -> str:
     return " ".join(parts)
 
 
-def _improvement(summary: dict[str, Any]) -> str:
-    delta = summary["all"]["delta"]
-    return "" if delta is None else f", improvement on {summary['split']} {delta:+.2f} dB"
+def _improvement(summary: Summary) -> str:
+    delta = summary.all_levels[PRIMARY].improvement
+    return (
+        ""
+        if delta is None
+        else f", improvement on {summary.split} {delta:+.2f} {summary.metrics[PRIMARY].unit}"
+    )
 
 
 def _about(runs: Sequence[RunData]) -> list[Block]:
@@ -179,67 +177,75 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     if not done:
         return Section("Evaluation", text=text)
     blocks: list[Block] = []
-    from slakh_hier.models.summary import level_rows, node_rows
-
     if len(done) == 2:
-        blocks += score_tables(runs[0], runs[1])
+        blocks += pair_tables(*runs)
         text.append(PAIRED)
     else:
-        (summary,) = done.values()
-        rows = [_renamed(row) for row in level_rows(summary)]
-        blocks.append(Table(f"SI-SDR (dB) on {split}", rows, layout="first"))
-    blocks.append(
-        Plot(
-            "improvement",
-            "Improvement over the mixture with 95 % intervals, bootstrapped over songs. Oracle: the ideal real mask "
-            "in [0, 1], the best that such masks can do.",
-            "Means and intervals of the improvement in dB at each level; the table above has the values.",
-            partial(draw_intervals, _marks(done), "improvement of SI-SDR (dB)"),
-        )
-    )
-    scores = {run.name: run.scores for run in runs if run.scores is not None}
-    values = {name: improvements(table) for name, table in scores.items()}
-    if any(values.values()):
-        tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.folder for run in runs)])
-        blocks.append(
-            Plot(
-                "nodes",
-                "Improvement of each clip, by node: the box holds the middle half, the line is the median.",
-                "Box plots of the improvement in dB for each node of the tree; the table below has the values.",
-                partial(draw_boxes, tree, values, "improvement of SI-SDR (dB)"),
-            )
-        )
+        blocks += [_table(table) for table in score_tables(*done.values()) if not table.by_node]
+    blocks += _plots(runs, done, shards)
     for name, summary in done.items():
         suffix = "" if len(runs) == 1 else f", {name}"
-        nodes = [_renamed(row) for row in node_rows(summary)]
-        blocks.append(Table(f"By node{suffix}", nodes, folded=True, layout="first"))
+        blocks += [_table(table, suffix, folded=True) for table in score_tables(summary) if table.by_node]
     return Section("Evaluation", blocks, text)
 
 
-def _renamed(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the summary's tables with heads for people; the interval stands beside its mean."""
-    found = {HEADS.get(name, name): value for name, value in row.items() if name != "ci95"}
-    return {**found, "Δ": with_interval(row["delta"], row["ci95"], 2)}
+def _table(table: ScoreTable, suffix: str = "", *, folded: bool = False) -> Table:
+    """For a page: the interval stands beside its mean."""
+    rows = []
+    for row in table.rows:
+        of = "improvement" if "improvement" in row else "estimate"
+        shown = {key: value for key, value in row.items() if key != INTERVAL}
+        rows.append(shown | {of: with_interval(row[of], row[INTERVAL], 2)})
+    right = ("improvement",) if rows and "improvement" in rows[0] else ("estimate",)
+    return Table(f"{table.title}{suffix}", rows, folded=folded, layout="first", right=right)
 
 
-def _marks(done: dict[str, dict[str, Any]]) -> dict[str, list[Mark]]:
-    marks: dict[str, list[Mark]] = {}
-    levels = sorted(
-        {level for summary in done.values() for level in summary["levels"]}, key=int, reverse=True
-    )
-    for level in [*levels, "all"]:
-        title = "all levels" if level == "all" else f"level {level}"
-        for name, summary in done.items():
-            entry = summary["all"] if level == "all" else summary["levels"].get(level)
-            if entry is None or entry["delta"] is None:
-                continue
-            ends = entry["ci95"]
-            marks.setdefault(title, []).append(
-                Mark(name, entry["delta"], None if ends is None else (ends[0], ends[1]))
+def _plots(runs: Sequence[RunData], done: dict[str, Summary], shards: Path | None) -> Iterator[Plot]:
+    """For each metric of sounding nodes: means with intervals by level, and boxes by node."""
+    metrics = {name: about for summary in done.values() for name, about in summary.metrics.items()}
+    scores = {run.name: run.scores for run in runs if run.scores is not None}
+    tree = rows_of(scored_nodes(scores.values()), [shards, *(run.data.folder for run in runs)])
+    for name, metric in metrics.items():
+        if metric.where != "sounding":
+            continue
+        label, suffix = f"improvement of {metric.title}", "" if name == PRIMARY else f"-{name}"
+        yield Plot(
+            f"improvement{suffix}",
+            f"Improvement of {metric.heading} over the mixture with 95 % intervals, bootstrapped over songs. Oracle: the "
+            "ideal real mask in [0, 1], the best that such masks can do.",
+            "Means and intervals of the improvement at each level; the table above has the values.",
+            partial(draw_intervals, _marks(done, name, metric), label),
+        )
+        values = {
+            run: improvements(table, name)
+            for run, table in scores.items()
+            if column(name, "improvement") in table
+        }
+        if any(values.values()):
+            yield Plot(
+                f"nodes{suffix}",
+                f"Improvement of {metric.heading} of each clip, by node: the box holds the middle half, the line is the "
+                "median.",
+                "Box plots of the improvement for each node of the tree; the table below has the values.",
+                partial(draw_boxes, tree, values, label),
             )
+
+
+def _marks(done: dict[str, Summary], name: str, metric: MetricAbout) -> dict[str, list[Mark]]:
+    groups = {run: dict(summary.groups) for run, summary in done.items()}
+    marks: dict[str, list[Mark]] = {}
+    for level in sorted({level for found in groups.values() for level in found}, key=_last_is_all):
+        values = {run: found[level][name] for run, found in groups.items() if level in found}
+        some = [Mark(run, v.improvement, v.ci95) for run, v in values.items() if v.improvement is not None]
         # The oracle does not depend on the run, but for its STFT.
-        oracle = next(iter(done.values()))["references"]["oracle"]
-        best = oracle["all"] if level == "all" else oracle["levels"].get(level)
-        if title in marks and best is not None and best["delta"] is not None:
-            marks[title].append(Mark("oracle", best["delta"], hollow=True))
+        best = next(iter(values.values()))
+        if some and best.oracle is not None and best.mixture is not None:
+            some.append(Mark("oracle", metric.improvement(best.oracle, best.mixture), hollow=True))
+        if some:
+            marks[level_name(level)] = some
     return marks
+
+
+def _last_is_all(level: str) -> tuple[bool, int]:
+    """Coarsest first, then all levels."""
+    return level == ALL, 0 if level == ALL else -int(level)

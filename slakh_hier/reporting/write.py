@@ -10,10 +10,10 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.reporting.document import Report
 from slakh_hier.reporting.experiment import experiment_report
-from slakh_hier.reporting.experiment_results import RESULTS
 from slakh_hier.reporting.page import render_page
 from slakh_hier.reporting.shard_set import CLIPS, shard_report
 from slakh_hier.reporting.theme import save_plots
+from slakh_hier.scores.experiment import RESULTS
 from slakh_hier.shards.index import INDEX_NAME, read_index
 
 Kind = Literal["shards", "run", "experiment"]

@@ -1,4 +1,4 @@
-"""Stems that are known to be broken before a run begins: stop, or continue without them.
+"""Stems that are known to be missing or broken before a run begins: stop, or continue without them.
 
 A scan and the measuring of activity find such stems; others break only while a run decodes them.
 """
@@ -16,7 +16,7 @@ MOST_NAMED: Final = 20
 
 
 def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken) -> list[dict[str, str]]:
-    """The broken stems that are known of before a run: track, stem, reason.
+    """The missing and broken stems that are known of before a run: track, stem, reason.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
     """
     if on_broken not in get_args(OnBroken):
         raise InputError(f"on_broken must be stop or skip, not {on_broken!r}")
-    rows = catalog.frame[catalog.frame["status"] == "broken"]
+    rows = catalog.frame[catalog.frame["status"].isin(["broken", "missing"])]
     if splits:
         rows = rows[rows["split"].isin(list(splits))]
     broken = [
@@ -44,7 +44,7 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
         if len(broken) > MOST_NAMED:
             lines.append(f"  ... and {len(broken) - MOST_NAMED} more; slakh-hier scan lists them")
         raise InputError(
-            f"{catalog.root}: {len(broken)} stems cannot be decoded; nothing was done.\n"
+            f"{catalog.root}: {len(broken)} stems are missing or cannot be decoded; nothing was done.\n"
             + "\n".join(lines)
             + "\nFix them and scan again, or continue without them: --on-broken skip"
         )

@@ -1,4 +1,4 @@
-"""What a scan found, kept for the next one: metadata, headers and deep checks, by size and time of each file.
+"""What a scan found, kept for the next one: metadata, headers and deep checks, by the stamp of each file.
 
 The file has a line for the digest of all others, one for what it is, and one per track: its path and its facts in JSON, with
 a tab between them. Facts stay packed until their track is looked at: as objects they take five times the memory.
@@ -9,28 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from slakh_hier.errors import FaultError, SlakhHierWarning
+from slakh_hier.errors import FaultError
 from slakh_hier.files import (
     ABANDONED_SECONDS,
-    CACHE_VARIABLE,
     cache_folder,
     publish,
     remove_temporaries,
     sha256,
+    warn_without_cache,
 )
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-_RECORDING = (None, False, "")
-"""Labels, bleed and faults of a stem that is no recording: the last fields of an entry."""
-_PLAIN = len(StemEntry._fields) - len(_RECORDING)
-FORMAT = 4
+FORMAT = 5
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 
@@ -67,11 +63,8 @@ def save_facts(root: Path, facts: Mapping[str, bytes]) -> None:
         remove_temporaries(path.parent, older_than=ABANDONED_SECONDS)
         publish(path, chain([digest.hexdigest().encode() + b"\n"], _lines(root, facts)))
     except (OSError, FaultError) as error:
-        warnings.warn(
-            f"the scan cannot be kept for the next time ({error}); {CACHE_VARIABLE} names another folder",
-            SlakhHierWarning,
-            stacklevel=3,
-        )
+        cause = error if isinstance(error, OSError) else error.__cause__
+        warn_without_cache(getattr(cause, "strerror", None) or str(error))
 
 
 def pack(facts: TrackFacts) -> bytes:
@@ -82,18 +75,24 @@ def pack(facts: TrackFacts) -> bytes:
         _packed(metadata) if metadata else None,
         facts.midi_stamp,
         facts.midi_md5,
-        facts.files,
+        {name: _trimmed(file) for name, file in facts.files.items()},
     ]
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
 def _packed(metadata: TrackMetadata) -> list[Any]:
-    """Without what only recordings have, where it is not there: of a million stems that would be 15 MB."""
-    stems = {
-        stem: entry[:_PLAIN] if entry[_PLAIN:] == _RECORDING else entry
-        for stem, entry in metadata.stems.items()
-    }
+    stems = {stem: _trimmed(entry) for stem, entry in metadata.stems.items()}
     return [metadata.uuid, stems, metadata.unusable, metadata.artist]
+
+
+def _trimmed(entry: StemEntry | FileFacts) -> list[Any]:
+    """Without the last values that are as by default: of a million stems they would be 30 MB."""
+    values: list[Any] = list(entry)
+    defaults = list(entry._field_defaults.values())
+    while defaults and values[-1] == defaults[-1]:
+        values.pop()
+        defaults.pop()
+    return values
 
 
 def unpack(packed: bytes) -> TrackFacts | None:
@@ -128,5 +127,5 @@ def _facts(stamp: Any, metadata: Any, midi_stamp: Any, midi_md5: Any, files: Any
         error="",
         midi_stamp=Stamp(*midi_stamp) if midi_stamp else None,
         midi_md5=midi_md5,
-        files={name: FileFacts(*values) for name, values in files.items()},
+        files={name: FileFacts(Stamp(*stamp), *rest) for name, (stamp, *rest) in files.items()},
     )

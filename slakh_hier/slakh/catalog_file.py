@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from slakh_hier.csv_text import CsvReader, csv_lines
 from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
 from slakh_hier.slakh.frame import FLAGS, INTEGERS, STATUSES, StemRow, cells
@@ -23,18 +24,7 @@ _LARGEST = 2**63 - 1
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write the table as CSV: UTF-8, empty cells for None; the file appears complete or not at all."""
     names = list(frame.columns)
-    publish(path, _lines(chain([names], cells(frame, names))))
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
-    """Lines of a CSV file."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for row in rows:
-        writer.writerow(row)
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
+    publish(path, csv_lines(chain([names], cells(frame, names))))
 
 
 def read_rows(data: BinaryIO, file: str) -> Iterator[StemRow]:
@@ -83,13 +73,13 @@ def _numbered(data: BinaryIO, file: str, problems: list[Problem]) -> Iterator[tu
     """The stems with the numbers of their lines; what is wrong with other lines is added to ``problems``."""
     data.seek(0)
     text = io.TextIOWrapper(data, "utf-8-sig", newline="")
-    reader = csv.DictReader(text)
+    reader = CsvReader(text)
 
     def problem(message: str) -> None:
-        problems.append(Problem(file, max(reader.reader.line_num, 1), 1, message))
+        problems.append(Problem(file, reader.line, 1, message))
 
     try:
-        if missing := [name for name in StemRow._fields if name not in (reader.fieldnames or ())]:
+        if missing := [name for name in StemRow._fields if name not in reader.columns]:
             problem(f"no catalog: the column {missing[0]} is missing; `slakh-hier scan -o` writes one")
             return
         for line in reader:
@@ -98,7 +88,7 @@ def _numbered(data: BinaryIO, file: str, problems: list[Problem]) -> Iterator[tu
             except ValueError as error:
                 problem(str(error))
                 continue
-            yield reader.line_num, row
+            yield reader.line, row
     except csv.Error as error:
         problem(f"not CSV: {error}")
     except UnicodeDecodeError as error:

@@ -16,7 +16,7 @@ from slakh_hier.hierarchy import Hierarchy, StemLabel
 if TYPE_CHECKING:
     import pandas as pd
 
-Status = Literal["audio", "no_audio", "broken", "excluded", "unassigned"]
+Status = Literal["audio", "no_audio", "missing", "broken", "excluded", "unassigned"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 INTEGERS = ("frames", "sample_rate", "channels", "size", "mtime_ns")
 _CHUNK = 256

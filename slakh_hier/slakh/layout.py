@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +12,18 @@ from slakh_hier.errors import InputError
 from slakh_hier.output import METADATA
 
 SPLIT_FOLDERS = {
-    "train": "train",
-    "validation": "validation",
-    "val": "validation",
-    "test": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
     "omitted": "omitted",
 }
-"""Folder name to split; some tools write val."""
+"""Name of a folder, in lower case, to split: those that data sets of music use."""
 
 NO_SPLIT = "none"
-LEADS_OUT = "a link that points outside the data set; links are followed inside it only"
+LEADS_OUT = (
+    "a link that points outside the data set; links are followed inside it only: copy what it points to (cp -rL), or make hard "
+    "links (cp -rl)"
+)
 STEMS = "stems"
 _TRACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _SLAKH_NAME = re.compile(r"Track[0-9]{5}")
@@ -69,10 +72,14 @@ def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
     """
     tracks: dict[str, TrackFolder] = {}
     problems: list[str] = []
-    places = [(name, split) for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()]
-    for folder, split in [*places, ("", NO_SPLIT)]:
-        for name in _folders(root, folder, problems):
+    folders = _folders(root, "", problems)
+    places = [(name, SPLIT_FOLDERS[name.lower()]) for name in folders if name.lower() in SPLIT_FOLDERS]
+    order = list(SPLIT_FOLDERS.values())
+    for folder, split in [*sorted(places, key=lambda place: order.index(place[1])), ("", NO_SPLIT)]:
+        for name in _folders(root, folder, problems) if folder else folders:
             path = f"{folder}/{name}" if folder else name
+            if not folder and name.lower() in SPLIT_FOLDERS:
+                continue
             if not os.path.exists(root / path / METADATA):
                 if _SLAKH_NAME.fullmatch(name) or (root / path / STEMS).is_dir():
                     problems.append(f"{path}: has no {METADATA}; skipped")
@@ -84,6 +91,7 @@ def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
                 problems.append(f"{path}: a track {name} is in {tracks[name].path} too; skipped. Rename one")
             else:
                 tracks[name] = TrackFolder(name, split, path)
+    problems += _other_folders(root, folders, tracks)
     if not tracks:
         raise InputError(_nothing_found(root, problems))
     return [tracks[name] for name in sorted(tracks)], problems
@@ -95,34 +103,44 @@ def inside(root: Path, path: str | os.PathLike[str]) -> bool:
     return os.path.commonpath([real, root]) == str(root)
 
 
+def _other_folders(root: Path, folders: Sequence[str], tracks: Mapping[str, TrackFolder]) -> Iterator[str]:
+    """Folders that are no split's and hold tracks, where no link of a split leads to them."""
+    found = {os.path.realpath(root / track.path) for track in tracks.values()}
+    for folder in folders:
+        place = root / folder
+        if folder.lower() in SPLIT_FOLDERS or os.path.realpath(place) in found:
+            continue
+        names = [name for name in _folders(root, folder, []) if os.path.exists(place / name / METADATA)]
+        if count := sum(os.path.realpath(place / name) not in found for name in names):
+            what = "1 track is" if count == 1 else f"{count} tracks are"
+            yield f"{folder}: is not the name of a split; {what} skipped. Rename it: {', '.join(SPLIT_FOLDERS)}"
+
+
 def _folders(root: Path, folder: str, problems: list[str]) -> list[str]:
     """Names of the folders inside ``folder`` that may be looked into, sorted; hidden ones are not."""
     place = root / folder
-    if folder and not inside(root, place):
-        problems.append(f"{folder}: {LEADS_OUT}; skipped. It points to {os.path.realpath(place)}")
-        return []
     names = []
     try:
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or not entry.is_dir():
                     continue
-                if not folder and entry.name in SPLIT_FOLDERS:
-                    continue
                 if entry.is_symlink() and not inside(root, entry.path):
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    problems.append(f"{path}: {LEADS_OUT}; skipped")
+                    problems.append(
+                        f"{path}: {LEADS_OUT}; skipped. It points to {os.path.realpath(entry.path)}"
+                    )
                     continue
                 names.append(entry.name)
     except OSError as error:
-        problems.append(f"{folder}: cannot be read: {error.strerror}; skipped")
+        problems.append(f"{folder or root}: cannot be read: {error.strerror}; skipped")
     return sorted(names)
 
 
 def _nothing_found(root: Path, problems: list[str]) -> str:
     looked = (
         f"{root} holds no track. Looked for folders with a {METADATA} (Track00001/{METADATA}), directly there and in "
-        f"{', '.join(SPLIT_FOLDERS)}"
+        "folders of splits (train, validation, test, omitted)"
     )
     entries = sorted(os.listdir(root))
     if problems:
@@ -146,7 +164,7 @@ def _looks_like_data_set(folder: Path) -> bool:
         names = os.listdir(folder)
     except OSError:
         return False
-    return any(name in SPLIT_FOLDERS or _SLAKH_NAME.fullmatch(name) for name in names)
+    return any(name.lower() in SPLIT_FOLDERS or _SLAKH_NAME.fullmatch(name) for name in names)
 
 
 def _is_archive(name: str) -> bool:

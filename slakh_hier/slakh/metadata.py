@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from slakh_hier import safe_yaml
 from slakh_hier.errors import MetadataError, Problem, TextError
-from slakh_hier.wording import shortened
+from slakh_hier.wording import escaped, shortened
 
 STEM_ID = re.compile(r"S[0-9]{2,3}")
 _SONG = re.compile(r"[0-9a-f]{32}")
@@ -16,11 +16,12 @@ DRUMS = 128
 
 
 class StemEntry(NamedTuple):
-    """What the metadata say about one stem.
+    """What the metadata say about one stem; control characters in its texts are escaped.
 
     ``patch`` is the base name of plugin_name, None where it is missing or the text None; ``program`` is 0 to
-    127, drums 128. ``warnings`` says which values were there but of no use. Of data sets of recordings: ``labels`` from
-    coarse to fine with ``/`` between them, ``bleed`` where others are heard in the stem, and ``faults`` that are known.
+    127, drums 128. ``rendered``: there should be audio. ``warnings`` says which values were there but of no use. Of data sets
+    of recordings: ``labels`` from coarse to fine with ``/`` between them, ``bleed`` where others are heard in the stem, and
+    ``faults`` that are known.
     """
 
     patch: str | None
@@ -28,6 +29,7 @@ class StemEntry(NamedTuple):
     is_drum: bool
     midi_program_name: str | None
     inst_class: str | None
+    rendered: bool = False
     warnings: str = ""
     labels: str | None = None
     bleed: bool = False
@@ -47,8 +49,8 @@ class TrackMetadata:
 def read_metadata(data: bytes, file: str) -> TrackMetadata:
     """Read metadata.yaml from its bytes; ``file`` is its name for messages.
 
-    Paths, the rendered and saved flags, gains and loudness are not read: they are wrong or missing in some
-    releases, and the disk shows what is there.
+    Paths, gains and loudness are not read: they are wrong or missing in some releases, and the disk shows what is there.
+    That audio was rendered is believed where it was not found, and only there.
 
     Raises
     ------
@@ -83,7 +85,9 @@ def read_metadata(data: bytes, file: str) -> TrackMetadata:
 
 def _entry(value: Any) -> StemEntry:
     if not isinstance(value, dict):
-        return StemEntry(None, None, False, None, None, f"its metadata are {_kind(value)}, not a mapping")
+        return StemEntry(
+            None, None, False, None, None, warnings=f"its metadata are {_kind(value)}, not a mapping"
+        )
     warnings: list[str] = []
     program = value.get("program_num")
     if isinstance(program, str) and re.fullmatch("[0-9]{1,3}", program):
@@ -105,6 +109,7 @@ def _entry(value: Any) -> StemEntry:
         is_drum=program == DRUMS if is_drum is None else is_drum,
         midi_program_name=_text(value, "midi_program_name", warnings),
         inst_class=_text(value, "inst_class", warnings),
+        rendered=value.get("audio_rendered") is True,
         labels="/".join(_texts(value, "labels", warnings)) or None,
         bleed=value.get("has_bleed") is True,
         faults="; ".join(_texts(value, "faults", warnings)),
@@ -119,7 +124,7 @@ def _texts(value: dict[str, Any], key: str, warnings: list[str]) -> list[str]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         warnings.append(f"{key} is {_shown(texts)}, not a list of texts")
         return []
-    return [text.strip() for text in texts if text.strip()]
+    return [escaped(text.strip()) for text in texts if text.strip()]
 
 
 def _text(value: dict[str, Any], key: str, warnings: list[str]) -> str | None:
@@ -129,7 +134,7 @@ def _text(value: dict[str, Any], key: str, warnings: list[str]) -> str | None:
     if not isinstance(text, str):
         warnings.append(f"{key} is {_shown(text)}, not a text")
         return None
-    return text.strip() or None
+    return escaped(text.strip()) or None
 
 
 def _uuid(value: Any) -> str | None:

@@ -11,9 +11,9 @@ from slakh_hier.slakh.frame import StemRow
 from slakh_hier.slakh.layout import TrackFolder
 from slakh_hier.slakh.metadata import StemEntry
 from slakh_hier.slakh.splits import ABSENT, Erratum, Identity, errata_of
-from slakh_hier.slakh.tracks import SUFFIXES, FileFacts, TrackFacts
+from slakh_hier.slakh.tracks import SUFFIXES, FileFacts, Stamp, TrackFacts
 
-_UNKNOWN = StemEntry(None, None, False, None, None, "the metadata do not name this stem")
+_UNKNOWN = StemEntry(None, None, False, None, None, warnings="the metadata do not name this stem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
         names = chosen.get(stem, [])
         file = files[names[0]] if names else None
         if file is None:
-            status, why = "no_audio", _why_absent(stem, facts.strays, faults.get(stem, ()))
+            status, why = _absent(stem, facts, entry, faults.get(stem, ()))
         else:
             status, why = _status(file, rate, faults.get(stem, ()), entry.faults if errata else "")
             warnings = [entry.warnings, f"{', '.join(names[1:])} not used" if names[1:] else ""]
             if file.channels > 2:
                 warnings.append(f"{file.channels} channels, folded down to one")
             why = "; ".join(filter(None, [why, *warnings]))
-        there = file or FileFacts(0, 0)
+        there = file or FileFacts(Stamp(0, 0, 0))
         rows.append(
             StemRow(
                 track=track.folder.track,
@@ -67,8 +67,8 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
                 frames=there.frames,
                 sample_rate=there.sample_rate,
                 channels=there.channels,
-                size=there.size,
-                mtime_ns=there.mtime_ns,
+                size=there.stamp.size,
+                mtime_ns=there.stamp.mtime_ns,
                 patch=entry.patch,
                 program=entry.program,
                 is_drum=entry.is_drum,
@@ -119,9 +119,17 @@ def _common_rate(files: Sequence[FileFacts]) -> int:
     return rates.most_common(1)[0][0] if rates else 0
 
 
-def _why_absent(stem: str, strays: Sequence[str], faults: Sequence[Erratum]) -> str:
-    for name in strays:
+def _absent(stem: str, facts: TrackFacts, entry: StemEntry, faults: Sequence[Erratum]) -> tuple[str, str]:
+    """Status and reason of a stem without a file that is read."""
+    why = "no file"
+    for name in facts.strays:
         if os.path.splitext(name)[0].lower() == stem.lower():
-            return f"{name} is there, but only {' and '.join(stem + suffix for suffix in SUFFIXES)} are read"
-    known = [fault for fault in faults if fault.defect == ABSENT]
-    return f"no file; {_named(known)}" if known else "no file"
+            why = f"{name} is there, but only {' and '.join(stem + suffix for suffix in SUFFIXES)} are read"
+    if known := [fault for fault in faults if fault.defect == ABSENT]:
+        return "no_audio", f"{why}; {_named(known)}"
+    if not entry.rendered:
+        return "no_audio", why
+    why += "; the metadata say that it was rendered"
+    if facts.residual is not None:
+        why += f"; what the stems lack of the mix has {facts.residual:.1f} dB relative to it"
+    return "missing", why

@@ -59,7 +59,7 @@ def scan(
     deep
         Decode every file and compare its MD5: about 250 ms for a stem of four minutes, once.
     strict
-        Make every problem an error: tracks left out, songs in two splits.
+        Make every problem an error: tracks left out, songs in two splits, no audio at all.
     cache
         Keep what was read in the user's cache folder, and read only what has changed since.
     jobs
@@ -100,6 +100,8 @@ def scan(
         tracks = [found[path] for path in by_path if path in found]
         if not tracks:
             raise InputError(f"{resolved}: no track can be used. {some(skipped, '; ')}")
+        if not any(track.audio for track in tracks):
+            skipped.append("no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav")
         notes = _notes(tracks)
         scheme = split_scheme or default_scheme(tracks, notes)
         stems.set_splits(assign_splits(tracks, scheme, notes))
@@ -200,8 +202,6 @@ def _usable(folder: TrackFolder, facts: TrackFacts) -> tuple[Track | None, list[
 
 def _notes(tracks: Sequence[Track]) -> list[str]:
     notes = []
-    if not any(track.audio for track in tracks):
-        notes.append("no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav")
     strays = [f"{track.folder.path}/stems/{name}" for track in tracks for name in track.strays]
     if strays:
         notes.append(f"{len(strays)} files are not called S00.flac to S999.wav and not read: {some(strays)}")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
+from zlib import crc32
 
 from slakh_hier.errors import MetadataError
 from slakh_hier.output import METADATA
 from slakh_hier.safe_yaml import read_bytes
-from slakh_hier.slakh.deep import check_audio
+from slakh_hier.slakh.deep import check_audio, mix_residual
 from slakh_hier.slakh.headers import HeaderError, read_header
 from slakh_hier.slakh.layout import LEADS_OUT, STEMS, inside
 from slakh_hier.slakh.metadata import STEM_ID, TrackMetadata, read_metadata
@@ -25,10 +26,24 @@ MAX_MIDI = 16 << 20
 
 
 class Stamp(NamedTuple):
-    """What shows whether a file has changed: bytes and modification time (ns)."""
+    """What shows whether a file has changed: bytes, modification time (ns), and ``change``.
+
+    The modification time can be set by anybody, and programs that copy do. The inode's number and the time of its last change
+    cannot: ``change`` is a checksum of both, since a million stamps are kept.
+    """
 
     size: int
     mtime_ns: int
+    change: int
+
+    @classmethod
+    def of(cls, info: os.stat_result) -> Self:
+        change = crc32(b"%d/%d" % (info.st_ino, info.st_ctime_ns))
+        return cls(info.st_size, info.st_mtime_ns, change)
+
+
+_NO_STAMP = Stamp(0, 0, 0)
+"""Of a file that could not be looked at: such a fault may be gone next time."""
 
 
 class FileFacts(NamedTuple):
@@ -37,8 +52,7 @@ class FileFacts(NamedTuple):
     ``deep`` is None where the content was not checked, else what was wrong with it ("" for nothing).
     """
 
-    size: int
-    mtime_ns: int
+    stamp: Stamp
     frames: int = 0
     sample_rate: int = 0
     channels: int = 0
@@ -52,7 +66,8 @@ class TrackFacts:
 
     ``metadata`` is None where they cannot be read, for the reason ``error``. ``files`` maps names of audio files
     in the stems folder to what they are; ``strays`` are the other names there. ``stems_fault`` says why that folder
-    cannot be looked into.
+    cannot be looked into. ``residual`` is :func:`~slakh_hier.slakh.deep.mix_residual` (dB), where stems are missing and the
+    audio was checked.
     """
 
     metadata_stamp: Stamp | None
@@ -64,6 +79,14 @@ class TrackFacts:
     # Never kept: listing the folder shows them.
     strays: list[str] = field(default_factory=list, compare=False)
     stems_fault: str = field(default="", compare=False)
+    residual: float | None = field(default=None, compare=False)
+
+    @property
+    def missing(self) -> list[str]:
+        """Stems that the metadata call rendered and that have no file."""
+        there = {name.partition(".")[0] for name in self.files}
+        stems = self.metadata.stems if self.metadata else {}
+        return [stem for stem, entry in stems.items() if entry.rendered and stem not in there]
 
 
 def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool = False) -> TrackFacts:
@@ -74,7 +97,7 @@ def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool =
     Parameters
     ----------
     known
-        What was found last time; whatever has kept its size and time is not read again.
+        What was found last time; whatever has kept its stamp is not read again.
     deep
         Decode every file and compare it with the MD5 that FLAC files carry.
     """
@@ -95,7 +118,10 @@ def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool =
             files[entry.name] = _file(root, entry, known.files.get(entry.name) if known else None, deep)
         else:
             strays.append(entry.name)
-    return TrackFacts(stamp, metadata, "", midi_stamp, midi_md5, files, strays, fault)
+    facts = TrackFacts(stamp, metadata, "", midi_stamp, midi_md5, files, strays, fault)
+    if deep and facts.missing:
+        return replace(facts, residual=mix_residual(folder, [folder / STEMS / name for name in files]))
+    return facts
 
 
 def _metadata(
@@ -109,7 +135,7 @@ def _metadata(
         info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):
         return None, None, f"{name}: not a regular file"
-    stamp = Stamp(info.st_size, info.st_mtime_ns)
+    stamp = Stamp.of(info)
     if known is not None and known.metadata is not None and known.metadata_stamp == stamp:
         return stamp, known.metadata, ""
     data = read_bytes(path)
@@ -125,7 +151,7 @@ def _midi(root: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | N
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_MIDI or not inside(root, path):
             return None, None
-        stamp = Stamp(info.st_size, info.st_mtime_ns)
+        stamp = Stamp.of(info)
         if known is not None and known.midi_stamp == stamp:
             return stamp, known.midi_md5
         return stamp, md5(path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -149,25 +175,26 @@ def _stems_folder(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str
 
 def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bool) -> FileFacts:
     if entry.is_symlink() and not inside(root, entry.path):
-        return FileFacts(0, 0, fault=LEADS_OUT)
+        return FileFacts(_NO_STAMP, fault=LEADS_OUT)
     try:
         info = entry.stat()
         if not stat.S_ISREG(info.st_mode):
-            return FileFacts(0, 0, fault="not a regular file")
+            return FileFacts(_NO_STAMP, fault="not a regular file")
         facts = known
-        if facts is None or (facts.size, facts.mtime_ns) != (info.st_size, info.st_mtime_ns):
+        if facts is None or facts.stamp != Stamp.of(info):
             facts = _header(entry.path, info)
         if deep and facts.deep is None and not facts.fault:
             facts = facts._replace(deep=check_audio(entry.path))
         return facts
     except (OSError, MemoryError) as error:
-        # Size and time 0: such a fault may be gone next time.
-        return FileFacts(0, 0, fault=f"cannot be read: {getattr(error, 'strerror', None) or 'out of memory'}")
+        return FileFacts(
+            _NO_STAMP, fault=f"cannot be read: {getattr(error, 'strerror', None) or 'out of memory'}"
+        )
 
 
 def _header(path: str, info: os.stat_result) -> FileFacts:
     try:
         header = read_header(path)
     except HeaderError as error:
-        return FileFacts(info.st_size, info.st_mtime_ns, fault=str(error))
-    return FileFacts(info.st_size, info.st_mtime_ns, header.frames, header.sample_rate, header.channels)
+        return FileFacts(Stamp.of(info), fault=str(error))
+    return FileFacts(Stamp.of(info), header.frames, header.sample_rate, header.channels)

@@ -1,4 +1,4 @@
-"""Full-length submixes as audio files: one file a node of the tree and track, or one a stem."""
+"""Full-length submixes as audio files: one file per node of the tree and track, or one per stem."""
 
 from slakh_hier.submix.run import SubmixReport, write_submixes
 

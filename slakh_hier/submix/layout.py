@@ -51,7 +51,7 @@ def files_of(hierarchy: Hierarchy, level: Level, categories: Mapping[str, str | 
     """The files of a track: the mix, then nodes coarse to fine, then ``unassigned``.
 
     The files of one level add up to the mix: ``unassigned`` holds the stems without a category, and among categories
-    a leaf that holds its rule itself stands for its category.
+    a finest node that holds its rule itself stands for its category.
 
     Parameters
     ----------

@@ -36,16 +36,16 @@ def submix_metadata(
     about
         What goes under ``submix``.
     categories
-        Category and leaf by stem, added to its entry; empty where no tree is at work.
+        Category and finest node by stem, added to its entry; empty where no tree is at work.
 
     Raises
     ------
     TextError, InputError
-        The source is no YAML, or no track's metadata.
+        The source is not YAML, or not a track's metadata.
     """
     content = load(source, file)
     if not isinstance(content, dict) or not isinstance(content.get("stems"), dict):
-        raise InputError(f"{file} is no track's metadata any more; scan again")
+        raise InputError(f"{file} is not a track's metadata any more; scan again")
     overall = content.get("overall_gain")
     if gain != 1.0 and isinstance(overall, float | int):
         content["overall_gain"] = overall * gain

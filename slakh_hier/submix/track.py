@@ -57,7 +57,7 @@ class TrackTask:
     stamps
         Size and modification time of their files, by stem.
     places
-        Category and leaf of each of the track's stems; empty where no tree is at work.
+        Category and finest node of each of the track's stems; empty where no tree is at work.
     left_out
         Why a stem with a fault is not in the mix, by stem.
     about

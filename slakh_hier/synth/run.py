@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ from slakh_hier.parallel import Backend
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.splits import DEFAULT_SHARES, assign_splits, check_shares
 from slakh_hier.synth.extras import default_soundfont, require
+from slakh_hier.synth.same_notes import by_notes
 from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
 from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
 from slakh_hier.synth.track import Settings, Source, estimated_bytes, synthesise_track
+from slakh_hier.wording import some
 
 DEFAULT_SEED = 588
 DEFAULT_SECONDS = 40.0
@@ -114,8 +116,9 @@ def make_data_set(
         sources = _composed(compose, seconds, seed, jobs, progress)
     else:
         sources, failures = _listed(midi)
-    split_of = assign_splits((source.md5 for source in sources), shares, seed)
-    by_place = {f"{split_of[source.md5]}/{source.track}": source for source in sources}
+    same = {s.md5: s.md5 for s in sources} if compose else by_notes(sources, jobs, progress)
+    split_of = assign_splits(same.values(), shares, seed)
+    by_place = {f"{split_of[same[source.md5]]}/{source.track}": source for source in sources}
     about = _settings(settings, font, shares, seconds if compose else None)
     tasks = {
         place: TrackTask(
@@ -134,7 +137,7 @@ def make_data_set(
         reads=[path for path in map(Path, midi) if path.is_dir()],
     )
     songs = {Path(source.path).parent for source in sources if source.path is not None}
-    return make_tracks(
+    report = make_tracks(
         folder,
         synthesise_track,
         tasks,
@@ -148,6 +151,20 @@ def make_data_set(
         scheduler=scheduler,
         progress=progress,
     )[0]
+    return replace(report, notes=(*_doubles(sources, same), *report.notes))
+
+
+def _doubles(sources: Sequence[Source], same: Mapping[str, str]) -> list[str]:
+    """What to say of songs whose files differ and whose notes do not."""
+    songs: dict[str, dict[str, str]] = {}
+    for source in sources:
+        songs.setdefault(same[source.md5], {}).setdefault(source.md5, source.name)
+    doubled = [sorted(names.values()) for names in songs.values() if len(names) > 1]
+    if not doubled:
+        return []
+    named = some([f"{names[0]} and {some(names[1:], most=2)}" for names in doubled], "; ", 3)
+    have = "1 song has" if len(doubled) == 1 else f"{len(doubled)} songs have"
+    return [f"{have} other files with the same notes, kept in one split with it: {named}"]
 
 
 def _estimate(sources: Sequence[Source], settings: Settings) -> int:

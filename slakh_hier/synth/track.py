@@ -36,6 +36,8 @@ from slakh_hier.synth.write_song import song_midi
 
 RATE = 44_100
 STEM_LUFS = -13.0
+LEAST_LUFS = -60.0
+"""A stem below is not raised to the others: of a note that is muted as it begins, the click would be as loud as music."""
 PEAK_DBFS = -1.0
 TAIL_SECONDS = 2.0
 """How long the last notes may ring on after the song."""
@@ -157,6 +159,11 @@ class _Stem:
     def silent(self) -> bool:
         return self.meter.peak == 0
 
+    @property
+    def raised(self) -> bool:
+        """Whether it is brought to the others' level; not so what is silence but for the beginning of a note."""
+        return self.loudness is not None and self.loudness >= LEAST_LUFS
+
 
 def _fill(folder: Path, source: Source, song: Song, settings: Settings) -> TrackRecord:
     identity = _identity(source, settings)
@@ -197,8 +204,17 @@ def _fill(folder: Path, source: Source, song: Song, settings: Settings) -> Track
         len(sounding),
         sum(stem.silent for stem in sounding),
         len(stems) - len(sounding),
-        song.remarks,
+        (*song.remarks, *_all_but_silent(sounding)),
     )
+
+
+def _all_but_silent(stems: Sequence[_Stem]) -> list[str]:
+    return [
+        f"{stem.name} ({program_name(stem.part.program_num)}) is all but silent ({stem.loudness:.0f} LUFS, muted as soon as it "
+        "begins?) and was not raised to the others' level"
+        for stem in stems
+        if not stem.silent and not stem.raised
+    ]
 
 
 def _render(stem: _Stem, scratch: Scratch, settings: Settings, fade: float) -> None:
@@ -217,10 +233,11 @@ def _render(stem: _Stem, scratch: Scratch, settings: Settings, fade: float) -> N
         scratch.write(stem.name, place, block)
         place += len(block)
     if not stem.silent:
-        stem.gain = gain_to(stem.meter, STEM_LUFS)
+        gain = gain_to(stem.meter, STEM_LUFS)
         loudness = stem.meter.integrated()
         # Under the gate at its own level: what the gain makes up for.
-        stem.loudness = loudness if isfinite(loudness) else STEM_LUFS - 20 * log10(stem.gain)
+        stem.loudness = loudness if isfinite(loudness) else STEM_LUFS - 20 * log10(gain)
+        stem.gain = gain if stem.raised else 1.0
 
 
 def _levels(stems: Sequence[_Stem], scratch: Scratch) -> float:
@@ -232,7 +249,7 @@ def _levels(stems: Sequence[_Stem], scratch: Scratch) -> float:
     overall = _track_gain(stems, scratch)
     for _ in range(_REFINEMENTS):
         target = STEM_LUFS + 20 * log10(overall)
-        gains = [1.0 if stem.silent else gain_to(stem.meter, target) / overall for stem in stems]
+        gains = [gain_to(stem.meter, target) / overall if stem.raised else 1.0 for stem in stems]
         steps = [abs(20 * log10(gain / stem.gain)) for gain, stem in zip(gains, stems, strict=True)]
         if max(steps) < _LEVEL_TOLERANCE:
             break

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.files import TEMPORARY_PREFIX
 from slakh_hier.output.audio import AudioFormat
 from slakh_hier.parallel import cpu_cores
 from slakh_hier.splits import SPLITS
@@ -88,9 +92,7 @@ def make_slakh(
         every_category=every_category,
     )
     root.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        building.chmod(0o755)
+    with _building(root) as building:
         with ThreadPoolExecutor(max_workers=cpu_cores()) as pool:
             count = round(seconds * sample_rate)
             list(pool.map(lambda spec: write_track(building, spec, count, audio_format), specs))
@@ -98,9 +100,39 @@ def make_slakh(
             if name in defects:
                 DEFECTS[name].apply(building, specs)
         os.replace(building, root)
+    return root
+
+
+@contextmanager
+def _building(root: Path) -> Iterator[Path]:
+    """A folder beside ``root`` with a temporary name, locked as long as this process is at work.
+
+    Those of killed runs, which nobody has locked, are removed first.
+    """
+    lead = f"{TEMPORARY_PREFIX}{root.name}-"
+    for left in root.parent.glob(f"{glob.escape(lead)}*"):
+        with suppress(OSError), _lock(left):
+            shutil.rmtree(left)
+    building = Path(tempfile.mkdtemp(prefix=lead, dir=root.parent))
+    try:
+        building.chmod(0o755)
+        with ExitStack() as stack:
+            with suppress(OSError):  # a file system without locks: nobody can find the folder abandoned
+                stack.enter_context(_lock(building))
+            yield building
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return root
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; OSError where another process has it, there is no such thing, or it is not a folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def plan_tracks(

@@ -105,6 +105,11 @@ def _missing_stem(place: Place) -> None:
     place.file.unlink()
 
 
+def _unrendered(place: Place) -> None:
+    place.file.unlink()
+    place.edit(lambda content: content["stems"][place.stem].update(audio_rendered=False))
+
+
 def _stem_without_metadata(place: Place) -> None:
     first = next((place.folder / "stems").glob("S00.*"))
     (place.folder / "stems" / f"S20{first.suffix}").write_bytes(first.read_bytes())
@@ -194,7 +199,8 @@ def _unreadable_metadata(place: Place) -> None:
 
 
 DEFECTS = {
-    "missing_stem": Defect("a stem of the metadata has no file", 1, "S01", _missing_stem),
+    "missing_stem": Defect("a stem that was rendered has no file", 1, "S01", _missing_stem),
+    "unrendered_stem": Defect("a stem that was never rendered", 1, "S03", _unrendered),
     "stem_without_metadata": Defect(
         "a file S20 that no metadata name", 1, "S20", _stem_without_metadata, present=False
     ),

@@ -14,10 +14,12 @@ import torch
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.models import evaluation
 from slakh_hier.models.config import Config
-from slakh_hier.models.evaluation import evaluate, read_summary
-from slakh_hier.models.metrics import si_sdr
+from slakh_hier.models.evaluation import evaluate
+from slakh_hier.models.metrics import METRICS, Metric, si_sdr
 from slakh_hier.models.weights import load_weights
 from slakh_hier.progress import Silent
+from slakh_hier.scores.summary import read_summary
+from slakh_hier.scores.tables import flat_rows, score_tables
 from slakh_hier.shards.read import open_shards
 
 Make = Callable[..., Config]
@@ -25,20 +27,21 @@ Make = Callable[..., Config]
 
 def test_sss_results(guitar_run: Path, guitar_shards: Path) -> None:
     result = evaluate(guitar_run, guitar_shards, jobs=1)
-    summary = json.loads((guitar_run / "evaluation" / "test.json").read_text())
-    assert summary == read_summary(result.files[0]) == result.summary
-    assert set(summary["levels"]) == {"1", "2", "3"}
-    assert {"mix", "si_sdr", "delta", "ci95", "median", "clips", "dropped"} == set(summary["levels"]["1"])
-    assert set(summary["nodes"]) == {"clean", "guitars", "strings"}
+    summary = result.summary
+    assert read_summary(result.files[0]) == summary
+    raw = json.loads(result.files[0].read_text())
+    assert set(raw["levels"]) == {"1", "2", "3"}
+    assert set(raw["all"]["metrics"]) == {"si_sdr", "leakage"}
+    assert set(summary.nodes) == {"clean", "guitars", "strings"}
     # Six test clips: clean guitar sounds in four, is absent in one and silent in one.
-    assert summary["levels"]["1"]["clips"] == 4
-    assert summary["levels"]["1"]["dropped"] == 1
-    assert summary["levels"]["2"]["dropped"] == 0
-    assert summary["nodes"]["clean"]["inactive"] == 2
-    assert summary["nodes"]["guitars"]["inactive"] == 0
-    for reference in ("mixture", "oracle"):
-        assert summary["references"][reference]["levels"]["1"]["clips"] == 4
-    assert summary["references"]["oracle"]["all"]["delta"] > 3
+    assert (summary.levels["1"].clips, summary.levels["1"].dropped, summary.levels["2"].dropped) == (4, 1, 0)
+    assert summary.levels["1"]["si_sdr"].clips == 4
+    assert summary.nodes["clean"]["leakage"].clips == 2
+    assert summary.nodes["guitars"]["leakage"].clips == 0
+    together = summary.all_levels["si_sdr"]
+    assert together.oracle is not None
+    assert together.mixture is not None
+    assert together.oracle - together.mixture > 3
     table = pd.read_csv(result.files[1])
     assert len(table) == 6 * 3
 
@@ -52,9 +55,56 @@ def test_values_against_the_separator_itself(guitar_run: Path, guitar_shards: Pa
     for level, node in enumerate(("clean", "guitars", "strings")):
         row = table[(table["clip"] == 2) & (table["node"] == node)].iloc[0]
         target = torch.from_numpy(clip[node])
-        assert row["si_sdr"] == pytest.approx(si_sdr(estimates[level], target).item(), abs=1e-4)
-        assert row["mix"] == pytest.approx(si_sdr(torch.from_numpy(clip.mix), target).item(), abs=1e-6)
-        assert row["delta"] == pytest.approx(row["si_sdr"] - row["mix"])
+        mixture = si_sdr(torch.from_numpy(clip.mix), target).item()
+        assert row["si_sdr_estimate"] == pytest.approx(si_sdr(estimates[level], target).item(), abs=1e-4)
+        assert row["si_sdr_mixture"] == pytest.approx(mixture, abs=1e-6)
+        assert row["si_sdr_improvement"] == pytest.approx(row["si_sdr_estimate"] - row["si_sdr_mixture"])
+
+
+@pytest.fixture
+def peak_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric that is added at run time: lower is better, and it has no unit."""
+
+    def largest(estimate: torch.Tensor, target: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
+        return (estimate - target).abs().amax(-1)
+
+    monkeypatch.setitem(METRICS, "peak_error", Metric(largest, "", "peak error", "lower"))
+
+
+@pytest.mark.usefixtures("peak_error")
+def test_a_metric_is_one_entry(guitar_run: Path, guitar_shards: Path, tmp_path: Path) -> None:
+    """It is in the clips' table, the summary, the tables for people and the CSV, and changes no other value."""
+    result = evaluate(guitar_run, guitar_shards, jobs=1, out=tmp_path)
+    table = pd.read_csv(result.files[1])
+    shards = open_shards(guitar_shards, "test")
+    row = table[(table["clip"] == 2) & (table["node"] == "guitars")].iloc[0]
+    assert row["peak_error_mixture"] == pytest.approx(np.abs(shards[2].mix - shards[2]["guitars"]).max())
+    better = row["peak_error_mixture"] - row["peak_error_estimate"]
+    assert row["peak_error_improvement"] == pytest.approx(better)
+    assert table.loc[~table["counted"], "peak_error_estimate"].isna().all()
+    values = result.summary.levels["2"]["peak_error"]
+    counted = table[table["counted"] & (table["level"] == 2)]
+    assert values.improvement == pytest.approx(counted["peak_error_improvement"].mean())
+    assert values.ci95 is not None
+    titles = [one.title for one in score_tables(result.summary)]
+    assert titles == [
+        "SI-SDR (dB) on test", "SI-SDR (dB) on test, by node", "leakage (dB) on test", "leakage (dB) on test, by node",
+        "peak error on test", "peak error on test, by node",
+    ]  # fmt: skip
+    (flat,) = [r for r in flat_rows(result.summary) if (r["metric"], r["level"]) == ("peak_error", "all")]
+    assert flat["improvement"] == result.summary.all_levels["peak_error"].improvement
+
+
+@pytest.mark.usefixtures("peak_error")
+def test_a_metric_of_another_shape_is_refused(
+    guitar_run: Path, guitar_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Metric(lambda estimate, target, mixture: estimate.mean(), "", "mean", "lower")
+    monkeypatch.setitem(METRICS, "peak_error", wrong)
+    with pytest.raises(
+        InputError, match=r"metric peak_error gave \(\) values; \(clips, levels\) is \(4, 3\)"
+    ):
+        evaluate(guitar_run, guitar_shards, jobs=1, out=tmp_path)
 
 
 def test_jobs_change_nothing(guitar_run: Path, guitar_shards: Path, tmp_path: Path) -> None:
@@ -93,12 +143,12 @@ def test_gpus_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_qbe_results(query_run: Path, any_shards: Path, tmp_path: Path) -> None:
     summary = evaluate(query_run, any_shards, jobs=1, out=tmp_path).summary
-    assert summary["levels"]["1"]["clips"] == 6
-    assert summary["nodes"]["dirty"]["clips"] == 2
-    assert summary["nodes"]["guitars"]["clips"] == 4
-    assert summary["nodes"]["drums_3"]["level"] == 3
-    means = [summary["nodes"][node]["delta"] for node in ("clean", "dirty", "drums_1")]
-    assert summary["levels"]["1"]["delta"] == pytest.approx(np.mean(means))
+    assert summary.levels["1"].clips == 6
+    assert summary.nodes["dirty"].clips == 2
+    assert summary.nodes["guitars"].clips == 4
+    assert summary.nodes["drums_3"].level == 3
+    means = [summary.nodes[node]["si_sdr"].improvement or 0 for node in ("clean", "dirty", "drums_1")]
+    assert summary.levels["1"]["si_sdr"].improvement == pytest.approx(np.mean(means))
 
 
 def test_a_silent_estimate_is_dropped_not_counted_as_good(
@@ -115,10 +165,9 @@ def test_a_silent_estimate_is_dropped_not_counted_as_good(
 
     monkeypatch.setattr(evaluation, "load_weights", mute)
     summary = evaluate(guitar_run, guitar_shards, jobs=1, out=tmp_path).summary
-    assert summary["levels"]["1"]["clips"] == 0
-    assert summary["levels"]["1"]["dropped"] == 5
-    assert summary["levels"]["1"]["delta"] is None
-    assert summary["nodes"]["clean"]["leak_db"] == pytest.approx(-120)
+    assert (summary.levels["1"].clips, summary.levels["1"].dropped) == (0, 5)
+    assert summary.levels["1"]["si_sdr"].improvement is None
+    assert summary.nodes["clean"]["leakage"].estimate == pytest.approx(-120)
 
 
 def test_a_level_at_which_the_mixture_is_the_node_is_dropped(
@@ -128,11 +177,11 @@ def test_a_level_at_which_the_mixture_is_the_node_is_dropped(
     stems = [{}, {"drums_1": "gone"}, {}]
     shards = shard_writer(tmp_path / "shards", {"test": [("clean", one) for one in stems]})
     result = evaluate(guitar_run, shards, jobs=1)
-    levels = result.summary["levels"]
-    assert [(levels[n]["clips"], levels[n]["dropped"]) for n in "123"] == [(3, 0), (2, 1), (2, 1)]
-    assert levels["3"]["mix"] < evaluation.SAME_DB
+    levels = result.summary.levels
+    assert [(levels[n].clips, levels[n].dropped) for n in "123"] == [(3, 0), (2, 1), (2, 1)]
+    assert (levels["3"]["si_sdr"].mixture or 0) < evaluation.SAME_DB
     whole = result.scores.query("clip == 1 and level == 3").iloc[0]
-    assert np.isnan(whole["mix"])
+    assert np.isnan(whole["si_sdr_mixture"])
     assert whole["dropped"]
 
 

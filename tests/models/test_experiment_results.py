@@ -1,4 +1,4 @@
-"""What an experiment's figures come to: tables, verdicts, files."""
+"""What an experiment's values come to: tables, verdicts, files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.experiments.cell import Cell
 from slakh_hier.models.experiments.grid import cell_config, load_grid
-from slakh_hier.models.experiments.results import FAILS, HOLDS, HOLLOW, UNSURE, results
-from slakh_hier.models.experiments.writing import flat_rows, markdown, pair_rows, write_results
+from slakh_hier.models.experiments.results import FAILS, HOLDS, UNSURE, VACUOUS, results
+from slakh_hier.models.experiments.writing import flat_rows, markdown, pair_rows, result_tables, write_results
+from slakh_hier.models.metrics import METRICS, Metric
+from slakh_hier.scores.experiment import read_results
+from slakh_hier.scores.summary import Entry, Summary
 
 Shards = Sequence[Path]
 
@@ -38,15 +41,20 @@ def finished(folder: Path, name: str, seed: int, base: dict[str, Config], deltas
                 "clip": clip,
                 "song": f"{clip // 2:032d}",
                 "level": level,
-                "mix": -5.0,
-                "si_sdr": d - 5,
-                "delta": d,
+                "si_sdr_mixture": -5.0,
+                "si_sdr_estimate": d - 5,
+                "si_sdr_improvement": d,
+                "si_sdr_oracle": 10.0,
             }
             for clip, row in enumerate(deltas)
             for level, d in zip(config.levels, row, strict=True)
         ]
     ).to_csv(cell.scores, index=False)
-    cell.scores.with_suffix(".json").write_text(json.dumps({"step": 3, "plan_digest": "a" * 64}))
+    summary = Summary(
+        split="test", shards="s", task="sss", step=3, plan_digest="a" * 64, songs=20, metrics={}, levels={}, nodes={},
+        all_levels=Entry(),
+    )  # fmt: skip
+    cell.scores.with_suffix(".json").write_text(summary.model_dump_json(by_alias=True))
     return cell
 
 
@@ -75,21 +83,22 @@ def test_verdicts_follow_from_whole_intervals(
         ),
     ]
     found = results("reduction", load_grid("reduction"), cells)
-    said = {claim["claim"]: claim for claim in found["claims"]}
+    said = {claim.claim: claim for claim in found.claims}
     keeps = said["With 90 % of the leaves withheld SSS keeps at least 90 % of its improvement."]
     better = said["Removing 90 % of the clips costs SSS more than withholding 90 % of the leaves."]
-    assert keeps["verdict"] == verdicts[0], keeps
+    assert keeps.verdict == verdicts[0], keeps
     if verdicts[1] != UNSURE:
-        assert better["verdict"] == verdicts[1], better
-    row = found["tables"][0]["rows"][0]
-    assert (row["name"], row["seeds"], row["songs"]) == ("sss-full", 2, 20)
-    assert row["cells"]["2"]["delta"] == pytest.approx(full[:, 1].mean() + 0.05)
-    assert row["cells"]["all"]["delta"] == pytest.approx(full.mean() + 0.05)
-    assert row["cells"]["all"]["mix"] == -5
+        assert better.verdict == verdicts[1], better
+    row = found.tables[0].rows[0]
+    assert (row.name, row.seeds, row.songs) == ("sss-full", 2, 20)
+    assert row.cells is not None
+    assert row.cells["2"]["si_sdr"].improvement == pytest.approx(full[:, 1].mean() + 0.05)
+    assert row.cells["all"]["si_sdr"].improvement == pytest.approx(full.mean() + 0.05)
+    assert row.cells["all"]["si_sdr"].mixture == -5
     assert "not run" in markdown(found)
     assert f"{full.mean() + 0.05:.1f} [" in markdown(found)
     flat = {(row["model"], row["level"]): row for row in flat_rows(found)}
-    assert flat["SSS, all ground truth", "3"]["published_delta"] == 3.5
+    assert flat["SSS, all ground truth", "3"]["published_improvement"] == 3.5
 
 
 def test_a_difference_within_the_margin_is_no_loss(both: Shards, tmp_path: Path) -> None:
@@ -107,8 +116,8 @@ def test_a_difference_within_the_margin_is_no_loss(both: Shards, tmp_path: Path)
             finished(folder, "sss-23-unconstrained", 1, base, free),
             finished(folder, "sss-23", 1, base, free + shift),
         ]
-        claim = results("hc", load_grid("hc"), cells)["claims"][0]
-        assert claim["verdict"] == verdict, claim
+        claim = results("hc", load_grid("hc"), cells).claims[0]
+        assert claim.verdict == verdict, claim
 
 
 def seeds_of(folder: Path, both: Shards, task: str, cells: dict[str, np.ndarray]) -> list[Cell]:
@@ -119,17 +128,17 @@ def seeds_of(folder: Path, both: Shards, task: str, cells: dict[str, np.ndarray]
     return [finished(folder, name, 1, base, deltas) for name, deltas in cells.items()]
 
 
-@pytest.mark.parametrize(("single", "verdict"), [(-5.0, HOLLOW), (0.02, HOLLOW), (2.0, HOLDS)])
+@pytest.mark.parametrize(("single", "verdict"), [(-5.0, VACUOUS), (0.02, VACUOUS), (2.0, HOLDS)])
 def test_no_worse_than_models_that_fail_says_little(
     single: float, verdict: str, both: Shards, tmp_path: Path
 ) -> None:
     songs = np.random.default_rng(1).normal(0, 1, (20, 1)).repeat(2, 0)
     cells = {f"qbe-{level}": single + songs for level in (1, 2, 3)}
     cells["qbe-123"] = single + songs.repeat(3, 1) + 1
-    claim = results("levels", load_grid("levels"), seeds_of(tmp_path, both, "qbe", cells))["claims"][1]
-    assert claim["verdict"] == verdict, claim
-    assert ("does not surely improve on the mixture" in claim["why"]) == (verdict == HOLLOW)
-    assert "p of no difference < 0.001" in claim["why"]
+    claim = results("levels", load_grid("levels"), seeds_of(tmp_path, both, "qbe", cells)).claims[1]
+    assert claim.verdict == verdict, claim
+    assert ("does not surely improve on the mixture" in claim.why) == (verdict == VACUOUS)
+    assert "p of no difference < 0.001" in claim.why
 
 
 def test_the_rows_of_a_claim_are_compared_too(both: Shards, tmp_path: Path) -> None:
@@ -139,13 +148,13 @@ def test_the_rows_of_a_claim_are_compared_too(both: Shards, tmp_path: Path) -> N
         for name, shift in (("sss-123", 1), ("sss-123-all-50", 0), ("sss-123-leaf-50", 0.5))
     }
     found = results("reduction", load_grid("reduction"), seeds_of(tmp_path, both, "sss", cells))
-    pairs = [(pair["row"], pair["with"]) for pair in found["tables"][0]["comparisons"]]
+    pairs = [(pair.row, pair.than) for pair in found.tables[0].comparisons]
     assert pairs == [("sss-all-50", "sss-full"), ("sss-leaf-50", "sss-full"), ("sss-leaf-50", "sss-all-50")]
     claimed = [row for row in pair_rows(found) if row["against"] == "SSS, 50 % of the clips removed"]
     gap = cells["sss-123-leaf-50"] - cells["sss-123-all-50"]
     assert claimed[-1]["difference"] == pytest.approx(gap.mean())
     assert claimed[-1]["difference_low"] < gap.mean() < claimed[-1]["difference_high"]
-    said = next(claim["why"] for claim in found["claims"] if "50 % of the clips costs SSS" in claim["claim"])
+    said = next(claim.why for claim in found.claims if "50 % of the clips costs SSS" in claim.claim)
     assert f"p of no difference {claimed[-1]['p']:.3f}" in said or "< 0.001" in said
     write_results(tmp_path, found)
     with open(tmp_path / "comparisons.csv", newline="") as table:
@@ -159,15 +168,12 @@ def test_a_level_without_clips_is_not_known_and_json_stays_json(both: Shards, tm
     deltas[:, 0] = np.nan  # the mixture is the node in every clip
     cells = {"sss-123": deltas, "sss-123-leaf-90": deltas - 0.1, "sss-123-all-90": deltas - 2}
     found = results("reduction", load_grid("reduction"), seeds_of(tmp_path, both, "sss", cells))
-    full = found["tables"][0]["rows"][0]["cells"]
-    assert (full["1"]["delta"], full["1"]["median"], full["1"]["ci95"], full["1"]["clips"]) == (
-        None,
-        None,
-        None,
-        0,
-    )
-    assert full["all"]["delta"] is None  # a mean of two levels is not the mean of three
-    assert full["2"]["delta"] == pytest.approx(np.nanmean(deltas[:, 1]))
+    full = found.tables[0].rows[0].cells
+    assert full is not None
+    none = full["1"]["si_sdr"]
+    assert (none.improvement, none.median, none.ci95, none.clips) == (None, None, None, 0)
+    assert full["all"]["si_sdr"].improvement is None  # a mean of two levels is not the mean of three
+    assert full["2"]["si_sdr"].improvement == pytest.approx(np.nanmean(deltas[:, 1]))
     write_results(tmp_path, found)
 
     def refuse(word: str) -> None:
@@ -178,3 +184,32 @@ def test_a_level_without_clips_is_not_known_and_json_stays_json(both: Shards, tm
         == "reduction"
     )
     assert "nan" not in (tmp_path / "results.md").read_text()
+
+
+def test_a_metric_added_at_run_time_is_in_tables_and_comparisons(
+    both: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(1)
+    cells = seeds_of(
+        tmp_path,
+        both,
+        "sss",
+        {name: generator.normal(3, 1, (40, 2)) for name in ("sss-23-unconstrained", "sss-23")},
+    )
+    new = Metric(lambda estimate, target, mixture: estimate.mean(-1), "%", "purity", "lower")
+    monkeypatch.setitem(METRICS, "purity", new)
+    assert "purity" not in results("hc", load_grid("hc"), cells).tables[0].rows[0].cells["3"].metrics  # type: ignore[index]
+    for cell in cells:  # evaluated again, with the metric
+        table = pd.read_csv(cell.scores, dtype={"song": str})
+        for part in ("mixture", "estimate", "improvement", "oracle"):
+            table[f"purity_{part}"] = 2 * table[f"si_sdr_{part}"]
+        table.to_csv(cell.scores, index=False)
+    found = results("hc", load_grid("hc"), cells)
+    write_results(tmp_path, found)
+    assert read_results(tmp_path / "results.json") == found
+    flat = pd.read_csv(tmp_path / "results.csv").dropna(subset="improvement")
+    twice = flat.pivot(index=["model", "level"], columns="metric", values="improvement")
+    np.testing.assert_allclose(twice["purity"], 2 * twice["si_sdr"])
+    assert set(pd.read_csv(tmp_path / "comparisons.csv")["metric"]) == {"si_sdr", "purity"}
+    assert "All levels: Mix | purity (%) | Δ" in (tmp_path / "results.md").read_text()
+    assert "SSS, levels 3 and 2: purity (%)" in dict(result_tables(found))

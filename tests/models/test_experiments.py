@@ -52,7 +52,7 @@ def file(tmp_path: Path) -> Path:
         yaml.safe_dump(
             {
                 "stft": {"window": 128, "hop": 64},
-                "network": {"layers": 1, "units": 4, "query_layers": 1, "embedding": 4},
+                "network": {"layers": 1, "units": 4, "embedding": 4},
                 "training": {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2},
                 "hardware": {"accelerator": "cpu", "threads": 1},
             }
@@ -93,14 +93,14 @@ def test_the_grids_are_those_of_the_paper() -> None:
 def test_published_figures_stand_beside_their_rows(tmp_path: Path) -> None:
     for name, figures in PAPER.items():
         found = results(name, load_grid(name), [])
-        rows = {row["name"]: row for table in found["tables"] for row in table["rows"]}
+        rows = {row.name: row for table in found.tables for row in table.rows}
         for (row, level), delta in figures.items():
-            assert rows[row]["published"][level]["delta"] == delta
-        assert all(row["cells"] is None for row in rows.values())
-        assert {claim["verdict"] for claim in found["claims"]} == {UNSURE}
-    assert all(
-        row["published"] is None for t in results("hc", load_grid("hc"), [])["tables"] for row in t["rows"]
-    )
+            published = rows[row].published
+            assert published is not None
+            assert published[level]["si_sdr"].improvement == delta
+        assert all(row.cells is None for row in rows.values())
+        assert {claim.verdict for claim in found.claims} == {UNSURE}
+    assert all(row.published is None for t in results("hc", load_grid("hc"), []).tables for row in t.rows)
 
 
 def test_an_unknown_experiment_is_named() -> None:
@@ -113,7 +113,7 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
     said: list[str] = []
     first = run_experiment("hc", both[:1], out, config=file, preset="tiny", report=said.append)
     assert not first.failed
-    assert [row["cells"] is None for table in first.results["tables"] for row in table["rows"]] == [False] * 4
+    assert [row.cells is None for table in first.results.tables for row in table.rows] == [False] * 4
     assert {path.name for path in first.files} == {
         "results.md",
         "results.csv",
@@ -128,7 +128,7 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if "runs" in path.parts} == before
 
     some = run_experiment("levels", both, out, config=file, preset="tiny", cells=["sss-3"])
-    states = {cell["name"]: cell["state"] for cell in some.results["cells"]}
+    states = {cell.name: cell.state for cell in some.results.cells}
     assert states["sss-123"] == "done"  # from the other experiment
     assert (states["sss-3"], states["qbe-1"]) == ("done", "missing")
     with pytest.raises(
@@ -154,11 +154,11 @@ def test_processes_do_what_one_process_does_and_go_on_after_a_failure(
     for found in (here, apart):
         assert list(found.failed) == ["sss-2, seed 588"]
         assert "mine.txt" in found.failed["sss-2, seed 588"]
-        states = {cell["name"]: cell["state"] for cell in found.results["cells"]}
+        states = {cell.name: cell.state for cell in found.results.cells}
         assert {name for name, state in states.items() if state == "done"} == {"sss-1", "qbe-3"}
     assert digests(tmp_path / "apart") == digests(tmp_path / "here")
     assert len(digests(tmp_path / "here")) == 2
-    assert apart.results == {**here.results, "settings": settings}
+    assert apart.results == here.results.model_copy(update={"settings": tuple(settings)})
     assert "epoch 1 of 1" in (tmp_path / "apart" / "logs" / "sss-1-588.log").read_text()
 
 
@@ -217,9 +217,7 @@ def test_seeds_differ_and_are_not_forgotten(both: Shards, file: Path, tmp_path: 
     two = run_experiment("levels", both, tmp_path / "out", seeds=2, **asked)
     assert len(set(digests(tmp_path / "out").values())) == 2
     one = run_experiment("levels", both, tmp_path / "out", **asked)
-    assert one.results["cells"] == [
-        c for c in two.results["cells"] if c["seed"] == 588 or c["state"] == "done"
-    ]
+    assert list(one.results.cells) == [c for c in two.results.cells if c.seed == 588 or c.state == "done"]
 
 
 @pytest.mark.timeout(400)
@@ -247,7 +245,7 @@ def test_cells_end_with_the_run_that_began_them(both: Shards, file: Path, tmp_pa
         c.name: c.state()
         for c in list_cells("levels", both, out, config=file, settings=["training.epochs=10000"])
     }
-    assert (states["sss-1"], states["sss-3"]) == ("begun", "missing")
+    assert (states["sss-1"], states["sss-3"]) == ("incomplete", "missing")
 
 
 def test_shards_that_do_not_fit_are_refused_at_once(

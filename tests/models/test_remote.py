@@ -27,7 +27,7 @@ def test_training_and_evaluation_from_an_address(
     ]
     files = {path.name for path in (tmp_path / "cache").glob("shards/*-*/*.h5")}
     assert files == {"train-00000.h5", "validation-00000.h5"}
-    summaries = [evaluate(result.run, url, jobs=1).summary["levels"] for result in results]
+    summaries = [evaluate(result.run, url, jobs=1).summary.levels for result in results]
     weights = [(result.run / "weights.safetensors").read_bytes() for result in results]
     assert weights[0] == weights[1]
     assert summaries[0] == summaries[1]

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import pytest
 
 from slakh_hier.models.shortfall import shortfall
+from slakh_hier.scores.summary import Entry, Summary, Values
 
 
-def summary(**deltas: float | None) -> dict[str, Any]:
+def summary(**deltas: float | None) -> Summary:
     """Levels by name (``l1=-2.0``), each with an interval of 1 dB to both sides."""
-    return {
-        "levels": {
-            name[1:]: {
-                "delta": delta,
-                "ci95": None if delta is None else [delta - 1, delta + 1],
-                "mix": -2.0 if name == "l3" else -9.0,
+    levels = {
+        name[1:]: Entry(
+            metrics={
+                "si_sdr": Values(
+                    improvement=delta,
+                    ci95=None if delta is None else (delta - 1, delta + 1),
+                    mixture=-2.0 if name == "l3" else -9.0,
+                )
             }
-            for name, delta in deltas.items()
-        }
+        )
+        for name, delta in deltas.items()
     }
+    return Summary(
+        split="test", shards="s", task="sss", step=1, plan_digest="a", songs=2, metrics={}, levels=levels, nodes={},
+        all_levels=Entry(),
+    )  # fmt: skip
 
 
 def curves(*losses: float, steps: int = 100) -> pd.DataFrame:
@@ -40,7 +45,7 @@ def test_what_beats_the_mixture_is_not_told() -> None:
 def test_levels_are_named_coarsest_first_and_doubt_is_told() -> None:
     text = shortfall(summary(l1=-4.0, l2=2.0, l3=-0.5), LONG, {})
     assert text == (
-        "The estimates are worse than the untouched mixture (level 3: -0.5 dB, not certain, level 1: -4.0 dB)."
+        "The estimates are worse than the unprocessed mixture (level 3: -0.5 dB, not certain, level 1: -4.0 dB)."
     )
 
 

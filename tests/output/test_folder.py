@@ -185,8 +185,28 @@ def test_failures_come_back(tmp_path: Path) -> None:
     found = [{"track": "a", "reason": "é"}, {"track": "b", "reason": "x"}]
     write_failures(tmp_path, found)
     assert read_failures(tmp_path) == found
-    (tmp_path / "failures.jsonl").write_text("[1]\n")
-    with pytest.raises(ValueError, match="not a JSON object"):
-        read_failures(tmp_path)
+    strange = [{"track": "a\u2028b\x85", "start": 1.5, "reason": "x"}]
+    write_failures(tmp_path, strange)
+    assert read_failures(tmp_path) == strange
     write_failures(tmp_path, [])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("[1]", "is not a JSON object with a reason"),
+        ('{"track": "a"}', "is not a JSON object with a reason"),
+        ('{"reason": 1}', "is not a JSON object with a reason"),
+        ('{"reason": "x", "track": []}', r"track is \[\]"),
+        ('{"reason": "x", "start": "1"}', "start is 1"),
+        ('{"reason": "x", "start": NaN}', "holds NaN"),
+        ('{"reason": "x"', "is damaged"),
+        ("[" * 100_000, "nested deeper than 64"),
+        ('{"reason": ' * 100_000, "nested deeper than 64"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+    (tmp_path / "failures.jsonl").write_text(json.dumps({"reason": "good"}) + "\n" + line + "\n")
+    with pytest.raises(ValueError, match=rf"failures\.jsonl:2: .*{reason}"):
+        read_failures(tmp_path)

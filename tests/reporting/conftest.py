@@ -19,6 +19,7 @@ from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, ShardRecord, 
 from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder
 
+SI_SDR = {"si_sdr": {"heading": "SI-SDR", "unit": "dB"}}
 RATE, SECONDS, SAMPLES = 8000, 1.0, 8000
 EVIL = "<script>window.hacked = 1<"
 QUOTES = "\"'><img src=x onerror=alert(1)>${x}"
@@ -200,17 +201,19 @@ def experiment_of_runs(run_folder: Path, other_run: Path, tmp_path_factory: pyte
         name = f"runs/{'qbe-123' if seed < 2 else 'qbe-123-leaf-90'}/seed-{seed}"
         shutil.copytree(run, above / name)
         cells.append({"name": name.split("/")[1], "seed": seed, "run": name, "state": "done"})
-    figures = {"mix": -8.0, "si_sdr": -2.0, "delta": 6.0, "ci95": [5.0, 7.0], "median": 5.5, "seeds": 2}
-    by_level = dict.fromkeys(("1", "2", "3", "all"), figures)
+    values = {"mixture": -8.0, "estimate": -2.0, "improvement": 6.0, "ci95": [5.0, 7.0], "median": 5.5}
+    by_level = {key: {"metrics": {"si_sdr": values}} for key in ("1", "2", "3", "all")}
     claims = [{"claim": f"{EVIL} is no worse", "verdict": "holds", "why": QUOTES}]
     rows = [
-        {"model": "one", "levels": 3, "name": "o", "trainings": ["qbe-123"], "cells": by_level},
-        {"model": "less", "levels": 3, "name": "l", "trainings": ["qbe-123-leaf-90"], "cells": by_level, "mask": "leaf-90"},
+        {"model": "one", "levels": 3, "name": "o", "seeds": 2, "trainings": ["qbe-123"], "cells": by_level},
+        {"model": "less", "levels": 3, "name": "l", "seeds": 1, "trainings": ["qbe-123-leaf-90"], "cells": by_level, "mask": "leaf-90"},
     ]  # fmt: skip
     experiment.mkdir()
     tables = [{"title": "QBE", "rows": rows}]
     (experiment / "results.json").write_text(
-        json.dumps({"experiment": "levels", "claims": claims, "tables": tables, "cells": cells})
+        json.dumps(
+            {"experiment": "levels", "metrics": SI_SDR, "claims": claims, "tables": tables, "cells": cells}
+        )
     )
     return experiment
 

@@ -13,20 +13,22 @@ from slakh_hier.errors import InputError
 from slakh_hier.reporting.document import Links, Player, Table
 from slakh_hier.reporting.experiment import experiment_report
 
-FIGURES = {"mix": -8.0, "si_sdr": -2.0, "delta": 6.0, "ci95": [5.0, 7.0], "median": 5.5, "seeds": 3}
+VALUES = {"mixture": -8.0, "estimate": -2.0, "improvement": 6.0, "ci95": [5.0, 7.0], "median": 5.5}
+ENTRY = {"metrics": {"si_sdr": VALUES}}
 RESULTS: dict[str, Any] = {
     "experiment": "levels",
     "preset": "tiny",
+    "metrics": {"si_sdr": {"heading": "SI-SDR", "unit": "dB"}},
     "tables": [
         {
             "title": "SSS",
             "rows": [
-                {"model": "single", "name": "s", "trainings": ["a"], "levels": 1, "cells": {"1": FIGURES}, "published": {"1": FIGURES}},
-                {"model": "multi", "name": "m", "levels": 3, "cells": {"1": FIGURES, "3": FIGURES, "all": FIGURES}, "published": None},
+                {"model": "single", "name": "s", "trainings": ["a"], "levels": 1, "seeds": 3, "cells": {"1": ENTRY}, "published": {"1": ENTRY}},
+                {"model": "multi", "name": "m", "levels": 3, "seeds": 3, "cells": {"1": ENTRY, "3": ENTRY, "all": ENTRY}, "published": None},
                 {"model": "not run", "levels": 3, "cells": None, "published": None},
             ],
             "comparisons": [
-                {"row": "m", "with": "s", "levels": {"1": {"mean": 1.25, "ci95": [-0.5, 3.0], "p": 0.0002}}}
+                {"row": "m", "with": "s", "metric": "si_sdr", "levels": {"1": {"mean": 1.25, "ci95": [-0.5, 3.0], "p": 0.0002}}}
             ],
         }
     ],
@@ -117,7 +119,7 @@ def test_boxes_pool_the_seeds_and_clips_are_those_of_the_main_row(
     scores = pd.concat(pd.read_csv(run / "evaluation" / "test.csv") for run in (run_folder, other_run))
     counted = scores[scores["counted"]]
     assert {node: sorted(found) for node, found in values["one"].items()} == {
-        node: sorted(part["delta"]) for node, part in counted.groupby("node")
+        node: sorted(part["si_sdr_improvement"]) for node, part in counted.groupby("node")
     }
     assert {row.name for row in nodes} == set(scores["node"])
     assert {row.depth for row in nodes} == {0, 1, 2}

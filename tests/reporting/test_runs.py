@@ -14,6 +14,7 @@ import pytest
 
 from slakh_hier.errors import InputError
 from slakh_hier.reporting.document import Facts, Player, Report, Table
+from slakh_hier.reporting.page import render_page
 from slakh_hier.reporting.run_clips import _chosen
 from slakh_hier.reporting.runs import run_report
 from slakh_hier.shards import open_shards
@@ -57,8 +58,8 @@ def test_the_player_has_what_was_evaluated(run_folder: Path, small_set: Path) ->
             assert set(lanes[f"{row['node']}: target"].sounds) <= set(lanes["mixture"].sounds)
             assert not set(lanes[f"{row['node']}: estimate"].sounds) & set(lanes["mixture"].sounds)
             if row["counted"]:
-                assert numpy_si_sdr(estimate, target) == pytest.approx(row["si_sdr"], abs=0.01)
-                assert f"SI-SDR {row['si_sdr']:.1f} dB" in lanes[f"{row['node']}: estimate"].detail
+                assert numpy_si_sdr(estimate, target) == pytest.approx(row["si_sdr_estimate"], abs=0.01)
+                assert f"SI-SDR {row['si_sdr_estimate']:.1f} dB" in lanes[f"{row['node']}: estimate"].detail
 
 
 def test_best_median_and_worst_are_chosen() -> None:
@@ -89,24 +90,25 @@ def test_two_runs_are_side_by_side(run_folder: Path, other_run: Path) -> None:
 def test_an_improvement_stands_with_its_interval(run_folder: Path, tmp_path: Path) -> None:
     run = shutil.copytree(run_folder, tmp_path / "run")
     summary = json.loads((run / "evaluation" / "test.json").read_text())
-    summary["levels"]["3"] |= {"delta": 1.234, "ci95": [-0.5, 2.3456]}
-    summary["levels"]["2"] |= {"delta": 1.234, "ci95": None}
-    summary["levels"]["1"] |= {"delta": None, "ci95": None}
+    levels = {level: entry["metrics"]["si_sdr"] for level, entry in summary["levels"].items()}
+    levels["3"] |= {"improvement": 1.234, "ci95": [-0.5, 2.3456]}
+    levels["2"] |= {"improvement": 1.234, "ci95": None}
+    levels["1"] |= {"improvement": None, "ci95": None}
     (run / "evaluation" / "test.json").write_text(json.dumps(summary))
     rows = table(run_report([run]), "SI-SDR (dB) on test").rows
-    assert [row["Δ"] for row in rows[:3]] == ["1.23 [-0.50, 2.35]", "1.23", "–"]
-    assert all("ci95" not in row for row in rows)
+    assert [row["improvement"] for row in rows[:3]] == ["1.23 [-0.50, 2.35]", "1.23", "–"]
+    assert all("95 % interval" not in row for row in rows)
 
 
 def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, other_run: Path) -> None:
     found = run_report([run_folder, other_run])
     scores = table(found, "Improvement Δ of SI-SDR (dB) on test")
-    assert [row["level"] for row in scores.rows] == ["3", "2", "1", "all"]
+    assert [row["level"] for row in scores.rows] == ["level 3", "level 2", "level 1", "all levels"]
     assert list(scores.rows[0]) == ["level", "<b>second − first", "Δ of first", "Δ of <b>second"]
     one, two = (
         pd.read_csv(run / "evaluation" / "test.csv")
         .query("counted")
-        .pivot(index="clip", columns="level", values="delta")
+        .pivot(index="clip", columns="level", values="si_sdr_improvement")
         for run in (run_folder, other_run)
     )
     gap = two - one
@@ -117,18 +119,29 @@ def test_two_runs_have_one_table_with_their_paired_difference(run_folder: Path, 
         assert float(mean) == pytest.approx(expected, abs=0.0051)
         assert " p " in rest
     summary = json.loads((other_run / "evaluation" / "test.json").read_text())
-    more = table(found, "With SI-SDR and medians")
-    assert more.rows[0]["SI-SDR of <b>second"] == summary["levels"]["3"]["si_sdr"]
+    more = table(found, "With SI-SDR (dB) and medians")
+    assert more.rows[0]["SI-SDR of <b>second"] == summary["levels"]["3"]["metrics"]["si_sdr"]["estimate"]
     assert more.opens
 
 
 def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None:
     report = run_report([run_folder])
     first = table(report, "SI-SDR (dB) on test").rows[0]
-    assert list(first) == ["level", "mix", "SI-SDR", "Δ", "median Δ", "oracle SI-SDR", "clips", "dropped"]
-    summary = json.loads((run_folder / "evaluation" / "test.json").read_text())["levels"]["3"]
+    assert list(first) == [
+        "level",
+        "mixture",
+        "estimate",
+        "improvement",
+        "oracle",
+        "median",
+        "clips",
+        "dropped",
+    ]
+    summary = json.loads((run_folder / "evaluation" / "test.json").read_text())["levels"]["3"]["metrics"][
+        "si_sdr"
+    ]
     low, high = summary["ci95"]
-    assert first["Δ"] == f"{summary['delta']:.2f} [{low:.2f}, {high:.2f}]"
+    assert first["improvement"] == f"{summary['improvement']:.2f} [{low:.2f}, {high:.2f}]"
     assert report.sections[0].title == "Clips"
     (about,) = [b for s in report.sections for b in s.blocks if isinstance(b, Facts)]
     assert about.rows["Separates"] == "whatever the query sounds like (level_1, level_2, level_3)"
@@ -137,7 +150,7 @@ def test_one_run_has_its_scores_under_heads_for_people(run_folder: Path) -> None
 def test_a_run_worse_than_the_mixture_says_so_above_everything(run_folder: Path, other_run: Path) -> None:
     report = run_report([run_folder])  # never trained
     (warning,) = report.warnings
-    assert warning.startswith("The estimates are worse than the untouched mixture (level ")
+    assert warning.startswith("The estimates are worse than the unprocessed mixture (level ")
     assert "10 training steps are few" in warning
     both = run_report([run_folder, other_run]).warnings
     assert [text.partition(":")[0] for text in both] == ["first", "<b>second"]
@@ -145,7 +158,7 @@ def test_a_run_worse_than_the_mixture_says_so_above_everything(run_folder: Path,
 
 def test_the_page_opens_with_a_clip_that_is_improved_and_well_separated(run_folder: Path) -> None:
     scores = pd.read_csv(run_folder / "evaluation" / "test.csv").query("counted")
-    means = scores.groupby("clip")[["delta", "si_sdr"]].mean().sum(axis=1)
+    means = scores.groupby("clip")[["si_sdr_improvement", "si_sdr_estimate"]].mean().sum(axis=1)
     clips = player(run_report([run_folder])).clips
     best = [clip for clip in clips if clip.title.startswith("best, ")]
     first = max(clips, key=lambda clip: clip.appeal)
@@ -221,3 +234,31 @@ def test_a_run_whose_notes_say_something_else(
     (run / file).write_text(json.dumps(content))
     with pytest.raises(InputError, match=f"{file}: {place}"):
         run_report([run])
+
+
+def test_a_metric_added_at_run_time_is_on_the_page(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluated with it, a run shows it in tables, plots and beside its clips; the page itself needs no such metric."""
+    from slakh_hier.models.evaluation import evaluate
+    from slakh_hier.models.metrics import METRICS, Metric
+
+    run = Path(shutil.copytree(run_folder, tmp_path / "run"))
+    with monkeypatch.context() as there:
+        peak = Metric(
+            lambda estimate, target, mixture: (estimate - target).abs().amax(-1),
+            "FS",
+            "peak <error>",
+            "lower",
+        )
+        there.setitem(METRICS, "peak_error", peak)
+        evaluate(run, json.loads((run / "data.json").read_text())["shards"], jobs=1, device="cpu")
+    report = run_report([run])
+    rows = table(report, "peak <error> (FS) on test").rows
+    assert [row["level"] for row in rows] == ["level 3", "level 2", "level 1", "all levels"]
+    assert {"improvement-peak_error", "nodes-peak_error"} <= {plot.name for plot in report.plots}
+    assert any("peak <error> 0." in lane.detail for clip in player(report).clips for lane in clip.lanes)
+    page = render_page(report).decode()
+    assert "peak &lt;error&gt; (FS) on test" in page
+    both = run_report([run, run])
+    assert table(both, "Improvement Δ of peak <error> (FS) on test").rows

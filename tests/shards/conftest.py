@@ -62,7 +62,9 @@ def leaf(clip: int, name: str) -> np.ndarray | None:
         return np.zeros((CHANNELS, SAMPLES), np.float32)
     time, channel = np.arange(SAMPLES) / RATE, np.arange(CHANNELS)[:, None]
     gain = 0.8 if clip % 4 == 1 else 0.2  # some mixtures exceed full scale
-    return (gain * np.sin(2 * np.pi * (100 + 37 * clip + 211 * place) * time + place + 2 * channel)).astype(np.float32)
+    return (gain * np.sin(2 * np.pi * (100 + 37 * clip + 211 * place) * time + place + 2 * channel)).astype(
+        np.float32
+    )
 
 
 def node(clip: int, name: str) -> np.ndarray | None:

@@ -70,7 +70,9 @@ def test_inspect(slakh_hier, make_set):
     folder = make_set().folder
     code, out, _ = slakh_hier("inspect", folder)
     assert code == 0
-    assert out.startswith(f"{folder}: 8 clips of 0.25 s (0.00 h) at 8,000 Hz, stereo, int16, 3 shards, 0.3 MB\n")
+    assert out.startswith(
+        f"{folder}: 8 clips of 0.25 s (0.00 h) at 8,000 Hz, stereo, int16, 3 shards, 0.3 MB\n"
+    )
     lines = [line.split() for line in out.splitlines() if line.strip()]
     assert ["high_strings", "1", "6", "1", "1", "8", "-14.98"] in lines
     assert any(line.startswith("     high_strings") for line in out.splitlines())  # below strings

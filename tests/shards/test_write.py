@@ -199,7 +199,15 @@ def test_what_would_be_stored_as_zeros_is_silent(formula, dtype, quiet):
 
 def test_left_out_clips(formula):
     header = ShardHeader(
-        formula.RATE, formula.CHANNELS, formula.SECONDS, formula.SAMPLES, "int16", "train", 0, (Column("mix", 2, -1),), "0" * 64
+        formula.RATE,
+        formula.CHANNELS,
+        formula.SECONDS,
+        formula.SAMPLES,
+        "int16",
+        "train",
+        0,
+        (Column("mix", 2, -1),),
+        "0" * 64,
     )
     builder = ShardBuilder(header, formula.clip_rows([0, 1, 2]))
     row = builder.add_signal(np.ones((formula.CHANNELS, formula.SAMPLES), np.float32))

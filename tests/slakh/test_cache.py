@@ -67,6 +67,28 @@ def test_only_what_has_changed_is_read_again(root, tree, reads):
     assert sorted(reads) == ["read_header", "read_metadata"]
 
 
+def test_what_was_edited_and_given_its_old_time_is_read_again(root, tree, reads):
+    scan(root, tree)
+    reads.clear()
+    metadata = root / "train" / "Track00001" / "metadata.yaml"
+    info, text = metadata.stat(), metadata.read_text()
+    edited = text.replace("program_num: 33", "program_num: 41", 1)
+    assert edited != text
+    metadata.write_text(edited)
+    os.utime(metadata, ns=(info.st_atime_ns, info.st_mtime_ns))
+    assert (metadata.stat().st_size, metadata.stat().st_mtime_ns) == (info.st_size, info.st_mtime_ns)
+    assert 41 in scan(root, tree).frame["program"].tolist()
+    assert reads == ["read_metadata"]
+    # Another file in its place, with the times of the first.
+    reads.clear()
+    copy = metadata.with_name("copy")
+    copy.write_text(text)
+    os.utime(copy, ns=(info.st_atime_ns, info.st_mtime_ns))
+    copy.replace(metadata)
+    assert 41 not in scan(root, tree).frame["program"].tolist()
+    assert reads == ["read_metadata"]
+
+
 def test_new_and_removed_tracks_and_stems(root, tree, tmp_path, reads):
     scan(root, tree)
     reads.clear()
@@ -75,7 +97,7 @@ def test_new_and_removed_tracks_and_stems(root, tree, tmp_path, reads):
     (root / "validation" / "Track00002").rename(root / "validation" / "Track00044")
     catalog = scan(root, tree)
     assert list(catalog.frame["track"]) == ["Track00001"] * 3 + ["Track00044"] * 3
-    assert catalog.frame["status"][2] == "no_audio"
+    assert catalog.frame["status"][2] == "missing"
     assert reads.count("read_metadata") == 1
     assert set(load_facts(root.resolve())) == {"train/Track00001", "validation/Track00044"}
 
@@ -110,7 +132,7 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
         "text": b"hello",
     }
     inside = {
-        "other format": body.replace(b'"format": 4', b'"format": 2'),
+        "other format": body.replace(b'"format": 5', b'"format": 4'),
         "other folder": body.replace(str(root).encode(), b"/elsewhere"),
         "shape": body.splitlines(keepends=True)[0] + b"".join(b'"%s"\t[1]\n' % path for path in PATHS),
     }
@@ -128,7 +150,7 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
 def test_where_the_cache_cannot_be_written_the_scan_goes_on(root, tree, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SLAKH_HIER_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(SlakhHierWarning, match="SLAKH_HIER_CACHE names another folder"):
+    with pytest.warns(SlakhHierWarning, match="Set SLAKH_HIER_CACHE to a folder"):
         assert len(scan(root, tree).frame) == 9
 
 

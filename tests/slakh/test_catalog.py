@@ -196,13 +196,14 @@ def test_summary_counts(catalog):
         "stems": 6,
         "hours": round(0.5 / 3600, 4),
         "audio": 5,
-        "no_audio": 1,
+        "no_audio": 0,
+        "missing": 1,
         "broken": 0,
         "excluded": 0,
         "unassigned": 0,
     }
     whole = summary.pop("all")
-    for column in ("tracks", "songs", "stems", "audio", "no_audio", "excluded", "unassigned"):
+    for column in ("tracks", "songs", "stems", "audio", "missing", "excluded", "unassigned"):
         assert whole[column] == sum(row[column] for row in summary.values())
 
 
@@ -215,7 +216,7 @@ def test_hours_are_of_the_longest_stem(tmp_path, tree):
 
 def test_left_out_names_each_with_its_reason(catalog):
     assert [(row["track"], row["stem"], row["status"]) for row in catalog.left_out()] == [
-        ("Track00001", "S01", "no_audio"),
+        ("Track00001", "S01", "missing"),
         ("Track00003", "S03", "excluded"),
         ("Track00003", "S04", "unassigned"),
     ]
@@ -226,7 +227,7 @@ def test_stems_found_broken_later(catalog):
     again = catalog.with_broken({("Track00001", "S00"): "decoding fails", ("Track00001", "S01"): "x"})
     row = again.frame.iloc[0]
     assert (row["status"], row["why"]) == ("broken", "decoding fails")
-    assert again.frame["status"][1] == "no_audio"
+    assert again.frame["status"][1] == "missing"
     assert catalog.frame["status"][0] == "audio"
     assert again.digest != catalog.digest
     assert len(again.usable) == len(catalog.usable) - 1

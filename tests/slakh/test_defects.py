@@ -11,7 +11,8 @@ from slakh_hier.testing import DEFECTS, make_slakh
 
 # name: (status and reason of a plain scan, of a deep one); None: the stem is as it would be
 STEMS = {
-    "missing_stem": (("no_audio", "no file"), None),
+    "missing_stem": (("missing", "no file; the metadata say that it was rendered"), None),
+    "unrendered_stem": (("no_audio", "no file"), None),
     "stem_without_metadata": (("unassigned", "the metadata do not name this stem"), None),
     "truncated_flac": (("audio", ""), ("broken", "decoding fails")),
     "bit_flip": (("audio", ""), ("broken", "")),
@@ -94,8 +95,11 @@ def test_all_together(tmp_path, tree):
         warnings.simplefilter("always")
         catalog = scan(root, tree, deep=True)
     counts = catalog.frame["status"].value_counts().to_dict()
-    assert {status: counts[status] for status in ("no_audio", "broken", "excluded", "unassigned")} == {
+    assert {
+        status: counts[status] for status in ("no_audio", "missing", "broken", "excluded", "unassigned")
+    } == {
         "no_audio": 1,
+        "missing": 1,
         "broken": 6,
         "excluded": 1,
         "unassigned": 2,

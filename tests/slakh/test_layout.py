@@ -33,6 +33,31 @@ def test_split_folders_val_and_flat_tracks(tmp_path):
     assert problems == []
 
 
+def test_names_of_splits_that_data_sets_use(tmp_path):
+    names = ["Train", "training", "VALID", "val", "dev", "Validation", "Test", "eval", "Omitted"]
+    place(tmp_path, *(f"{name}/Track{number:05d}" for number, name in enumerate(names)))
+    tracks, problems = find_tracks(tmp_path)
+    assert [t.split for t in tracks] == ["train"] * 2 + ["validation"] * 4 + ["test"] * 2 + ["omitted"]
+    assert problems == []
+
+
+def test_other_folders_with_tracks_are_reported(tmp_path):
+    place(
+        tmp_path, "train/Track00001", "extra\x1b/Track00002", "extra\x1b/Track00003", "more/a", "Track00004"
+    )
+    (tmp_path / "extra\x1b" / "notes").mkdir()
+    (tmp_path / "docs" / "pictures").mkdir(parents=True)
+    tracks, problems = find_tracks(tmp_path)
+    assert [t.track for t in tracks] == ["Track00001", "Track00004"]
+    names = (
+        "train, training, validation, valid, val, dev, development, test, testing, eval, evaluation, omitted"
+    )
+    assert problems == [
+        f"extra\x1b: is not the name of a split; 2 tracks are skipped. Rename it: {names}",
+        f"more: is not the name of a split; 1 track is skipped. Rename it: {names}",
+    ]
+
+
 def test_what_cannot_be_a_track_is_named(tmp_path):
     root = place(tmp_path / "slakh", "train/Track00001", "test/Track00001", "train/Tr äck", "train/a\nb")
     (root / "train" / "Track00007").mkdir()

@@ -74,7 +74,7 @@ def bytes_a_stem(work: Callable[[int], Any]) -> tuple[float, float]:
 HELD = 300
 
 
-@pytest.mark.parametrize(("cache", "most"), [(False, 500), (True, 600)])
+@pytest.mark.parametrize(("cache", "most"), [(False, 500), (True, 640)])
 def test_scan(roots, tree, tmp_path, monkeypatch, cache, most):
     monkeypatch.setenv("SLAKH_HIER_CACHE", str(tmp_path))
     peak, held = bytes_a_stem(lambda size: scan(roots[size], tree, cache=cache, jobs=1))

@@ -302,7 +302,9 @@ def test_a_track_without_stems_is_skipped(write_track, tree):
 def test_no_audio_at_all_is_told(write_track, tree):
     catalog = scan(write_track("train/a", files=()), tree)
     assert rows(catalog, "status") == [("no_audio",)]
-    assert catalog.notes == ["no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav"]
+    assert catalog.skipped == ["no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav"]
+    with pytest.raises(InputError, match="no track has audio"):
+        scan(write_track("train/b", files=()), tree, strict=True)
     assert len(catalog.usable) == 0
 
 
@@ -384,3 +386,53 @@ def test_stems_of_differing_lengths_are_told(tmp_path, tree):
     (track,) = lengths.index[lengths > 1]
     assert note.startswith("1 tracks have stems of differing lengths")
     assert f"{track} (" in note
+
+
+RENDERED = PIANO | {"audio_rendered": True}
+
+
+def test_a_stem_that_was_rendered_and_is_gone_is_missing(write_track, tree):
+    stems = {
+        "S00": RENDERED,
+        "S01": RENDERED,
+        "S02": PIANO | {"audio_rendered": False},
+        "S03": PIANO,
+        "S04": RENDERED,
+    }
+    root = write_track("train/a", stems=stems)
+    (root / "train" / "a" / "stems" / "S04.mp3").write_bytes(b"")
+    write_track(
+        "train/b", uuid=song_of("Track00446"), stems={"S00": RENDERED, "S01": PIANO}, files=("S01.flac",)
+    )
+    catalog = scan(root, tree)
+    said = "the metadata say that it was rendered"
+    assert rows(catalog, "stem", "status", "why") == [
+        ("S00", "audio", ""),
+        ("S01", "missing", f"no file; {said}"),
+        ("S02", "no_audio", "no file"),
+        ("S03", "no_audio", "no file"),
+        ("S04", "missing", f"S04.mp3 is there, but only S04.flac and S04.wav are read; {said}"),
+        ("S00", "no_audio", "no file; absent on disk (Track00446/S00, slakh-utils issue 20)"),
+        ("S01", "audio", ""),
+    ]
+    assert catalog.summary()[-1]["missing"] == 2
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_a_deep_scan_says_how_much_of_the_mix_is_missing(write_track, tree, suffix):
+    rate, count = 8000, 400_000  # more than one block
+    stems = {f"S0{i}": RENDERED for i in range(3)}
+    root = write_track("train/a", stems=stems, files=())
+    folder = root / "train" / "a"
+    parts = np.random.default_rng(0).integers(-3000, 3000, (3, count)).astype(np.int16)
+    for i, part in enumerate(parts[:2]):
+        soundfile.write(folder / "stems" / f"S0{i}.{suffix}", part, rate)
+    soundfile.write(folder / f"mix.{suffix}", parts.sum(axis=0).astype(np.int16), rate)
+    # A third of the energy: -4.77 dB.
+    assert (
+        "what the stems lack of the mix has -4.8 dB relative to it"
+        in scan(root, tree, deep=True).frame["why"][2]
+    )
+    assert "relative to it" not in scan(root, tree).frame["why"][2]
+    (folder / f"mix.{suffix}").write_bytes(b"junk")
+    assert "relative to it" not in scan(root, tree, deep=True).frame["why"][2]

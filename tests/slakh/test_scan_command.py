@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -40,8 +41,8 @@ def test_table(command, good):
     assert code == 0
     assert "splits: folders, tree: slakh34" in out
     lines = [line.split() for line in out.splitlines()]
-    assert ["train", "2", "2", "12", "0.00", "12", "0", "0", "0", "0"] in lines
-    assert ["all", "4", "4", "24", "0.00", "24", "0", "0", "0", "0"] in lines
+    assert ["train", "2", "2", "12", "0.00", "12"] in lines
+    assert ["all", "4", "4", "24", "0.00", "24"] in lines
     assert err == ""
 
 
@@ -53,7 +54,7 @@ def test_json_and_catalog(command, bad, tmp_path):
     found = json.loads(out)
     assert found["hierarchy"] == "band"
     assert {(row["track"], row["stem"], row["status"]) for row in found["left_out"]} == {
-        ("Track00001", "S01", "no_audio"),
+        ("Track00001", "S01", "missing"),
         ("Track00002", "S01", "broken"),
         ("Track00003", "S03", "excluded"),
     }
@@ -61,13 +62,13 @@ def test_json_and_catalog(command, bad, tmp_path):
     assert len(table) == 18
     assert table["status"].value_counts().to_dict() == {
         "audio": 15,
-        "no_audio": 1,
+        "missing": 1,
         "broken": 1,
         "excluded": 1,
     }
     assert "broken: Track00002/S01: its sample rate is 48000 Hz" in err
     assert "excluded: Track00003/S03: erratum: white noise" in err
-    assert "no_audio: Track00001/S01: no file\n" in err
+    assert "missing: Track00001/S01: no file; the metadata say that it was rendered\n" in err
     assert "left out: test/Track00004/metadata.yaml:" in err
 
 
@@ -76,16 +77,19 @@ def test_long_lists_are_cut_on_stderr_only(command, tmp_path):
     for path in root.glob("*/Track00002/stems/*"):
         path.unlink()
     code, out, err = command("scan", root, "--format", "json")
-    assert code == 0
-    assert err.count("no_audio: Track00002/S") == 20
-    assert "... and 6 more no_audio" in err
+    assert code == 1
+    assert err.count("missing: Track00002/S") == 20
+    assert "... and 6 more missing stems; `slakh-hier scan` lists them" in err
     assert len(json.loads(out)["left_out"]) == 26
 
 
 def test_csv(command, good):
     code, out, _ = command("scan", good, "--format", "csv")
     assert code == 0
-    assert out.splitlines()[0] == "split,tracks,songs,stems,hours,audio,no_audio,broken,excluded,unassigned"
+    assert (
+        out.splitlines()[0]
+        == "split,tracks,songs,stems,hours,audio,no_audio,missing,broken,excluded,unassigned"
+    )
     assert len(out.splitlines()) == 5
 
 
@@ -132,3 +136,24 @@ def test_an_output_folder_is_made_or_refused_before_the_scan(command, good, tmp_
     code, out, err = command("scan", good, "-o", tmp_path / "new" / "catalog.csv" / "deeper.csv")
     assert (code, out) == (2, "")
     assert "cannot be used as a folder" in err
+
+
+def test_without_any_audio_the_exit_code_is_not_0(command, good, tmp_path):
+    root = tmp_path / "mp3"
+    shutil.copytree(good, root)
+    for path in root.glob("*/*/stems/*.flac"):
+        path.rename(path.with_suffix(".mp3"))
+    code, _, err = command("scan", root)
+    assert code == 1
+    assert "left out: no track has audio" in err
+    assert command("scan", root, "--strict")[0] == 2
+
+
+def test_folders_that_no_split_is_called_after(command, good, tmp_path):
+    root = tmp_path / "odd"
+    shutil.copytree(good, root)
+    (root / "validation").rename(root / "cv")
+    code, _, err = command("scan", root)
+    assert code == 1
+    assert "left out: cv: is not the name of a split; 1 track is skipped" in err
+    assert command("scan", root, "--strict")[0] == 2

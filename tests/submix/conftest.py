@@ -56,7 +56,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seconds=1.5,
         sample_rate=RATE,
         every_category=False,
-        defects=["shorter_stem", "unassigned_program", "stereo_stem", "missing_stem", "silent_stem"],
+        defects=["shorter_stem", "unassigned_program", "stereo_stem", "unrendered_stem", "silent_stem"],
     )
 
 

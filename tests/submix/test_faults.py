@@ -60,7 +60,8 @@ def test_no_room_is_said_before_any_work(songs, tree, tmp_path, monkeypatch):
 def test_known_faults_are_told_and_left_out(songs, tree, tmp_path, plain):
     catalog = scan(songs, tree).with_broken({("Track00004", "S00"): "is noise"})
     with pytest.raises(
-        InputError, match=r"1 stems cannot be decoded; nothing was done.\n  Track00004/S00: is noise"
+        InputError,
+        match=r"1 stems are missing or cannot be decoded; nothing was done.\n  Track00004/S00: is noise",
     ):
         write_submixes(catalog, tmp_path / "out", splits=["test"], jobs=1)
     assert not (tmp_path / "out").exists()

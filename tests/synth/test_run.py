@@ -26,6 +26,7 @@ from slakh_hier.output import folder as folder_module
 from slakh_hier.output.audio import AudioWriter
 from slakh_hier.slakh import scan
 from slakh_hier.synth import make_data_set, scratch
+from slakh_hier.synth.same_notes import notes_digest
 
 RATE = 44_100
 
@@ -106,6 +107,23 @@ def test_levels(made):
                 )
             else:
                 assert not samples.any()
+
+
+def test_a_part_that_is_muted_as_it_begins_is_not_raised(tmp_path, midi):
+    """One tick at full volume, then none: what is left of the note would become as loud as the others."""
+    tune = [(0, b"\xc0\x18")]
+    muted = [(0, b"\xc1\x28"), (0, b"\x91\x3c\x5a"), (1, b"\xb1\x07\x00"), (1919, b"\x81\x3c\x00")]
+    for key in (60, 62, 64, 65):
+        tune += [(0, bytes((0x90, key, 90))), (480, bytes((0x80, key, 0)))]
+    (tmp_path / "song.mid").write_bytes(midi(tune, muted))
+    report = make_data_set([tmp_path / "song.mid"], tmp_path / "slakh", jobs=1)
+    (remark,) = [remark for _, remark in report.remarks if remark.startswith("S01")]
+    assert remark.startswith("S01 (Violin) is all but silent (-")
+    (track,) = tracks(tmp_path / "slakh")
+    tone, click = (read(track / "stems" / f"S0{stem}.flac").astype(float) for stem in (0, 1))
+    assert 0 < np.abs(click).max() < np.abs(tone).max() / 50
+    loudness = yaml.safe_load((track / "metadata.yaml").read_text())["stems"]["S01"]["integrated_loudness"]
+    assert loudness < -60
 
 
 def test_metadata(made, song_bytes, songs):
@@ -419,3 +437,45 @@ def test_compose_command(tmp_path):
     assert Path(tmp_path / "out" / "synth.json").exists()
     refused = run_command("--splits", "a,b", "-o", tmp_path / "x", "song.mid")
     assert isinstance(refused.exception, InputError)
+
+
+def test_songs_of_the_same_notes_stay_in_one_split(midi, tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for number in range(8):
+        text = [(0, b"\xff\x01\x01" + bytes([65 + number])), (0, b"\xff\x03\x01" + bytes([65 + number]))]
+        tune = [
+            (0, b"\xc0\x18"),
+            (0, b"\x90\x3c\x40"),
+            (480, b"\x80\x3c\x00" if number % 2 else b"\x90\x3c\x00"),
+        ]
+        (songs / f"same{number}.mid").write_bytes(midi(text, tune))
+        other = [(0, b"\xc0\x18"), (0, bytes((0x90, 40 + number, 64))), (480, bytes((0x80, 40 + number, 0)))]
+        (songs / f"other{number}.mid").write_bytes(midi(other))
+    (songs / "broken.mid").write_bytes(b"MThd")
+    report = make_data_set([songs], tmp_path / "out", jobs=1)
+    assert (report.made, [name for name, _ in report.failures]) == (16, ["songs/broken.mid"])
+    tracks = {path.parent.name: path.parent.parent.name for path in (tmp_path / "out").glob("*/*/mix.flac")}
+    names = {}
+    for track, split in tracks.items():
+        about = yaml.safe_load((tmp_path / "out" / split / track / "metadata.yaml").read_bytes())
+        names[about["lmd_midi_dir"]] = split
+    assert len({split for name, split in names.items() if "same" in name}) == 1
+    assert {split for name, split in names.items() if "other" in name} == {"train", "validation", "test"}
+    (note,) = report.notes
+    assert note == (
+        "1 song has other files with the same notes, kept in one split with it: songs/same0.mid and songs/same1.mid, "
+        "songs/same2.mid, and 5 more"
+    )
+
+
+def test_what_makes_notes_the_same(midi):
+    tune = [(0, b"\xc0\x18"), (0, b"\x90\x3c\x40"), (480, b"\x80\x3c\x00")]
+    first = notes_digest(midi(tune))
+    assert first == notes_digest(midi([(0, b"\xff\x03\x01x")], tune))
+    assert first == notes_digest(midi([(0, b"\xc0\x18"), (0, b"\x90\x3c\x40"), (480, b"\x3c\x00")]))
+    for other in (
+        midi([(0, b"\xc0\x19"), *tune[1:]]), midi([*tune[:2], (481, tune[2][1])]), midi(tune, [(0, b"\xff\x51\x03\x07\xa1\x21")]),
+        midi([(0, b"\xb0\x07\x20"), *tune]), midi(tune, tune),
+    ):  # fmt: skip
+        assert notes_digest(other) != first

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -181,3 +186,29 @@ def test_a_folder_with_files_is_refused(tmp_path):
 def test_instruments_are_the_36_categories():
     assert len(INSTRUMENTS) == 36
     assert {name for pair in PAIRS for name in pair} | set(GUITARS) == set(INSTRUMENTS)
+
+
+KILLED = """
+import os, signal, sys
+from slakh_hier.testing import dataset, make_slakh
+dataset.write_track = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+make_slakh(sys.argv[1], tracks=4, seconds=1, sample_rate=8000)
+"""
+
+
+def test_what_a_kill_left_is_removed_by_the_next_run_and_nobody_elses(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "slakh"], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".tmp-slakh-*"))) == 1
+    others = [tmp_path / name for name in (".tmp-slakh-at-work", ".tmp-other-1", ".mine")]
+    for other in others:
+        other.mkdir()
+    handle = os.open(others[0], os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        make_slakh(tmp_path / "slakh", tracks=1, stems=1, every_category=False, seconds=1, sample_rate=8000)
+    finally:
+        os.close(handle)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["slakh", *(path.name for path in others)]
+    )

@@ -1,46 +1,53 @@
-"""How sure a mean over clips, songs and seeds is, and whether two rows differ.
+"""How sure a mean over clips, songs and seeds is, and whether two models differ.
 
 Clips of one song are alike and so are results of one seed. So whole songs and whole seeds are drawn with
-replacement (a crossed bootstrap; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8),
-and a test between two rows flips the sign of whole songs' differences.
+replacement (a crossed bootstrap; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8;
+scipy's bootstrap cannot), and a test between two models flips the sign of whole songs' differences.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import permutation_test
 
-from slakh_hier.models.metrics import interval
+from slakh_hier.scores.experiment import Difference
+from slakh_hier.scores.summary import Part, Values
 
 RESAMPLES = 4000
 LEAST_SONGS = 2
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One row's improvement minus another's, clip by clip.
+def describe(parts: Mapping[Part, Array], songs: NDArray[np.intp]) -> list[Values]:
+    """What is reported of a metric: for each level, then for their plain mean.
 
-    Attributes
+    Parameters
     ----------
-    mean : float, dB, or None
-        None where no clip of the level counts.
-    ci95 : (low, high) or None
-        Over songs and seeds; None with fewer than two songs.
-    p : float or None
-        Two-sided, by sign flips of songs; with S songs it cannot be below 2 ** (1 - S).
-    songs, seeds
-        How many.
+    parts
+        By name (``mixture``, ``estimate``, ...), (seeds, clips, levels); NaN where a clip does not count. The interval and
+        the median are those of the ``improvement``, where there is one, else of the ``estimate``.
+    songs
+        int (clips,): the number of each clip's song.
     """
-
-    mean: float | None
-    ci95: list[float] | None
-    p: float | None
-    songs: int
-    seeds: int
+    count = np.isfinite(parts.get("improvement", parts["estimate"])).any((0, 2))
+    parts, songs = {name: values[:, count] for name, values in parts.items()}, songs[count]
+    songs = np.unique(songs, return_inverse=True)[1]
+    means = {name: level_means(values) for name, values in parts.items()}
+    main = parts.get("improvement", parts["estimate"])
+    there = _finite(main)
+    ends, medians = intervals(main, songs), level_medians(main)
+    return [
+        Values(
+            **{name: known(values[place]) for name, values in means.items()},
+            ci95=ends[place],
+            median=known(medians[place]),
+            clips=int(there[:, place].sum()),
+        )
+        for place in range(main.shape[2] + 1)
+    ]
 
 
 def level_means(values: Array) -> Array:
@@ -81,15 +88,27 @@ def resampled_means(values: Array, songs: NDArray[np.intp], *, seed: int = 0) ->
     return _with_all(by_level)
 
 
-def intervals(values: Array, songs: NDArray[np.intp]) -> list[list[float] | None]:
-    """95 % interval of each level's mean and of their mean; None with fewer than two songs."""
-    if len(np.unique(songs)) < LEAST_SONGS:
-        return [None] * (values.shape[2] + 1)
-    return [interval(column) for column in resampled_means(values, songs).T]
+def intervals(values: Array, songs: NDArray[np.intp]) -> list[tuple[float, float] | None]:
+    """95 % interval of each level's mean and of their mean; None where clips of fewer than two songs count."""
+    there = _finite(values)
+    if len(songs) == 0:
+        return [None] * there.shape[1]
+    enough = [len(np.unique(songs[column])) >= LEAST_SONGS for column in there.T]
+    means = resampled_means(values, songs)
+    return [interval(column) if some else None for column, some in zip(means.T, enough, strict=True)]
+
+
+def interval(values: Array) -> tuple[float, float] | None:
+    """2.5 and 97.5 percentile of resampled values; None where there are none."""
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def difference(one: Array, other: Array, songs: NDArray[np.intp], level: int) -> Difference:
-    """Compare two rows on the same seeds and clips.
+    """Compare two models' improvements on the same seeds and clips.
 
     Parameters
     ----------
@@ -102,7 +121,7 @@ def difference(one: Array, other: Array, songs: NDArray[np.intp], level: int) ->
     count = len(np.unique(songs))
     mean = known(level_means(gaps)[level])
     if mean is None or count < LEAST_SONGS:
-        return Difference(mean, None, None, count, len(gaps))
+        return Difference(mean=mean, songs=count, seeds=len(gaps))
     with np.errstate(invalid="ignore"):  # a level at which a clip is dropped has no seed's value
         per_clip = _with_all(np.nansum(gaps, 0) / np.isfinite(gaps).sum(0))[:, level]
     finite = np.isfinite(per_clip)
@@ -116,14 +135,18 @@ def difference(one: Array, other: Array, songs: NDArray[np.intp], level: int) ->
         rng=np.random.default_rng(0),
     )
     return Difference(
-        mean, interval(resampled_means(gaps, songs)[:, level]), float(test.pvalue), count, len(gaps)
+        mean=mean,
+        ci95=interval(resampled_means(gaps, songs)[:, level]),
+        p=float(test.pvalue),
+        songs=count,
+        seeds=len(gaps),
     )
 
 
 def share(
     part: Array, whole: Array, songs: NDArray[np.intp], level: int
-) -> tuple[float | None, list[float] | None]:
-    """How much of one row's improvement another keeps: the ratio of their means and its 95 % interval.
+) -> tuple[float | None, tuple[float, float] | None]:
+    """How much of one model's improvement another keeps: the ratio of their means and its 95 % interval.
 
     The interval is None with fewer than two songs, or where the whole is not surely above zero; the ratio where no
     clip counts.
@@ -152,3 +175,9 @@ def _weighted(seeds: NDArray[np.int64], songs: NDArray[np.int64], values: Array)
 def _with_all(by_level: Array) -> Array:
     """Append the plain mean of the levels on the last axis."""
     return np.concatenate([by_level, by_level.mean(-1, keepdims=True)], -1)
+
+
+def _finite(values: Array) -> NDArray[np.bool_]:
+    """(seeds, clips, levels) to (clips, levels + 1): where there is a value, and whether at any level."""
+    there = np.asarray(np.isfinite(values).any(0))
+    return np.concatenate([there, there.any(1, keepdims=True)], 1)

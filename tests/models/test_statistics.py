@@ -1,4 +1,4 @@
-"""Means, medians, intervals and p of an experiment, against slow second writings."""
+"""Means, medians, intervals and p, against slow second writings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from slakh_hier.models.experiments.statistics import (
+from slakh_hier.models.statistics import (
+    describe,
     difference,
+    interval,
     intervals,
     level_means,
     level_medians,
@@ -58,6 +60,27 @@ def test_resampling_is_that_of_plain_loops() -> None:
             pool = [values[k, c, level] for k in seeds for s in chosen for c in range(10) if songs[c] == s]
             by_level.append(np.mean([x for x in pool if not math.isnan(x)]))
         assert fast[place] == pytest.approx([*by_level, np.mean(by_level)])
+
+
+def test_resampling_takes_whole_songs() -> None:
+    """Two songs whose clips agree: a mean over resampled clips would hardly vary, over songs it takes three values."""
+    values = np.repeat([0.0, 4.0], 50)[None, :, None]
+    means = resampled_means(values, np.repeat([0, 1], 50))[:, 0]
+    assert set(means.round(6)) == {0.0, 2.0, 4.0}
+    assert interval(means) == (0.0, 4.0)
+    assert (means == 2.0).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_songs_without_a_value_are_not_drawn() -> None:
+    """Else whole resamples would be of songs that say nothing."""
+    values = np.full((1, 40, 1), np.nan)
+    values[0, :8, 0] = np.repeat([1.0, 3.0], 4)
+    songs = np.repeat(np.arange(10), 4)
+    (level, together) = describe({"estimate": values}, songs)
+    assert level == together
+    assert (level.estimate, level.median, level.clips, level.ci95) == (2.0, 2.0, 8, (1.0, 3.0))
+    (none, _) = describe({"estimate": np.full((1, 40, 1), np.nan)}, songs)
+    assert (none.estimate, none.median, none.clips, none.ci95) == (None, None, 0, None)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
