@@ -38,6 +38,20 @@ audio_format_option = click.option(
     show_default=True,
     help="Format of the audio files.",
 )
+
+
+def channels_option(text: str) -> Callable[[F], F]:
+    """--channels: 1, 2, or None for ``auto``; ``text`` is its help."""
+    return click.option(
+        "--channels",
+        type=click.Choice(["auto", "1", "2"]),
+        callback=lambda context, parameter, value: None if value == "auto" else int(value),
+        default="auto",
+        show_default=True,
+        help=text,
+    )
+
+
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
@@ -112,13 +126,7 @@ def plan_options(command: F) -> F:
         click.option(
             "--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."
         ),
-        click.option(
-            "--channels",
-            type=click.Choice(["auto", "1", "2"]),
-            default="auto",
-            show_default=True,
-            help="Channels of the clips; auto: 2 if any stem is stereo. 1 averages left and right.",
-        ),
+        channels_option("Of the clips; auto: 2 if any stem is stereo. 1 averages left and right."),
         click.option(
             "--queries/--no-queries",
             default=None,
@@ -205,7 +213,7 @@ def draw_plan(
     salience_below_mix: float | None,
     companion: Companion | None,
     queries: bool | None,
-    channels: str,
+    channels: int | None,
     seed: int,
     jobs: int,
     backend: Backend,
@@ -231,7 +239,7 @@ def draw_plan(
         salience_below_mix=salience_below_mix,
         companion=companion,
         queries=queries,
-        channels=None if channels == "auto" else int(channels),
+        channels=channels,
         seed=seed,
         activity=activity,
         jobs=jobs,

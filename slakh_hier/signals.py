@@ -101,7 +101,7 @@ class Atoms:
 
 
 def read_atoms(
-    files: Sequence[StemFile], groups: Sequence[Sequence[int]], rate: int, frames: int, channels: int = 1
+    files: Sequence[StemFile], groups: Sequence[Sequence[int]], rate: int, frames: int, channels: int
 ) -> Iterator[list[Block]]:
     """Whole songs: the atoms block by block, at one rate.
 

@@ -39,7 +39,7 @@ def together(
             stack.enter_context(StemFile(path, root=Path("/"), track="song", stem=path.name))
             for path in paths
         ]
-        return list(read_atoms(files, groups, rate, frames))
+        return list(read_atoms(files, groups, rate, frames, 1))
 
 
 @given(st.integers(0, 10**6), RATES)
