@@ -25,8 +25,8 @@ class Metric:
     Attributes
     ----------
     function
-        Of estimates, targets and mixtures, float32 (clips, levels, samples), the mixtures broadcast over levels: the value
-        of each, (clips, levels); NaN where there is none.
+        Of estimates, targets and mixtures, float32 (clips, levels, channels, samples), the mixtures broadcast over levels: the
+        value of each, (clips, levels); NaN where there is none.
     unit, heading, better, where
         See :class:`~slakh_hier.scores.summary.MetricAbout`.
     """
@@ -52,9 +52,9 @@ def measure(name: str, estimates: Tensor, targets: Tensor, mixtures: Tensor) -> 
         The metric's function gives another shape.
     """
     found = METRICS[name].function(estimates, targets, mixtures)
-    if found.shape != targets.shape[:-1]:
+    if found.shape != targets.shape[:2]:
         raise InputError(
-            f"metric {name} gave {tuple(found.shape)} values; (clips, levels) is {tuple(targets.shape[:-1])} here"
+            f"metric {name} gave {tuple(found.shape)} values; (clips, levels) is {tuple(targets.shape[:2])} here"
         )
     return found.double()
 
