@@ -11,7 +11,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
 from slakh_hier.models.constraint import hierarchical_maximum
 from slakh_hier.models.registry import NETWORKS, NetworkSpec
-from slakh_hier.models.stft import Stft
+from slakh_hier.models.stft import Stft, energy
 
 
 class Separator(nn.Module):
@@ -53,8 +53,8 @@ class Separator(nn.Module):
         Parameters
         ----------
         query
-            float32, (batch, channels, samples), any number of channels: they follow each other in the frames that the
-            network sees, so that one that is silent, or two that cancel each other, do no harm.
+            float32, (batch, channels, samples), any number of channels. The mean of what each sounds like, weighted by its
+            energy, so that one that is silent, or two that cancel each other, do no harm.
 
         Returns
         -------
@@ -68,8 +68,11 @@ class Separator(nn.Module):
         """
         if not self.takes_query:
             raise InputError("this separator was trained for one source; it takes no query")
-        spectrum = torch.cat(self.stft(query).unbind(1), -1)
-        return cast(Tensor, cast(nn.Module, self.network.query)(spectrum))
+        spectra = self.stft(query)  # (batch, channels, bins, frames)
+        anchors = cast(nn.Module, self.network.query)(spectra.flatten(0, 1)).unflatten(0, spectra.shape[:2])
+        energies = energy(spectra)
+        weights = energies / energies.sum(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        return cast(Tensor, (weights.unsqueeze(-1) * anchors).sum(1))
 
     def tf_masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Time-frequency masks of spectra.

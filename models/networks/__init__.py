@@ -6,7 +6,7 @@ network's own module ``query`` made of a query's spectrum: (batch, bins, query f
 
 Each channel of a clip is a clip of its own for such a network. One whose options have ``joint_channels`` sees all of them,
 (batch, channels, bins, frames), and gives (batch, levels, channels, bins, frames); its weights then fit one number of
-channels. The channels of a query follow each other in its frames, for both, so that a clip has one anchor.
+channels. A query has one anchor, the mean of those of its channels, weighted by their energy.
 
 The STFT, the constraint and the way back to signals are :class:`~slakh_hier.models.separator.Separator`'s.
 """

@@ -117,12 +117,12 @@ def test_a_band_split_network_sees_all_channels_at_once() -> None:
         separator(mixture[:, :1])
 
 
-def test_a_silent_channel_of_a_query_changes_little() -> None:
+def test_a_silent_channel_of_a_query_changes_nothing() -> None:
     separator = build_separator(tiny("qbe", "blstm"), 1).eval()
     query = torch.sin(torch.arange(6400) * 0.1)[None, None]
     one = separator.encode(query)
     half = separator.encode(torch.cat([query, torch.zeros_like(query)], 1))
-    torch.testing.assert_close(half, one, atol=0.02, rtol=0)
+    torch.testing.assert_close(half, one)
 
 
 def test_a_missing_query_is_named() -> None:

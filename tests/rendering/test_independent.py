@@ -279,7 +279,7 @@ def test_silent_is_what_would_be_stored_as_zeros(small_slakh: Path, tmp_path: Pa
     catalog = sh.scan(root, tree, jobs=1)
     plan = sh.plan_clips(
         catalog, tree, clips={"train": 8, "validation": 4, "test": 4}, clip_seconds=2, step=0.5, queries=False,
-        activity=tmp_path / "activity.h5", jobs=1,
+        channels=1, activity=tmp_path / "activity.h5", jobs=1,
     )  # fmt: skip
     out = tmp_path / "shards"
     sh.render(plan, out, levels=[0, 1, 2, 3], dtype=dtype, sample_rate=11025, jobs=1)  # type: ignore[arg-type]
