@@ -10,7 +10,13 @@ import click
 
 from slakh_hier.cli.command import command, data_option, output_option, split_option
 from slakh_hier.cli.common import bars, note, print_json, print_table
-from slakh_hier.cli.options import audio_format_option, format_option, jobs_option, overwrite_option
+from slakh_hier.cli.options import (
+    audio_format_option,
+    channels_option,
+    format_option,
+    jobs_option,
+    overwrite_option,
+)
 
 _MOST = 20
 
@@ -84,12 +90,8 @@ _MOST = 20
     show_default="that of most of a song's files",
     help="Sample rate of converted files (Hz).",
 )
-@output_option(
-    "--channels",
-    type=click.Choice(["auto", "1", "2"]),
-    default="auto",
-    show_default=True,
-    help="Of converted files: as the song's widest file, folded down to one, or two.",
+@channels_option(
+    output_option, "Of converted files; auto: as the song's widest file. 1 averages left and right."
 )
 @audio_format_option()
 @output_option(
@@ -110,7 +112,6 @@ def import_(
     main_system: bool | None,
     microphone: str | None,
     out: str | None,
-    channels: str,
     output_format: str,
     **options: Any,
 ) -> None:
@@ -157,7 +158,6 @@ def import_(
             main_system=main_system,
             microphone=microphone,
         ),
-        channels=None if channels == "auto" else int(channels),
         progress=bars(),
         **options,
     )

@@ -78,6 +78,19 @@ def note_left_out(catalog: Catalog) -> bool:
     return found or bool(catalog.skipped)
 
 
+def note_folding(plan: Plan) -> None:
+    """Say on stderr which nodes of stereo tracks lose much where they are folded down to mono."""
+    from slakh_hier.plan.folding import HEAVY_LOSS_DB
+
+    what = "costs" if plan.parameters.channels == 1 else "would cost"
+    for loss in plan.folding:
+        worst = "all of it" if loss.worst_db is None else f"{loss.worst_db:g} dB"
+        note(
+            f"note: one channel {what} {loss.node} more than {HEAVY_LOSS_DB:g} dB in {loss.heavy} of {loss.tracks} tracks "
+            f"(the most in {loss.worst_track}: {worst})"
+        )
+
+
 def note_short(plan: Plan) -> bool:
     """Say on stderr in which splits fewer clips than asked for were drawn, and why; True when there are any."""
     for split, (drawn, asked) in plan.short.items():

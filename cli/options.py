@@ -37,6 +37,18 @@ def audio_format_option(default: str = "flac", about: str = "") -> Callable[[F],
     )
 
 
+def channels_option(option: Callable[..., Callable[[F], F]], text: str) -> Callable[[F], F]:
+    """``--channels`` of a group: 1, 2, or None for ``auto``; ``text`` is its help."""
+    return option(
+        "--channels",
+        type=click.Choice(["auto", "1", "2"]),
+        callback=lambda context, parameter, value: None if value == "auto" else int(value),
+        default="auto",
+        show_default=True,
+        help=text,
+    )
+
+
 # ---- Output
 
 
@@ -198,6 +210,7 @@ plan_options = options(
         show_default="queries with --any, none with --target",
         help="Draw a query clip (the same node in another song) for each clip.",
     ),
+    channels_option(clip_option, "Of the clips; auto: 2 if any stem is stereo. 1 averages left and right."),
     clip_option("--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."),
 )
 """Everything that decides which clips are drawn."""

@@ -8,7 +8,7 @@ import click
 
 from slakh_hier.cli.command import command
 from slakh_hier.cli.common import note, print_json, print_table, shown_warnings
-from slakh_hier.cli.inputs import draw_plan, note_left_out, note_short
+from slakh_hier.cli.inputs import draw_plan, note_folding, note_left_out, note_short
 from slakh_hier.cli.options import backend_options, folder_option, format_option, jobs_option, plan_options
 
 
@@ -22,8 +22,8 @@ from slakh_hier.cli.options import backend_options, folder_option, format_option
 def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     """Draw the clips of SLAKH and say what there will be, before any audio is rendered.
 
-    Prints clips and hours of each split and node, the disk that shards of it take at 16 kHz, and the SI-SDR of the
-    untouched mixture against the target at each level.
+    Prints clips and hours of each split and node, the disk that shards of it take at 16 kHz, the SI-SDR of the
+    untouched mixture against the target at each level, and the nodes of stereo data that one channel would cost much.
     """
     from slakh_hier.plan.summary import node_rows, split_rows
 
@@ -32,7 +32,13 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
         drawn.save(out)
     splits, nodes = split_rows(drawn), node_rows(drawn)
     if output_format == "json":
-        print_json({"digest": drawn.digest, "splits": splits, "nodes": nodes})
+        found = {
+            "digest": drawn.digest,
+            "channels": drawn.parameters.channels,
+            "splits": splits,
+            "nodes": nodes,
+        }
+        print_json({**found, "folding": [vars(loss) for loss in drawn.folding]})
     elif output_format == "csv":
         print_table(nodes, "csv")
     else:
@@ -43,6 +49,7 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
         )
         print_table(nodes, title="Target nodes", secondary=("salient", "alone"))
         note(f"render it with: slakh-hier render {slakh} --plan {out} -o SHARDS")
+    note_folding(drawn)
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)
     if left_out or short:
         raise click.exceptions.Exit(1)

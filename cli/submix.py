@@ -14,6 +14,7 @@ from slakh_hier.cli.options import (
     audio_format_option,
     backend_options,
     catalog_options,
+    channels_option,
     dry_run_option,
     folder_option,
     format_option,
@@ -56,6 +57,9 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
     type=int,
     show_default="the data set's own",
     help="Sample rate of the audio files (Hz).",
+)
+@channels_option(
+    output_option, "Of the audio files; auto: as the track's widest stem. 1 averages left and right."
 )
 @output_option(
     "--on-clip",

@@ -61,12 +61,12 @@ class Clip:
         return list(self.keys())
 
     def __getitem__(self, node: str) -> NDArray[np.float32]:
-        """A node's signal: float32, shape (samples,); zeros where it is silent or absent."""
+        """A node's signal: float32, shape (channels, samples); zeros where it is silent or absent."""
         return self.shards.audio(self.number, node)
 
     @property
     def mix(self) -> NDArray[np.float32]:
-        """The mixture: float32, shape (samples,)."""
+        """The mixture: float32, shape (channels, samples)."""
         return self.shards.audio(self.number, 0)
 
     @property
