@@ -95,7 +95,7 @@ def experiment(
         print_table(flat_rows(found), "csv")
     else:
         for title, rows in result_tables(found):
-            print_table(rows, title=title, secondary=("seeds", "clips", "median", "oracle", "mixture"))
+            print_table(rows, title=title, secondary=("seeds", "median", "mixture", "estimate"))
         print_table([claim.model_dump() for claim in found.claims], title="Claims")
     for file in outcome.files:
         note(f"written: {file}")

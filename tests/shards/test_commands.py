@@ -75,7 +75,7 @@ def test_inspect(slakh_hier, make_set):
     )
     lines = [line.split() for line in out.splitlines() if line.strip()]
     assert ["high_strings", "1", "6", "1", "1", "8", "-14.98"] in lines
-    assert any(line.startswith("     high_strings") for line in out.splitlines())  # below strings
+    assert any(line.startswith("    high_strings") for line in out.splitlines())  # below strings
     code, out, _ = slakh_hier("inspect", folder, "--format", "json")
     assert json.loads(out)["clips"] == 8
     code, out, _ = slakh_hier("inspect", folder, "--format", "csv", "--split", "test")
