@@ -32,7 +32,9 @@ def test_scan_finds_the_same(copy, catalog, tree):
     assert found.frame[LABELS].equals(catalog.frame[LABELS])
     sounding = found.frame[found.frame["status"] != "no_audio"]
     assert set(sounding["sample_rate"]) == {4000}
-    assert set(sounding["channels"]) == {1}
+    stereo = sounding["track"] == "Track00002"
+    assert set(sounding.loc[stereo, "channels"]) == {2}
+    assert set(sounding.loc[~stereo, "channels"]) == {1}
     assert sounding["path"].str.endswith(".wav").all()
 
 
