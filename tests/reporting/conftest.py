@@ -160,6 +160,7 @@ def make_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
             names=("level_1", "level_2", "level_3"),
             node=None,
             sample_rate=index.sample_rate,
+            channels=2,
             clip_seconds=index.clip_seconds,
             hierarchy_digest=index.hierarchy_digest,
             plan_digest=index.plan_digest,
