@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from slakh_hier.models.config_file import load_config as load_config
     from slakh_hier.models.data import ClipDataset as ClipDataset
     from slakh_hier.models.evaluation import evaluate as evaluate
+    from slakh_hier.models.song_evaluation import evaluate_songs as evaluate_songs
     from slakh_hier.models.metrics import METRICS as METRICS
     from slakh_hier.models.metrics import Metric as Metric
     from slakh_hier.models.objective import Estimate as Estimate
@@ -53,6 +54,7 @@ _WHERE = {
     "Separator": "separator",
     "build_separator": "separator",
     "evaluate": "evaluation",
+    "evaluate_songs": "song_evaluation",
     "import_file": "registry",
     "load_config": "config_file",
     "load_weights": "weights",
