@@ -108,7 +108,12 @@ def _train(folder: Path, shards: dict[str, str], worker: tuple[str, ...]) -> lis
         _run("train", task, data, "-o", run, *TRAINING)
         _run("evaluate", run, data, *worker)
         _run("report", run, "-o", str(page))
-        pages.append((page, f"the trained {task.upper()}: what it makes of test clips, the best first, scores and curves"))
+        pages.append(
+            (
+                page,
+                f"the trained {task.upper()}: what it makes of test clips, the best first, scores and curves",
+            )
+        )
     page = folder / "shards.html"
     _run("report", shards["qbe"], "-o", str(page), "--clips", "12")
     return [*pages, (page, "the shards: the tree, levels, and clips to see and hear")]

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from slakh_hier.models.config_file import load_config as load_config
     from slakh_hier.models.data import ClipDataset as ClipDataset
     from slakh_hier.models.evaluation import evaluate as evaluate
-    from slakh_hier.models.song_evaluation import evaluate_songs as evaluate_songs
     from slakh_hier.models.metrics import METRICS as METRICS
     from slakh_hier.models.metrics import Metric as Metric
     from slakh_hier.models.objective import Estimate as Estimate
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from slakh_hier.models.separation_files import separate_files as separate_files
     from slakh_hier.models.separator import Separator as Separator
     from slakh_hier.models.separator import build_separator as build_separator
+    from slakh_hier.models.song_evaluation import evaluate_songs as evaluate_songs
     from slakh_hier.models.stored import signals_of as signals_of
     from slakh_hier.models.training import train as train
     from slakh_hier.models.weights import load_weights as load_weights
