@@ -23,7 +23,7 @@ from slakh_hier.models.summary import entries_by_level, entries_by_node
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.plan.membership import membership
 from slakh_hier.progress import Progress, Silent
-from slakh_hier.scores.summary import PRIMARY, MetricAbout, Summary, column
+from slakh_hier.scores.summary import PRIMARY, MetricAbout, Part, Summary, column
 from slakh_hier.signals import Atoms, read_atoms
 from slakh_hier.slakh import Catalog
 from slakh_hier.slakh.by_track import stem_refs
@@ -190,9 +190,12 @@ def _scores(own: Products, mix: Products, sounds: bool) -> dict[str, Any]:
     measurable = sounds and math.isfinite(own.si_sdr) and mix.si_sdr < SAME_DB
     found: dict[str, Any] = {"counted": measurable, "dropped": not measurable}
     for name, (estimate, mixture) in values.items():
-        improvement = METRICS[name].improvement(estimate, mixture)
-        for part, value in (("mixture", mixture), ("estimate", estimate), ("improvement", improvement)):
-            found[column(name, part)] = value if measurable else math.nan
+        parts: dict[Part, float] = {
+            "mixture": mixture,
+            "estimate": estimate,
+            "improvement": METRICS[name].improvement(estimate, mixture),
+        }
+        found |= {column(name, part): value if measurable else math.nan for part, value in parts.items()}
     return found
 
 
