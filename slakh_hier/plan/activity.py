@@ -6,23 +6,22 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from slakh_hier.audio import StemFile, StemRef
-from slakh_hier.errors import AudioError, FaultError, LockedError, SlakhHierError, SlakhHierWarning
+from slakh_hier.audio import StemRef
+from slakh_hier.errors import FaultError, LockedError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
-from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
-from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
+from slakh_hier.plan.activity_file import ActivityFile, encode_track, new_image, streamed
+from slakh_hier.plan.energy import HOPS_PER_SECOND
+from slakh_hier.plan.measure import measure_track
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog, StemsByTrack
@@ -34,14 +33,13 @@ PACKED_SHARE = 0.65
 """Of the activity's size as plain numbers; 0.56 to 0.64 were measured. Only for estimates."""
 READABLE = ("audio", "unassigned", "excluded")
 """Statuses of stems that are measured; excluded ones too, so that switching the errata needs no second pass."""
-BLOCK_HOPS = 32
-"""Hops that are decoded at a time; larger blocks gain nothing."""
 
 
 def measure_activity(
     catalog: Catalog,
     path: str | Path | None = None,
     *,
+    tracks: Collection[str] | None = None,
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
@@ -50,11 +48,15 @@ def measure_activity(
 ) -> Path:
     """Decode every stem of the catalog once and write the activity file; what is already measured is kept.
 
+    The file has one group for each track that it holds.
+
     Parameters
     ----------
     path
         The activity file. Default: a file for this data set in the user's cache folder (``SLAKH_HIER_CACHE``,
         else XDG), never inside the data set.
+    tracks
+        Measure these only, default all; a later call with others measures those that are missing.
     jobs, backend, scheduler
         See :func:`slakh_hier.parallel.run`.
     part
@@ -73,22 +75,23 @@ def measure_activity(
     """
     target = Path(path) if path is not None else _sound(default_path(catalog.root))
     wanted = _wanted(catalog)
+    needed = [track for track in wanted if tracks is None or track in tracks]
     parts = _parts_of(target)
-    if part is None and _measured(target, wanted).keys() == wanted.keys():
+    if part is None and _measured(target, wanted).keys() >= set(needed):
         if parts.is_dir():  # a run was killed after the merge
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
         return target
     # A part does not depend on what others have finished, so that all parts make up the whole.
-    share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
-    merged = list(wanted) if part is None else []  # beside the parts, for a moment
+    share = needed if part is None else needed[part[0] - 1 :: part[1]]
 
     def missing(place: Path) -> list[str]:
         """Tracks still to be measured, for which ``place`` has free disk space."""
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
-        tracks = [track for track in share if track not in done]
-        require_free(place, estimated_bytes(catalog, [*tracks, *merged]), "measuring the activity")
-        return tracks
+        left = [track for track in share if track not in done]
+        merged = [*left, *done] if part is None else []  # beside the parts, for a moment
+        require_free(place, estimated_bytes(catalog, [*left, *merged]), "measuring the activity")
+        return left
 
     if not parts.exists():  # so that nothing is left behind where the disk is full
         missing(next(folder for folder in parts.absolute().parents if folder.is_dir()))
@@ -103,7 +106,7 @@ def measure_activity(
             if part is None:
                 remove_temporaries(parts)  # of workers that were stopped
         if part is None:
-            _merge(target, parts, wanted)
+            _merge(target, parts, wanted, needed)
     return target if part is None else parts
 
 
@@ -119,61 +122,6 @@ def default_path(root: Path) -> Path:
     """Where the activity of a data set is kept when no path is given."""
     name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
     return cache_place("activity") / f"{root.name}-{name}.h5"
-
-
-def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
-    """Sums and Gram matrices of one track's stems.
-
-    Parameters
-    ----------
-    rows
-        The track's stems.
-    root
-        The data set's folder.
-    """
-    rate = rows[0].sample_rate
-    frames = max(row.frames for row in rows)
-    hops = -(-frames * HOPS_PER_SECOND // rate)
-    hop_samples = hop_edge(1, rate) + 1  # one more than the floor: hops of odd rates differ by a sample
-    files: list[StemFile | None] = []
-    broken: dict[str, str] = {}
-    for row in rows:
-        try:
-            files.append(row.open(root))
-        except AudioError as error:
-            broken[row.stem] = error.reason
-            files.append(None)
-    sums = np.zeros((hops, len(rows)))
-    gram = np.zeros((hops, len(rows), len(rows)))
-    samples = np.zeros((len(rows), hop_samples))  # one hop: it stays in the CPU's cache
-    try:
-        for first in range(0, hops, BLOCK_HOPS):
-            count = min(BLOCK_HOPS, hops - first)
-            edges = [hop_edge(first + k, rate) for k in range(count + 1)]
-            decoded: dict[int, NDArray[Any]] = {}
-            for index, (row, file) in enumerate(zip(rows, files, strict=True)):
-                if file is None:
-                    continue
-                try:
-                    decoded[index] = file.read(edges[0], edges[-1] - edges[0])
-                except AudioError as error:
-                    broken[row.stem] = error.reason
-                    files[index] = None
-                    samples[index] = 0
-                    sums[:, index] = gram[:, index, :] = gram[:, :, index] = 0
-            for hop, (begin, end) in enumerate(pairwise(edges), start=first):
-                for index, block in decoded.items():
-                    samples[index, : end - begin] = block[begin - edges[0] : end - edges[0]]
-                here = samples[:, : end - begin]
-                sums[hop] = here.sum(axis=1)
-                gram[hop] = (
-                    here @ here.T
-                )  # numpy sees that it is symmetric: half the work of a batched product
-    finally:
-        for file in files:
-            if file is not None:
-                file.close()
-    return TrackActivity(tuple(row.stem for row in rows), broken, rate, frames, sums, gram)
 
 
 def _measure(
@@ -214,7 +162,9 @@ def estimated_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
     longest = np.zeros(len(names))
     np.maximum.at(longest, numbers, (frame["frames"] / frame["sample_rate"]).to_numpy()[readable])
     stems = np.bincount(numbers, minlength=len(names))
-    pairs = stems * (stems + 3) // 2  # sums, and upper triangles
+    signals = np.ones(len(names), int)
+    np.maximum.at(signals, numbers, 1 + (frame["channels"] == 2).to_numpy()[readable])
+    pairs = signals * stems * (stems + 3) // 2  # sums, and upper triangles, of mids and sides
     values = pd.Series(np.ceil(longest * HOPS_PER_SECOND) * pairs, names)
     return round(8 * float(values.loc[list(tracks)].sum()) * PACKED_SHARE)
 
@@ -248,7 +198,7 @@ def _readable(catalog: Catalog) -> StemsByTrack:
 def _wanted(catalog: Catalog) -> dict[str, str]:
     """Key by track: changes whenever one of its files was changed."""
     wanted = {}
-    columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate"]
+    columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate", "channels"]
     for track, rows in _readable(catalog).items():
         text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
         wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -287,8 +237,8 @@ def _part_files(parts: Path) -> list[Path]:
     return sorted(parts.glob("part-*.h5"))
 
 
-def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
-    """Copy every wanted track into one file, in the catalog's order, and remove the parts."""
+def _merge(target: Path, parts: Path, wanted: dict[str, str], needed: Sequence[str]) -> None:
+    """Copy every wanted track that was measured into one file, in the catalog's order, and remove the parts."""
     sources = [path for path in (*_part_files(parts), target) if path.exists()]
     require_free(
         target.parent, sum(path.stat().st_size for path in sources), f"merging the activity into {target}"
@@ -296,14 +246,14 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
     places: dict[str, Path] = {}
     for path in sources:
         places.update(_measured(path, wanted))
-    if lost := [track for track in wanted if track not in places]:
+    if lost := [track for track in needed if track not in places]:
         raise FaultError(
             f"{parts}: {len(lost)} tracks were not measured ({lost[0]} first); run the same command again"
         )
     opened: tuple[Path, ActivityFile] | None = None
     try:
         with streamed(target, parts) as add:  # there a rerun removes what a kill leaves
-            for track in wanted:
+            for track in (track for track in wanted if track in places):
                 if opened is None or opened[0] != places[track]:
                     if opened is not None:
                         opened[1].close()
