@@ -9,15 +9,18 @@ import click
 from slakh_hier.cli import completion
 from slakh_hier.cli.command import command, data_option, output_option, running_option
 from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
-from slakh_hier.cli.options import device_option, format_option, import_option, jobs_option
+from slakh_hier.cli.inputs import load_catalog
+from slakh_hier.cli.options import catalog_options, device_option, format_option, import_option, jobs_option
 
 if TYPE_CHECKING:
+    from slakh_hier.models.evaluation import Evaluation
+    from slakh_hier.models.separation import Device
     from slakh_hier.scores.summary import Summary
 
 
 @command()
 @click.argument("run", type=click.Path())
-@click.argument("shards", type=click.Path())
+@click.argument("shards", type=click.Path(), required=False)
 @data_option(
     "--split",
     default="test",
@@ -25,13 +28,26 @@ if TYPE_CHECKING:
     shell_complete=completion.splits,
     help="What to evaluate on.",
 )
+@data_option(
+    "--songs",
+    type=click.Path(),
+    metavar="DATA",
+    help="Instead of SHARDS: separate the whole songs of a data set in Slakh's layout, and measure SNR too.",
+)
+@data_option(
+    "--pairs",
+    type=click.Path(),
+    metavar="CSV",
+    help="With --songs and qbe: a table song_id, query_id, stem, instead of queries from songs drawn by us.",
+)
+@catalog_options
 @output_option(
     "-o",
     "--output",
     "out",
     type=click.Path(),
     show_default="RUN/evaluation",
-    help="Folder for SPLIT.json and .csv.",
+    help="Folder for SPLIT.json and .csv (songs-SPLIT).",
 )
 @format_option
 @jobs_option
@@ -51,25 +67,56 @@ if TYPE_CHECKING:
     help="Clips at a time on a GPU.",
 )
 @import_option
-def evaluate(run: str, shards: str, out: str | None, output_format: str, **options: Any) -> None:
+def evaluate(
+    run: str,
+    shards: str | None,
+    split: str,
+    songs: str | None,
+    pairs: str | None,
+    out: str | None,
+    output_format: str,
+    jobs: int,
+    device: Device,
+    devices: int,
+    batch_size: int,
+    **catalog: Any,
+) -> None:
     """Measure the separator of RUN on a split of SHARDS: SI-SDR per level and node, beside the unprocessed mixture.
 
     The oracle is the ideal real mask, the best that such masks can do. Intervals are 95 %, bootstrapped over songs.
+
+    With --songs, whole songs are separated at their own rate, and SNR is measured too, the "SDR" of the Music Demixing
+    Challenges. --hierarchy must be the tree of the separator's training; --jobs, --devices and --batch-size are not used.
     """
     from pathlib import Path
 
-    from slakh_hier.models.evaluation import evaluate as run_evaluation
     from slakh_hier.models.shortfall import shortfall_of
     from slakh_hier.scores.tables import flat_rows
 
+    if (shards is None) == (songs is None):
+        raise click.UsageError("give SHARDS, or --songs DATA to separate whole songs")
+    if pairs is not None and songs is None:
+        raise click.UsageError("--pairs names whole songs: it needs --songs DATA")
+    common: dict[str, Any] = {
+        "split": split,
+        "out": None if out is None else Path(out),
+        "device": device,
+        "progress": bars(),
+    }
     with shown_warnings():
-        result = run_evaluation(
-            Path(run),
-            shards,
-            out=None if out is None else Path(out),
-            progress=bars(),
-            **options,
-        )
+        result: Evaluation
+        if songs is not None:
+            from slakh_hier.models.song_evaluation import evaluate_songs
+
+            stems = load_catalog(songs, jobs=jobs, **catalog)
+            result = evaluate_songs(Path(run), stems, pairs=None if pairs is None else Path(pairs), **common)
+        else:
+            from slakh_hier.models.evaluation import evaluate as run_evaluation
+
+            assert shards is not None
+            result = run_evaluation(
+                Path(run), shards, jobs=jobs, devices=devices, batch_size=batch_size, **common
+            )
     if output_format == "json":
         print_json(result.summary.model_dump(by_alias=True))
     elif output_format == "csv":

@@ -210,6 +210,13 @@ plan_options = options(
         show_default="queries with --any, none with --target",
         help="Draw a query clip (the same node in another song) for each clip.",
     ),
+    clip_option(
+        "--query-artist",
+        type=click.Choice(["any", "different"]),
+        default="any",
+        show_default=True,
+        help="Queries of any other song, or of another artist's only.",
+    ),
     channels_option(clip_option, "Of the clips; auto: 2 if any stem is stereo. 1 averages left and right."),
     clip_option("--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."),
 )
