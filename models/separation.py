@@ -27,18 +27,12 @@ GPU_WINDOWS = 8
 
 @dataclass(frozen=True)
 class Block:
-    """A finished stretch of a separation: consecutive blocks make up the whole.
-
-    Attributes
-    ----------
-    mixture
-        The input, float32, (channels, samples).
-    estimates
-        float32, (levels, channels, samples), leaf first.
-    """
+    """A finished stretch of a separation: consecutive blocks make up the whole."""
 
     mixture: Audio
+    """The input, float32, (channels, samples)."""
     estimates: Audio
+    """float32, (levels, channels, samples), leaf first."""
 
 
 def separate(

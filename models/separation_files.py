@@ -28,26 +28,17 @@ from slakh_hier.progress import Progress, Silent
 
 @dataclass(frozen=True)
 class Separated:
-    """What became of one file.
-
-    Attributes
-    ----------
-    source : Path
-    files : tuple of Path
-        One per level, leaf first, then the residual; empty where it failed.
-    seconds : float
-        Length of the audio.
-    clipped : int
-        Samples that FLAC could not hold.
-    error : str
-        Why it failed; empty where it did not.
-    """
+    """What became of one file."""
 
     source: Path
     files: tuple[Path, ...]
+    """One per level, leaf first, then the residual; empty where it failed."""
     seconds: float
+    """Length of the audio."""
     clipped: int = 0
+    """Samples that FLAC could not hold."""
     error: str = ""
+    """Why it failed; empty where it did not."""
 
 
 def separate_files(

@@ -25,37 +25,25 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training came to.
-
-    Attributes
-    ----------
-    run : Path
-    names : tuple of str
-        What each level's estimate is called, leaf first.
-    parameters : int
-        Of the separator.
-    epochs, steps
-        Done in all, resumed ones included.
-    best_loss, best_step
-        Lowest validation loss (training loss without validation clips), and after which step.
-    resumed_at
-        Steps that were done before this call; None for a fresh start.
-    seconds
-        Of this call.
-    main
-        This is the process that writes (of several that share a training).
-    """
+    """What a training came to."""
 
     run: Path
     names: tuple[str, ...]
+    """What each level's estimate is called, leaf first."""
     parameters: int
+    """Of the separator."""
     epochs: int
     steps: int
+    """Done in all, resumed ones included."""
     best_loss: float
     best_step: int
+    """Lowest validation loss (training loss without validation clips), and after which step."""
     resumed_at: int | None
+    """Steps that were done before this call; None for a fresh start."""
     seconds: float
+    """Of this call."""
     main: bool = True
+    """This is the process that writes (of several that share a training)."""
 
 
 @dataclass(frozen=True)

@@ -18,29 +18,20 @@ from slakh_hier.models.weights import load_weights
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What a training took from another run.
-
-    Attributes
-    ----------
-    run, step, sha256
-        The other run, the step of its weights, and their digest.
-    taken
-        Names of the tensors that were taken.
-    missing
-        Tensors of the training that the other run has not.
-    shapes
-        Tensors that both have, but with other shapes: theirs, and the training's.
-    unused
-        Tensors of the other run that the training has not.
-    """
+    """What a training took from another run."""
 
     run: str
     step: int
     sha256: str
+    """The other run, the step of its weights, and their digest."""
     taken: tuple[str, ...]
+    """Names of the tensors that were taken."""
     missing: tuple[str, ...]
+    """Tensors of the training that the other run has not."""
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    """Tensors that both have, but with other shapes: theirs, and the training's."""
     unused: tuple[str, ...]
+    """Tensors of the other run that the training has not."""
 
     def lines(self) -> list[str]:
         """What was and what was not taken, for people."""

@@ -34,22 +34,7 @@ MAX_NAME_BYTES: Final = 200
 
 
 class About(BaseModel):
-    """What weights.json says.
-
-    Attributes
-    ----------
-    levels, names
-        The separator's levels, leaf first, and what each is called (the node's name, or ``level_N`` for QBE).
-    node
-        SSS: the finest node of the path (which ``levels`` need not include); None for QBE.
-    sample_rate : int, Hz
-    clip_seconds : float, s
-        Length of the training examples.
-    config
-        The whole training configuration; the network is built from it.
-    sha256
-        Of weights.safetensors.
-    """
+    """What weights.json says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,9 +43,12 @@ class About(BaseModel):
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The separator's levels, leaf first, and what each is called (the node's name, or ``level_N`` for QBE)."""
     node: str | None
+    """SSS: the finest node of the path (which ``levels`` need not include); None for QBE."""
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
     clip_seconds: Annotated[float, Field(gt=0)]
+    """Length of the training examples."""
     hierarchy_digest: str
     plan_digest: str
     parameters: int
@@ -68,7 +56,9 @@ class About(BaseModel):
     step: int
     loss: float
     config: Config
+    """The whole training configuration; the network is built from it."""
     sha256: str = ""
+    """Of weights.safetensors."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.closing import Closing
 from slakh_hier.errors import AudioError
 
 FULL_SCALE = 32768.0
@@ -45,7 +45,7 @@ class StemRef(NamedTuple):
         )
 
 
-class StemFile:
+class StemFile(Closing):
     """One open stem: checked when opened, checked at each read.
 
     Parameters
@@ -159,14 +159,6 @@ class StemFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _check_place(self, root: Path) -> None:
         real = os.path.realpath(self.path)

@@ -9,14 +9,14 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE, StemFile, StemRef
+from slakh_hier.closing import Closing
 
 Signal = NDArray[np.float32]
 Block = NDArray[Any]
@@ -188,7 +188,7 @@ class ClipSignals:
     place: list[int]
 
 
-class TrackReader:
+class TrackReader(Closing):
     """The stems of one track, open, each decoded and added up once even where clips overlap.
 
     Clips must come in the order of their starts; then what a clip shares with the one before is taken from there, and
@@ -253,14 +253,6 @@ class TrackReader:
             if file is not None:
                 file.close()
         self._files = [None] * len(self._stems)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _decode(self, start: int, count: int) -> None:
         """Bring the sums to the samples from ``start``; those that are there already only move."""

@@ -27,21 +27,15 @@ _MAX_JSON = 1 << 24
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: a cell of the grid with one seed, on the shards of its task.
-
-    Attributes
-    ----------
-    shards
-        None: not at hand, and the cell cannot be run.
-    folder
-        Where all experiments of the user keep their runs (``-o``).
-    """
+    """One training: a cell of the grid with one seed, on the shards of its task."""
 
     name: str
     seed: int
     config: Config = field(hash=False)
     shards: Path | None
+    """None: not at hand, and the cell cannot be run."""
     folder: Path
+    """Where all experiments of the user keep their runs (``-o``)."""
 
     @property
     def run(self) -> Path:

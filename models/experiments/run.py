@@ -24,19 +24,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call of :func:`run_experiment` came to.
-
-    Attributes
-    ----------
-    files
-        Where they were written.
-    failed
-        By ``CELL, seed N``: why a cell could not be finished. The others are done.
-    """
+    """What a call of :func:`run_experiment` came to."""
 
     results: Results
     files: tuple[Path, ...]
+    """Where they were written."""
     failed: dict[str, str]
+    """By ``CELL, seed N``: why a cell could not be finished. The others are done."""
 
 
 def run_experiment(

@@ -19,24 +19,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RowScores:
-    """What a row's separators reached.
-
-    Attributes
-    ----------
-    seeds : tuple of int
-        For which all cells of the row are done.
-    levels : tuple of int
-        Finest first.
-    clips : DataFrame
-        Columns ``clip``, ``song``; the second axis of ``values``.
-    values : by metric and part, float64, shape (seeds, clips, levels)
-        NaN where a clip does not count.
-    """
+    """What a row's separators reached."""
 
     seeds: tuple[int, ...]
+    """For which all cells of the row are done."""
     levels: tuple[int, ...]
+    """Finest first."""
     clips: pd.DataFrame
+    """Columns ``clip``, ``song``; the second axis of ``values``."""
     values: Mapping[str, Mapping[Part, Array]]
+    """NaN where a clip does not count."""
 
     def improvements(self, metric: str, seeds: Sequence[int], clips: Sequence[int]) -> Array:
         """Improvements of some seeds and clips, in their order: (seeds, clips, levels)."""

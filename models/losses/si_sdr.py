@@ -20,17 +20,12 @@ CEILING, FLOOR = 1e-4, 1e-6
 
 
 class SiSdrOptions(LossOptions):
-    """The loss takes real and complex masks.
-
-    Attributes
-    ----------
-    level
-        Weight of the difference in level (dB) between estimate and target, beside the SI-SDR (dB), which any scale
-        leaves as it is. 0: the scale is left to chance.
-    """
+    """The loss takes real and complex masks."""
 
     kind: Literal["si_sdr"] = "si_sdr"
     level: Weight = 0.1
+    """Weight of the difference in level (dB) between estimate and target, beside the SI-SDR (dB), which any scale
+    leaves as it is. 0: the scale is left to chance."""
 
 
 def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: float = 0.0) -> Tensor:

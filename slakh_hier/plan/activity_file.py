@@ -21,8 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -30,6 +29,7 @@ from h5py import h5z
 from numpy.typing import NDArray
 
 from slakh_hier.audio import MAX_FRAMES
+from slakh_hier.closing import Closing
 from slakh_hier.errors import InputError, PlanError
 from slakh_hier.plain_hdf5 import (
     NotPlainError,
@@ -88,7 +88,7 @@ class TrackActivity:
     gram: Floats
 
 
-class ActivityFile:
+class ActivityFile(Closing):
     """Read access to an activity file; tracks are read one at a time.
 
     Every method raises :class:`~slakh_hier.errors.PlanError` where the file is damaged.
@@ -203,14 +203,6 @@ class ActivityFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _reasons(group: h5py.Group) -> dict[str, str]:

@@ -58,31 +58,22 @@ class EnvironmentNote(Note):
 
 @dataclass(frozen=True)
 class RunData:
-    """A run folder, read.
-
-    Attributes
-    ----------
-    name
-        For people; differs from the other run's where two are compared.
-    config
-        ``config.yaml``, flat: ``training.epochs`` and so on.
-    data, environment
-        ``data.json`` and ``environment.json``; without values where they are missing.
-    curves
-        ``metrics.csv``, one row per epoch; empty before the first epoch's end.
-    summary, scores
-        The evaluation of the split; None where it was not evaluated.
-    """
+    """A run folder, read."""
 
     folder: Path
     name: str
+    """For people; differs from the other run's where two are compared."""
     config: dict[str, Any]
+    """``config.yaml``, flat: ``training.epochs`` and so on."""
     data: DataNote
     environment: EnvironmentNote
+    """``data.json`` and ``environment.json``; without values where they are missing."""
     curves: pd.DataFrame
+    """``metrics.csv``, one row per epoch; empty before the first epoch's end."""
     split: str
     summary: Summary | None
     scores: pd.DataFrame | None
+    """The evaluation of the split; None where it was not evaluated."""
 
 
 def read_run(folder: Path, name: str, split: str) -> RunData:

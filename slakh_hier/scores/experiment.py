@@ -21,53 +21,35 @@ State = Literal["done", "incomplete", "missing", "other"]
 
 
 class Row(Loose):
-    """A model of a table.
-
-    Attributes
-    ----------
-    name, model
-        Short, for comparisons; for people.
-    levels
-        Levels that a model of it estimates at once.
-    mask
-        Of its training data.
-    trainings
-        Names of the cells behind it.
-    seeds, songs
-        How many the values are over; 0 before it has run.
-    cells
-        By level, and ``all`` for the mean of the levels; None before it has run.
-    published
-        The published values likewise; None where there are none.
-    """
+    """A model of a table."""
 
     name: str = ""
     model: str
+    """Short, for comparisons; for people."""
     levels: int
+    """Levels that a model of it estimates at once."""
     mask: str | None = None
+    """Of its training data."""
     trainings: tuple[str, ...] = ()
+    """Names of the cells behind it."""
     seeds: int = 0
     songs: int = 0
+    """How many the values are over; 0 before it has run."""
     cells: dict[str, Entry] | None = None
+    """By level, and ``all`` for the mean of the levels; None before it has run."""
     published: dict[str, Entry] | None = None
+    """The published values likewise; None where there are none."""
 
 
 class Difference(Loose):
-    """One row's improvement minus another's, clip by clip.
-
-    Attributes
-    ----------
-    mean
-        In the metric's unit; None where no clip of the level counts.
-    ci95
-        Over songs and seeds; None with fewer than two songs.
-    p
-        Two-sided, by sign flips of songs; with S songs it cannot be below 2 ** (1 - S).
-    """
+    """One row's improvement minus another's, clip by clip."""
 
     mean: float | None = None
+    """In the metric's unit; None where no clip of the level counts."""
     ci95: tuple[float, float] | None = None
+    """Over songs and seeds; None with fewer than two songs."""
     p: float | None = None
+    """Two-sided, by sign flips of songs; with S songs it cannot be below 2 ** (1 - S)."""
     songs: int = 0
     seeds: int = 0
 

@@ -30,33 +30,23 @@ FROM_FILE = "catalog"
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every stem of a data set.
-
-    Attributes
-    ----------
-    root
-        The data set's folder, resolved.
-    scheme
-        Where the column split comes from: orig, split2, redux, folders, or catalog (a file).
-    frame
-        One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
-        sample_rate (Hz), channels, size (bytes), mtime_ns, patch, program, is_drum, midi_program_name,
-        inst_class, labels, bleed, category, level_1 to level_N (None where unassigned), status, why.
-    problems
-        What is wrong with the data set as a whole: tracks and ids left out, songs in two splits.
-    skipped
-        Those problems that left something out.
-    notes
-        Choices that were made and that a user may want to make otherwise.
-    """
+    """Every stem of a data set."""
 
     root: Path
+    """The data set's folder, resolved."""
     hierarchy: Hierarchy
     scheme: str
+    """Where the column split comes from: orig, split2, redux, folders, or catalog (a file)."""
     frame: pd.DataFrame
+    """One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
+    sample_rate (Hz), channels, size (bytes), mtime_ns, patch, program, is_drum, midi_program_name, inst_class, labels,
+    bleed, category, level_1 to level_N (None where unassigned), status, why."""
     problems: list[str] = field(default_factory=list)
+    """What is wrong with the data set as a whole: tracks and ids left out, songs in two splits."""
     skipped: list[str] = field(default_factory=list)
+    """Those problems that left something out."""
     notes: list[str] = field(default_factory=list)
+    """Choices that were made and that a user may want to make otherwise."""
 
     @property
     def usable(self) -> pd.DataFrame:

@@ -12,8 +12,6 @@ line is the reader's clips per second over those of raw h5py.
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from harness import MINI, in_turns, report, wall_seconds
+from harness import in_turns, music, read_options, report, wall_seconds, workspace
 from torch.utils.data import DataLoader, Dataset
 
 from slakh_hier.hierarchy import load_hierarchy
@@ -37,29 +35,17 @@ from slakh_hier.plan.membership import column_membership
 from slakh_hier.rendering import render
 from slakh_hier.shards import open_shards
 from slakh_hier.slakh import scan
-from slakh_hier.testing import make_slakh
 
 RATE, BATCH, TARGET = 16_000, 8, "clean_guitars"
 PASSES = 10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one"
-    )
-    parser.add_argument("--clips", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = read_options(__doc__, data=Path, clips=60, rounds=5)
     torch.set_num_threads(1)
     keep_freed_memory()  # as a training does
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
-        data = options.data or (
-            MINI if MINI.is_dir() else make_slakh(work / "slakh", tracks=12, seconds=60, stems=10)
-        )
+    with workspace() as work:
+        data = music(work, None, options.data)
         tree = load_hierarchy("slakh34")
         plan = plan_clips(scan(data, tree), tree, target=TARGET, clips={"train": options.clips})
         render(plan, work / "shards")

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
 
-from slakh_hier.importing.layouts.contract import label, song_key
-
-
-class Label(NamedTuple):
-    """What a data set's word for an instrument stands for: labels, coarse to fine, and a program (128: drums) or None."""
-
-    path: tuple[str, ...]
-    program: int | None
-
-
-@dataclass(frozen=True)
-class Erratum:
-    """A known fault of a stem, or of a song's mixture; ``bleed``: others are heard in it."""
-
-    stem: str
-    fault: str
-    bleed: bool
+from slakh_hier.importing.layouts.reading import Erratum, Label, label, song_key
 
 
 @cache
@@ -66,8 +48,16 @@ def errata(layout: str) -> Mapping[str, tuple[Erratum, ...]]:
     return found
 
 
+def shared_songs(names: Iterable[str], other: str) -> list[str]:
+    """Notes on a listing of MUSDB18 or MedleyDB: how many of these songs the other one of them has too."""
+    shared = sum(song_key(name) in _in_musdb_and_medleydb() for name in names)
+    if not shared:
+        return []
+    return [f"{shared} of these songs are in {other} too: train on neither what is tested in the other"]
+
+
 @cache
-def in_musdb_and_medleydb() -> frozenset[str]:
+def _in_musdb_and_medleydb() -> frozenset[str]:
     """The :func:`song_key` of songs that are in MUSDB18 and in MedleyDB."""
     return frozenset(song_key(row["medleydb"]) for row in rows("musdb_of_medleydb.csv"))
 

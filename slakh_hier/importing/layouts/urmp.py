@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar
 
-from slakh_hier.importing.layouts.contract import (
-    Layout,
-    LayoutOptions,
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.reading import (
+    Label,
     file_names,
     folders,
-    instrument_keys,
     label,
     song_key,
     source_file,
+    source_stem,
     uuid_of,
 )
-from slakh_hier.importing.layouts.tables import Label, taxonomy
+from slakh_hier.importing.layouts.tables import taxonomy
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceStem
+from slakh_hier.importing.sources import Listing, Song
 
 INSTRUMENTS = {
     "vn": "violin",
@@ -48,12 +47,10 @@ _MIX = re.compile(r"AuMix_.*\.(wav|flac)", re.IGNORECASE)
 class Urmp(Layout):
     """Families, groups and instruments as MedleyDB has them."""
 
-    name: ClassVar[str] = "urmp"
-    title: ClassVar[str] = "URMP"
-    tree: ClassVar[str] = "medleydb"
-    shape: ClassVar[str] = (
-        "a folder per piece, as 01_Jupiter_vn_vc, with files AuSep_1_vn_01_Jupiter.wav in it"
-    )
+    name = "urmp"
+    title = "URMP"
+    tree = "medleydb"
+    shape = "a folder per piece, as 01_Jupiter_vn_vc, with files AuSep_1_vn_01_Jupiter.wav in it"
 
     def is_root(self, folder: Path) -> bool:
         return any(_PIECE.fullmatch(child.name) and _players(child) for child in folders(folder))
@@ -79,14 +76,7 @@ def _song(folder: Path, name: str) -> Song:
             remarks.append(f"{shown_name(file)}: no instrument is known as {word}")
             kind = Label((label(word),), None)
         text = INSTRUMENTS.get(word.lower(), word)
-        stems.append(
-            SourceStem(
-                shown_name(file),
-                (source_file(folder, file),),
-                instrument_keys(kind.path, text, kind.program),
-                kind.path,
-            )
-        )
+        stems.append(source_stem(folder, file, kind, text))
     mix = next((file for file in file_names(folder) if _MIX.fullmatch(file)), None)
     return Song(
         name,
