@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from slakh_hier.checked_json import parse_object, problems_of
 from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
-from slakh_hier.plain_files import parse_json, read_plain
+from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.format import NODE_NAMES
 
 WEIGHTS: Final = "weights.safetensors"
@@ -188,20 +189,13 @@ def _read_about(folder: Path) -> About:
         raise InputError(f"{folder}: holds no trained separator (no {ABOUT}): {hint}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        raw = parse_json(data)
-    except ValueError as error:
-        raise InputError(f"{path}: is not valid JSON: {error}") from None
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    raw = parse_object(data, path)
+    if raw.get("format") != FORMAT:
         raise InputError(f"{path}: does not describe a separator (format is not {FORMAT!r})")
     if isinstance(version := raw.get("format_version"), int) and version != VERSION:
         advice = "Update slakh-hier" if version > VERSION else "Train it again"
         raise InputError(
             f"{path}: has format version {version}; this slakh-hier reads version {VERSION}. {advice}"
         )
-    try:
+    with problems_of(path):
         return About.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "as a whole"
-        raise InputError(f"{path}: {where}: {first['msg']}") from None

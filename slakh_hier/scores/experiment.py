@@ -40,6 +40,10 @@ class Row(Loose):
     published: dict[str, Entry] | None = None
     """The published values likewise; None where there are none."""
 
+    def entry(self, level: str, *, published: bool = False) -> Entry:
+        """What was measured at a level, or published; empty where nothing was."""
+        return ((self.published if published else self.cells) or {}).get(level, Entry())
+
 
 class Difference(Loose):
     """One row's improvement minus another's, clip by clip."""
@@ -69,6 +73,11 @@ class Table(Loose):
     title: str
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...] = ()
+
+    def models(self, pair: Comparison) -> tuple[str, str]:
+        """What the two rows of a comparison are called; their names where the table has no such row."""
+        models = {row.name: row.model for row in self.rows}
+        return models.get(pair.row, pair.row), models.get(pair.than, pair.than)
 
 
 class Claim(Loose):
