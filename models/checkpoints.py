@@ -20,6 +20,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import file_sha256, publish, sha256
 from slakh_hier.models.module import Training
+from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import read_plain
 
 FOLDER = "checkpoints"
@@ -32,9 +33,7 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter, str, int, float, bool, bytes, type(N
 class SafeCheckpointIO(CheckpointIO):
     """Writes a checkpoint, then ``NAME.sha256`` beside it, which says that it is whole; reads weights only."""
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: StrPath, storage_options: Any = None) -> None:
         """Publish a checkpoint of plain values.
 
         Raises
@@ -51,7 +50,7 @@ class SafeCheckpointIO(CheckpointIO):
         publish(sidecar(path), f"{sha256(data)}  {path.name}\n".encode())
 
     def load_checkpoint(
-        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
+        self, path: StrPath, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always on.
 
@@ -69,7 +68,7 @@ class SafeCheckpointIO(CheckpointIO):
         _check_version(path, loaded.pop(FORMAT_KEY, None) if isinstance(loaded, dict) else None)
         return loaded
 
-    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+    def remove_checkpoint(self, path: StrPath) -> None:
         path = Path(path)
         sidecar(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import entries_by_level, entries_by_node
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.scores.summary import PRIMARY, Summary, column
 from slakh_hier.shards.format import SILENT
@@ -60,11 +60,11 @@ class Evaluation:
 
 
 def evaluate(
-    run: Path,
-    shards: str | os.PathLike[str],
+    run: StrPath,
+    shards: StrPath,
     *,
     split: str = "test",
-    out: Path | None = None,
+    out: StrPath | None = None,
     jobs: int | None = None,
     device: Device = "auto",
     devices: int = 1,
@@ -163,9 +163,7 @@ def _gpus(device: Device, devices: int) -> list[torch.device]:
     return [torch.device("cuda", number) for number in range(devices)]
 
 
-def _dataset(
-    trained: Trained, folder: str | os.PathLike[str], split: str, progress: Progress | None
-) -> ClipDataset:
+def _dataset(trained: Trained, folder: StrPath, split: str, progress: Progress | None) -> ClipDataset:
     about, shards = trained.about, open_shards(folder, split, progress=progress)
     if shards.sample_rate != about.sample_rate:
         raise InputError(

@@ -59,8 +59,8 @@ class MaskNetwork(nn.Module):
 
     def real_masks(self, logits: Tensor) -> Tensor:
         """Sigmoid of what a linear layer gives for each frame: (batch, frames, levels x bins) to the shape of masks."""
-        masks = torch.sigmoid(logits.float()).unflatten(2, (self.levels, -1))  # (batch, frames, levels, bins)
-        return masks.permute(0, 2, 3, 1)
+        batch, frames, _ = logits.shape
+        return torch.sigmoid(logits.float()).view(batch, frames, self.levels, -1).permute(0, 2, 3, 1)
 
 
 def beside_frames(anchor: Tensor | None, frames: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ A configuration or a run folder holds the kind alone: nothing is ever imported f
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import traceback
@@ -26,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.models.section import Section, Weight
+from slakh_hier.paths import StrPath
 from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def register_loss(name: str, options: type[L], build: Callable[[L], Callable[[Es
     LOSSES.register(name, options, build)
 
 
-def import_file(path: str | os.PathLike[str]) -> None:
+def import_file(path: StrPath) -> None:
     """Import a Python file that registers networks or losses; a file that is imported already is left alone.
 
     Raises

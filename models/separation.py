@@ -18,6 +18,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.weights import RESIDUAL, Trained, load_weights
+from slakh_hier.paths import StrPath
 
 Audio = NDArray[np.float32]
 Read = Callable[[int, int], Audio]
@@ -36,7 +37,7 @@ class Block:
 
 
 def separate(
-    separator: Trained | Path,
+    separator: Trained | StrPath,
     audio: Audio,
     sample_rate: int,
     *,
@@ -53,7 +54,7 @@ def separate(
     separator
         A run folder, or what :func:`~slakh_hier.models.weights.load_weights` returned.
     audio
-        float, (samples,) or (channels, samples), full scale 1.0. Channels are separated each for itself.
+        float, (samples,) or (channels, samples), full scale 1.0. Channels are separated independently.
     sample_rate
         Of ``audio``, Hz; the separator works at its own rate, and the estimates come back at this one.
     query
@@ -61,7 +62,7 @@ def separate(
     query_rate
         Of ``query``, Hz; None: ``sample_rate``.
     window_seconds, overlap_seconds
-        Audio is worked off in windows that overlap and fade into each other; None: all at once, which takes
+        Audio is processed in windows that overlap and are cross-faded; None: all at once, which takes
         memory in proportion to the length.
     device
         ``auto``: a GPU where there is one.
@@ -98,7 +99,7 @@ def separate(
 class Model:
     """A separator on a device, with its query encoded, ready for any number of signals.
 
-    ``at_once`` windows of a signal are worked off together: several on a GPU, one on processors.
+    ``at_once`` windows of a signal are processed together: several on a GPU, one on a CPU.
     """
 
     def __init__(

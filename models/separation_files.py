@@ -23,6 +23,7 @@ from slakh_hier.models.recordings import (
 from slakh_hier.models.separation import Device, Model, check_windows
 from slakh_hier.models.weights import RESIDUAL, load_weights
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 
 
@@ -42,11 +43,11 @@ class Separated:
 
 
 def separate_files(
-    run: Path,
-    audio: Sequence[Path],
-    out: Path,
+    run: StrPath,
+    audio: Sequence[StrPath],
+    out: StrPath,
     *,
-    query: Path | None = None,
+    query: StrPath | None = None,
     window_seconds: float = 30.0,
     overlap_seconds: float = 3.0,
     audio_format: AudioFormat = "wav",

@@ -15,6 +15,7 @@ from slakh_hier.errors import SlakhHierWarning
 from slakh_hier.locks import refuse_locked
 from slakh_hier.models.config import Config
 from slakh_hier.models.selection import Selection, level_names, select_clips, sole_target
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import ShardSet, open_shards
@@ -61,8 +62,8 @@ class TrainingData:
 
 def train(
     config: Config,
-    shards: str | os.PathLike[str],
-    run: Path,
+    shards: StrPath,
+    run: StrPath,
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -110,9 +111,7 @@ def train(
     )
 
 
-def open_data(
-    config: Config, folder: str | os.PathLike[str], *, progress: Progress | None = None
-) -> TrainingData:
+def open_data(config: Config, folder: StrPath, *, progress: Progress | None = None) -> TrainingData:
     """Open the splits of a training and select their clips.
 
     Raises

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.weights import load_weights
+from slakh_hier.paths import StrPath
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class WarmStart:
         return lines
 
 
-def warm_start(separator: Separator, config: Config, run: str | os.PathLike[str]) -> WarmStart:
+def warm_start(separator: Separator, config: Config, run: StrPath) -> WarmStart:
     """Give a separator the weights of a run, as far as names and shapes are the same.
 
     Data, levels and task may differ. What batch norm has seen is taken too; optimizer and learning rate start afresh.

@@ -18,6 +18,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
+from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.format import NODE_NAMES
 
@@ -97,7 +98,7 @@ def save_weights(folder: Path, state: Mapping[str, torch.Tensor], about: About) 
     publish_json(folder / ABOUT, about.model_copy(update={"sha256": sha256(data)}).model_dump(mode="json"))
 
 
-def load_weights(run: Path) -> Trained:
+def load_weights(run: StrPath) -> Trained:
     """Load the best weights of a run. Both files may be symbolic links, to those of another run.
 
     Parameters
@@ -111,6 +112,7 @@ def load_weights(run: Path) -> Trained:
         There are none, they are damaged, not finite, of a newer version, or something else; or an estimate has a name
         that cannot be a file's (:func:`check_names`).
     """
+    run = Path(run)
     folder = run.parent if run.suffix == ".safetensors" else run
     about = _read_about(folder)
     path = folder / WEIGHTS
@@ -121,7 +123,7 @@ def load_weights(run: Path) -> Trained:
     if sha256(data) != about.sha256:
         raise InputError(
             f"{path}: is not the file that {ABOUT} describes (sha256 differs). Run the same slakh-hier train command "
-            "again: it writes the best weights anew"
+            "again: it rewrites the best weights"
         )
     try:
         tensors = load_tensors(data)

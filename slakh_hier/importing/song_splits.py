@@ -12,6 +12,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.importing.layouts.reading import song_key
 from slakh_hier.importing.sources import Song
 from slakh_hier.importing.split_table import read_split_table
+from slakh_hier.paths import StrPath
 from slakh_hier.slakh.layout import SPLIT_FOLDERS
 from slakh_hier.splits import OMITTED, SPLITS, assign_groups, parse_shares
 from slakh_hier.wording import some
@@ -34,7 +35,7 @@ class SplitOptions:
     """Another seed draws other splits."""
     by: SplitBy = "artist"
     """What a drawing keeps in one split: all songs of an artist, where it is known, or each song."""
-    table: str | os.PathLike[str] | None = None
+    table: StrPath | None = None
     """A file as in ``splits`` that need not name all songs, and may name others; what it says goes before ``splits``. Songs
     that it does not name are omitted, unless ``splits`` is given."""
     names: str | None = None

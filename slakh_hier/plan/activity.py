@@ -21,6 +21,7 @@ from slakh_hier.errors import AudioError, FaultError, LockedError, SlakhHierErro
 from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
 from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
 from slakh_hier.progress import Progress, Silent
@@ -40,7 +41,7 @@ BLOCK_HOPS = 32
 
 def measure_activity(
     catalog: Catalog,
-    path: str | Path | None = None,
+    path: StrPath | None = None,
     *,
     jobs: int | None = None,
     backend: Backend = "loky",
@@ -107,7 +108,7 @@ def measure_activity(
     return target if part is None else parts
 
 
-def refuse_measuring(root: str | Path, path: str | Path | None, part: tuple[int, int] | None) -> None:
+def refuse_measuring(root: StrPath, path: StrPath | None, part: tuple[int, int] | None) -> None:
     """Refuse what :func:`measure_activity` would refuse because another run measures, before a scan of ``root``."""
     if path is None:
         cache_place("activity", needed=True)

@@ -18,6 +18,7 @@ from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.parallel import Backend
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.plan.candidates import WindowsTable, track_candidates
@@ -98,7 +99,7 @@ class Plan:
             if drawn.get(split, 0) < asked
         }
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: StrPath) -> None:
         """Write ``plan.yaml``, ``clips.csv``, ``catalog.csv`` and ``hierarchy.yaml``; ``plan.yaml`` comes last."""
         folder = make_folder(Path(folder))
         publish(folder / HIERARCHY_NAME, self.hierarchy.text.encode())
@@ -109,7 +110,7 @@ class Plan:
         )
 
     @classmethod
-    def load(cls, folder: str | Path, root: str | Path) -> Plan:
+    def load(cls, folder: StrPath, root: StrPath) -> Plan:
         """Read a saved plan for the data set at ``root``.
 
         Raises
@@ -169,7 +170,7 @@ def plan_clips(
     companion: Companion | None = None,
     queries: bool | None = None,
     seed: int = 588,
-    activity: str | Path | None = None,
+    activity: StrPath | None = None,
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,

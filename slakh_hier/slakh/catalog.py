@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.paths import StrPath
 from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
 from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
@@ -155,16 +155,14 @@ class Catalog:
             for track, stem, status, why in rows[["track", "stem", "status", "why"]].to_numpy()
         ]
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: StrPath) -> Path:
         """Write the table as CSV (UTF-8, empty cells for None); it appears complete or not at all."""
         path = Path(path)
         write_frame(self.frame, path)
         return path
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], root: str | os.PathLike[str], hierarchy: Hierarchy
-    ) -> Catalog:
+    def load(cls, path: StrPath, root: StrPath, hierarchy: Hierarchy) -> Catalog:
         """Read a saved catalog of the data set ``root`` and match its stems to ``hierarchy``.
 
         The file's category and level columns are not read, so that any tree may be given; its splits are
@@ -190,7 +188,7 @@ class Catalog:
             raise InputError(f"{path}: cannot be read as a catalog: {error.strerror}") from error
 
     @classmethod
-    def parse(cls, data: BinaryIO, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
+    def parse(cls, data: BinaryIO, file: str, root: StrPath, hierarchy: Hierarchy) -> Catalog:
         """:meth:`load` for a saved catalog that is open; ``file`` is its name for messages."""
         resolved = resolve_root(root)
         rows = check_files(file, resolved, read_rows(data, file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from slakh_hier.output.tracks import (
     track_name,
 )
 from slakh_hier.parallel import Backend
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.splits import DEFAULT_SHARES, assign_splits, check_shares
 from slakh_hier.synth.extras import default_soundfont, require
@@ -45,12 +45,12 @@ _LIBRARIES = ("mido", "pyloudnorm", "scipy.signal")
 
 
 def make_data_set(
-    midi: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    midi: Sequence[StrPath],
+    out: StrPath,
     *,
     compose: int = 0,
     seconds: float = DEFAULT_SECONDS,
-    soundfont: str | os.PathLike[str] | None = None,
+    soundfont: StrPath | None = None,
     synthesiser: Synthesiser = "builtin",
     reorchestrate: bool = False,
     max_seconds: float | None = None,
@@ -188,7 +188,7 @@ def _check(
         raise InputError(f"synthesiser must be one of {', '.join(SYNTHESISERS)}, not {synthesiser!r}")
 
 
-def _listed(midi: Sequence[str | os.PathLike[str]]) -> tuple[list[Source], list[tuple[str, str]]]:
+def _listed(midi: Sequence[StrPath]) -> tuple[list[Source], list[tuple[str, str]]]:
     """A source for every file that can be read, numbered by the place among all of them; and the others' reasons."""
     found = find_midi(midi)
     check_count(len(found))

@@ -12,13 +12,12 @@ from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.layouts.reading import (
     file_names,
     folders,
-    label,
-    song_key,
     source_file,
     source_stem,
+    unknown,
     uuid_of,
 )
-from slakh_hier.importing.layouts.tables import taxonomy
+from slakh_hier.importing.layouts.tables import instrument
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song
 from slakh_hier.wording import some
@@ -92,7 +91,7 @@ def _song(piece: Path, name: str, microphone: str) -> Song:
     folder = piece / microphone
     instruments = _instruments(folder)
     stems = tuple(
-        source_stem(piece, f"{microphone}/{file}", taxonomy()[label(word)], word)
+        source_stem(piece, f"{microphone}/{file}", instrument(word) or unknown(word), word)
         for file, word in instruments.items()
     )
     others = [file for file in file_names(folder) if _FILE.fullmatch(file) and file not in instruments]
@@ -100,7 +99,7 @@ def _song(piece: Path, name: str, microphone: str) -> Song:
     strays = [shown_name(file) for file in others if file != mix]
     return Song(
         name,
-        uuid_of(song_key("ensembleset", name)),
+        uuid_of("ensembleset", name),
         stems,
         source_file(piece, f"{microphone}/{mix}") if mix else None,
         id=name,

@@ -15,17 +15,16 @@ from slakh_hier import safe_yaml
 from slakh_hier.errors import InputError, SongError, TextError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.layouts.reading import (
-    Label,
     file_names,
     folders,
-    label,
     song_key,
     source_file,
     source_stem,
     text_of,
+    unknown,
     uuid_of,
 )
-from slakh_hier.importing.layouts.tables import errata, shared_songs, taxonomy
+from slakh_hier.importing.layouts.tables import errata, instrument, shared_songs
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.plain_files import read_plain
@@ -126,10 +125,10 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
             raise SongError(f"{id}{METADATA}: the stem S{number:02d} has no instrument")
         if len(words) > 1:
             remarks.append(f"S{number:02d} is {' and '.join(words)}: taken as {words[0]}")
-        found = taxonomy().get(label(words[0]))
+        found = instrument(words[0])
         if found is None:
             remarks.append(f"S{number:02d}: {words[0]!r} is not in the taxonomy")
-            found = Label((label(words[0]),), None)
+            found = unknown(words[0])
         if found.path[-1] == MAIN_SYSTEM and not keep_main_system:
             there.discard(file)
             remarks.append(f"S{number:02d} is the whole room (Main System), and left out")
@@ -148,7 +147,7 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
     mix = f"{id}_MIX.wav"
     return Song(
         shown_name(id),
-        uuid_of(song_key(id)),
+        uuid_of(id),
         tuple(stems),
         source_file(folder, mix) if (folder / mix).is_file() else None,
         id=shown_name(id),

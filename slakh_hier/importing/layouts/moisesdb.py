@@ -14,16 +14,7 @@ from typing import Any
 
 from slakh_hier.errors import SongError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.reading import (
-    Label,
-    file_names,
-    folders,
-    label,
-    song_key,
-    source_stem,
-    text_of,
-    uuid_of,
-)
+from slakh_hier.importing.layouts.reading import file_names, folders, source_stem, text_of, unknown, uuid_of
 from slakh_hier.importing.layouts.tables import moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem
@@ -72,7 +63,7 @@ def _song(folder: Path) -> Song:
     name = shown_name(folder.name)
     stems: list[SourceStem] = []
     missing: list[tuple[str, str]] = []
-    unknown: set[str] = set()
+    untabled: set[str] = set()
     listed = set()
     # A stem may be listed twice: its tracks belong together, and are stems of their own here anyhow.
     for stem_name, track in _tracks(data):
@@ -83,21 +74,21 @@ def _song(folder: Path) -> Song:
         listed.add(file)
         found = moisesdb_types().get((stem_name, type_key(kind)))
         if found is None:
-            unknown.add(f"{stem_name}/{kind or 'nothing'}")
-            found = Label((label(stem_name), label(kind)), None)
+            untabled.add(f"{stem_name}/{kind or 'nothing'}")
+            found = unknown(stem_name, kind)
         if not (folder / file).is_file():
             missing.append((f"{file} ({kind})", f"is listed in {DATA} and not there"))
             continue
         stems.append(source_stem(folder, file, found, kind, bleed=track.get("has_bleed") is True))
     if not stems:
         raise SongError(f"none of the {len(listed)} files that {DATA} lists is there")
-    remarks = [f"types that are not in the taxonomy: {some(sorted(unknown))}"] if unknown else []
+    remarks = [f"types that are not in the taxonomy: {some(sorted(untabled))}"] if untabled else []
     strays = sorted(_audio(folder) - listed)
     if strays:
         remarks.append(f"{len(strays)} files are not listed in {DATA} and not taken: {some(strays, most=2)}")
     return Song(
         f"{artist} - {title} ({name[:8]})" if artist and title else name,
-        uuid_of(song_key(artist, title)) if artist and title else uuid_of(name),
+        uuid_of(artist, title) if artist and title else uuid_of(name),
         tuple(stems),
         id=name,
         title=title,

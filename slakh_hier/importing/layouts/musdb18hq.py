@@ -104,7 +104,7 @@ def _song(folder: Path, name: str, split: str, files: dict[str, str]) -> Song:
         remarks.append(f"not taken: {', '.join(files[other] for other in sorted(others))}")
     return Song(
         name,
-        uuid_of(key),
+        uuid_of(name),
         tuple(stems),
         source_file(folder, files[MIXTURE]) if MIXTURE in files else None,
         id=name,

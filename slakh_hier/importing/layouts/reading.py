@@ -70,14 +70,19 @@ def song_key(*names: str) -> str:
     return "".join(char for name in names for char in name.casefold() if char.isalnum())
 
 
-def uuid_of(key: str) -> str:
+def uuid_of(*names: str) -> str:
     """A song's identity, 32 hex digits, from its :func:`song_key`."""
-    return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(song_key(*names).encode(), usedforsecurity=False).hexdigest()
 
 
 def label(text: str) -> str:
     """A label in the form in which trees name it: lower case, letters, digits and underscores."""
     return name_from(text) or "unknown"
+
+
+def unknown(*words: str) -> Label:
+    """The labels of an instrument that no table has."""
+    return Label(tuple(map(label, words)), None)
 
 
 def source_stem(

@@ -36,6 +36,11 @@ def type_key(text: str) -> str:
     return song_key(text.partition("(")[0])
 
 
+def instrument(name: str) -> Label | None:
+    """MedleyDB's labels for an instrument, however it is written; None for one that it does not have."""
+    return taxonomy().get(label(name))
+
+
 @cache
 def errata(layout: str) -> Mapping[str, tuple[Erratum, ...]]:
     """Known faults by :func:`song_key`."""

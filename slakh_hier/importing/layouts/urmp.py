@@ -10,16 +10,14 @@ from pathlib import Path
 
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.layouts.reading import (
-    Label,
     file_names,
     folders,
-    label,
-    song_key,
     source_file,
     source_stem,
+    unknown,
     uuid_of,
 )
-from slakh_hier.importing.layouts.tables import taxonomy
+from slakh_hier.importing.layouts.tables import instrument
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song
 
@@ -71,17 +69,17 @@ def _song(folder: Path, name: str) -> Song:
     title = shown_name(found["title"]) if found else name
     stems, remarks = [], []
     for file, word in _players(folder).items():
-        kind = taxonomy().get(label(INSTRUMENTS.get(word.lower(), "")))
+        kind = instrument(INSTRUMENTS.get(word.lower(), ""))
         if kind is None:
             remarks.append(f"{shown_name(file)}: no instrument is known as {word}")
-            kind = Label((label(word),), None)
+            kind = unknown(word)
         text = INSTRUMENTS.get(word.lower(), word)
         stems.append(source_stem(folder, file, kind, text))
     mix = next((file for file in file_names(folder) if _MIX.fullmatch(file)), None)
     return Song(
         name,
         # The number is an index: two pieces of one title may be the same music, and then belong into one split.
-        uuid_of(song_key("urmp", title)),
+        uuid_of("urmp", title),
         tuple(stems),
         source_file(folder, mix) if mix else None,
         id=name,
