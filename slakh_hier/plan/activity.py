@@ -17,8 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.audio import StemFile, StemRef
+from slakh_hier.caches import cache_place
 from slakh_hier.errors import AudioError, FaultError, LockedError, SlakhHierError, SlakhHierWarning
-from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
+from slakh_hier.files import make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.paths import StrPath

@@ -15,16 +15,9 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
+from slakh_hier.caches import ABANDONED_SECONDS, cache_folder
 from slakh_hier.errors import FaultError, ShardError
-from slakh_hier.files import (
-    ABANDONED_SECONDS,
-    TEMPORARY_PREFIX,
-    cache_folder,
-    make_folder,
-    publish,
-    remove_temporaries,
-    require_free,
-)
+from slakh_hier.files import TEMPORARY_PREFIX, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.index import INDEX_NAME, Index, read_index
 from slakh_hier.shards.store import Store

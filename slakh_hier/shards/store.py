@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from slakh_hier.caches import CACHE_VARIABLE, cache_folder
 from slakh_hier.errors import FaultError, InputError, MissingExtraError, ShardError
-from slakh_hier.files import CACHE_VARIABLE, cache_folder, file_sha256, sync_folder, temporary_file
+from slakh_hier.files import file_sha256, sync_folder, temporary_file
 from slakh_hier.plain_files import FULL
 from slakh_hier.shards.index import INDEX_NAME, MAX_INDEX_BYTES
 

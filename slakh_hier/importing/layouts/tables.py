@@ -55,14 +55,14 @@ def errata(layout: str) -> Mapping[str, tuple[Erratum, ...]]:
 
 def shared_songs(names: Iterable[str], other: str) -> list[str]:
     """Notes on a listing of MUSDB18 or MedleyDB: how many of these songs the other one of them has too."""
-    shared = sum(song_key(name) in _in_musdb_and_medleydb() for name in names)
+    shared = sum(song_key(name) in in_musdb_and_medleydb() for name in names)
     if not shared:
         return []
     return [f"{shared} of these songs are in {other} too: train on neither what is tested in the other"]
 
 
 @cache
-def _in_musdb_and_medleydb() -> frozenset[str]:
+def in_musdb_and_medleydb() -> frozenset[str]:
     """The :func:`song_key` of songs that are in MUSDB18 and in MedleyDB."""
     return frozenset(song_key(row["medleydb"]) for row in rows("musdb_of_medleydb.csv"))
 

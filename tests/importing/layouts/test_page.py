@@ -34,5 +34,5 @@ def test_every_layout_is_imported_and_has_its_section() -> None:
         section = PAGE.partition(f"\n## {layout.title}\n")[2].partition("\n## ")[0]
         assert "**Get it**" in section
         assert "**Known**" in section
-        assert "**Not known**" in section
+        assert "**Unknown**" in section
         assert f"`{layout.tree}`" in PAGE
