@@ -25,7 +25,7 @@ from slakh_hier.plain_files import read_plain
 
 FOLDER = "checkpoints"
 FORMAT_KEY, FORMAT_VERSION = "slakh_hier_format_version", 2
-"""Counts up when a training cannot go on from older checkpoints."""
+"""Counts up when a training cannot resume from older checkpoints."""
 _NAME = re.compile(r"step-([0-9]{8})\.ckpt")
 _PLAIN = {torch.Tensor, torch.nn.Parameter, str, int, float, bool, bytes, type(None)}
 
@@ -182,7 +182,7 @@ def check(path: Path) -> None:
     if found != expected:
         raise InputError(
             f"{path}: is damaged (its sha256 is not the one in {sidecar(path).name}). Remove both files: training then "
-            "goes on from an earlier checkpoint, if there is one, and else from the start"
+            "resumes from an earlier checkpoint, if there is one, and else from the start"
         )
 
 
@@ -195,7 +195,7 @@ def _check_version(path: Path, found: Any) -> None:
             "on with this training"
         )
     raise InputError(
-        f"{path}: has checkpoint format {found or 'none'}, this slakh-hier reads format {FORMAT_VERSION}. Go on with the "
+        f"{path}: has checkpoint format {found or 'none'}, this slakh-hier reads format {FORMAT_VERSION}. Resume with the "
         "version that wrote it, or start the training again with --overwrite"
     )
 

@@ -78,14 +78,14 @@ class TrainingConfig(Section):
     """How long, in which portions, from which seed."""
 
     epochs: PositiveInt = 100
-    """Epochs in all; a finished run goes on when it is given more."""
+    """Epochs in all; a finished run continues when it is given more."""
     steps_per_epoch: PositiveInt | None = None
     """Optimizer steps an epoch. None: as many as whole batches fit into the clips; more than that goes round the clips
     again, each time in a new order."""
     batch_size: PositiveInt = 25
     """Clips of one optimizer step, all devices and accumulated parts together."""
     accumulate: PositiveInt = 1
-    """Parts a batch is worked off in, one after another, where it does not fit into memory."""
+    """Micro-batches: parts of a batch that are processed one after another (gradient accumulation) to fit into memory."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 588
     """Of the initial weights, the order of the clips, dropout and augmentation."""
     checkpoint_every: PositiveInt | None = None

@@ -39,7 +39,7 @@ from slakh_hier.shards.read import open_shards
 
 Row = dict[str, Any]
 TASK_CLIPS, CPU_BATCH = 8, 4
-"""Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""
+"""Clips of a task and of a batch on a CPU: fixed, so that results do not depend on the number of jobs."""
 SAME_DB = 60.0
 """A mixture with a higher SI-SDR (dB) is the node and nothing else: what differs is rounding to 16 bits."""
 FOLDER = "evaluation"
@@ -89,7 +89,7 @@ def evaluate(
     out
         Folder for the results; None: ``RUN/evaluation``.
     jobs
-        Threads; None or 0: one per processor. The results do not depend on it. Not used with a GPU.
+        Threads; None or 0: one per CPU core. The results do not depend on it. Not used with a GPU.
     device
         ``auto``: a GPU where there is one.
     devices
@@ -148,14 +148,14 @@ def evaluate(
 
 
 def _gpus(device: Device, devices: int) -> list[torch.device]:
-    """The GPUs to use; none means the processors."""
+    """The GPUs to use; none means the CPU."""
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cuda" and not there:
         raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
     if device == "cpu" or not there:
         if devices != 1:
             raise InputError(
-                f"{devices} devices are {devices} GPUs, but this evaluation uses none; on processors, -j says how many"
+                f"{devices} devices are {devices} GPUs, but this evaluation uses none; on a CPU, -j is the number of threads"
             )
         return []
     if not 1 <= devices <= there:

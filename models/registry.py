@@ -173,7 +173,7 @@ class Registry(Generic[O]):
         return self._kinds[name]
 
     def parse(self, value: object) -> O:
-        """Validate options, as pydantic does a union told apart by ``kind``."""
+        """Validate options, as pydantic does a union discriminated by ``kind``."""
         if isinstance(value, self.base):
             return value
         if not isinstance(value, Mapping):

@@ -143,7 +143,7 @@ class Model:
     ) -> Iterator[Block]:
         """Separate ``frames`` samples that ``read(start, count)`` gives as (channels, count), in order.
 
-        Windows fade into each other over the middle two thirds of their overlap. The outer sixths are left out:
+        Windows are cross-faded over the middle two thirds of their overlap. The outer sixths are left out:
         there a window has heard too little of what comes before or after.
         """
         if window_seconds is None:

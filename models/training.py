@@ -69,7 +69,7 @@ def train(
     progress: Progress | None = None,
     report: Report | None = None,
 ) -> TrainResult:
-    """Train a separator, or go on where an earlier call was stopped.
+    """Train a separator, or resume an earlier call that was stopped.
 
     Parameters
     ----------

@@ -228,7 +228,7 @@ def _run_loky(
     except (
         BrokenProcessPool,
         BrokenPipeError,
-    ) as error:  # the pipe: it died before it could be told what to do
+    ) as error:  # the pipe: it died before it got its task
         what = f"the workers failed ({error})"
         if isinstance(error, TerminatedWorkerError | BrokenPipeError):
             what = "a worker process died (killed, out of memory, or a crash in a library)"

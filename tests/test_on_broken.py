@@ -93,7 +93,7 @@ def test_stems_of_splits_that_are_not_drawn_are_no_matter(
 ) -> None:
     clips = ("--clips", "test=3", *RENDER[2:])
     code, _, said = command("render", scanned, "-o", tmp_path / "out", *clips)
-    assert (code, "broken: Track00002/S01" in said) == (1, True)  # told, as by scan
+    assert (code, "broken: Track00002/S01" in said) == (1, True)  # reported, as by scan
     assert not (tmp_path / "out" / "failures.jsonl").exists()
 
 

@@ -97,7 +97,7 @@ def run_cell(
     ----------
     cores
         Threads of the evaluation where the configuration sets none: other cells may run beside this one. None: one
-        per processor.
+        per CPU core.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def run_experiment(
     """Train and test what is missing of an experiment, then write its results.
 
     Runs go to ``OUT/runs/CELL/seed-N``, where all experiments share them; results to ``OUT/NAME``. The same call
-    again goes on where it was stopped.
+    again resumes where it was stopped.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: floa
     overlap, estimated, target = overlap / unit, estimated / unit, energy(sources) / unit
     silent = target < SILENT
     target = target.clamp_min(SILENT)
-    projected = overlap.clamp_min(0).square() / target  # what points the other way is no target at all
+    projected = overlap.clamp_min(0).square() / target  # what points the other way is not the target
     noise = (estimated - overlap.square() / target).clamp_min(0)
     scale = estimated + SILENT
     ratio = (noise + CEILING * scale) / (projected + FLOOR * scale)

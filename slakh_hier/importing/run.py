@@ -174,7 +174,7 @@ def _list(
 ) -> tuple[Listing, dict[str, Any]]:
     """The songs, and what the data set's record says of where they are from."""
     if (map_file is None) == (layout is None):
-        raise InputError("songs are told apart by a map or by a layout: give one of both")
+        raise InputError("songs are read by a map or by a layout: give one of both")
     if layout is not None:
         return list_songs(layout, source, options), {}
     if options.given:

@@ -1,4 +1,4 @@
-"""What a set of shards holds, in figures that a person looks at."""
+"""What a set of shards holds, in values for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slakh_hier.shards.read import ShardSet, open_shards, require_split
 
 
 def summary(folder: str | PathLike[str], *, split: str | None = None) -> dict[str, Any]:
-    """Figures of a finished set, ready for JSON; no audio is read.
+    """Values of a finished set, ready for JSON; no audio is read.
 
     Parameters
     ----------

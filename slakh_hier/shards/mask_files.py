@@ -58,7 +58,7 @@ def add_mask(folder: str | PathLike[str], mask: Mask) -> int:
         The disk has no room for it; nothing is changed.
     """
     path = Path(folder)
-    read_index(path)  # before the lock: nothing is created in a folder that is no shard set
+    read_index(path)  # before the lock: nothing is created in a folder that is not a shard set
     with folder_lock(path):
         index = read_index(path)
         remove_temporaries(path)

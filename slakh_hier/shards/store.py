@@ -110,11 +110,11 @@ class Store:
 
         stopped = threading.Event()
         answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        told = 0  # bytes that came, where the library says so: some lie in a buffer yet
+        reported = 0  # bytes that came, where the library says so: some lie in a buffer yet
 
         def step(size: int | None, value: int) -> None:
-            nonlocal told
-            told = value
+            nonlocal reported
+            reported = value
             if stopped.is_set():
                 raise TimeoutError("nobody waits for it any more")
 
@@ -130,7 +130,7 @@ class Store:
         threading.Thread(target=work, name=f"fetch {file}", daemon=True).start()
         mark, since = 0, time.monotonic()
         try:
-            while (count := max(told, target.stat().st_size)) <= most:
+            while (count := max(reported, target.stat().st_size)) <= most:
                 try:
                     if (error := answers.get(timeout=POLL_SECONDS)) is not None:
                         self._explain(error, file, target)
@@ -171,7 +171,7 @@ class Store:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """What the library for such addresses is told: aiohttp else ends every copy after five minutes."""
+    """Options of the library for such addresses: aiohttp else ends every copy after five minutes."""
     if not url.startswith(("http://", "https://")):
         return {}
     try:

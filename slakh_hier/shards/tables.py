@@ -111,7 +111,7 @@ def _contradiction(tables: Tables, names: list[str]) -> str | None:
         ("a node that is absent has a level", (row == ABSENT) & ~np.isnan(rms)),
         ("a node that is silent has a level", (row == SILENT) & ~np.isneginf(rms)),
         ("a node that sounds has no level", (row >= 0) & ~np.isfinite(rms)),
-        ("a clip's start is no time", ~(np.isfinite(start) & (start >= 0))[:, None]),
+        ("a clip's start is not a time", ~(np.isfinite(start) & (start >= 0))[:, None]),
         (
             "a query is there in part only",
             ((asked != np.isfinite(query_start)) | (asked != (tables.query_row != NO_QUERY)))[:, None],

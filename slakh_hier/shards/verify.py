@@ -28,7 +28,7 @@ from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_
 SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
 OTHERWISE: Final = (
-    "The file is as it was written, so that this is no later damage: render again with --overwrite; if it stays, "
+    "The file is as it was written, so that it was not damaged later: render again with --overwrite; if it stays, "
     "it is a fault of the program that wrote it"
 )
 
@@ -60,7 +60,7 @@ def verify(
     full
         Read the audio.
     jobs
-        Parallel workers of a full check; None or 0: one per processor, or one for sets below 500 MB, which are
+        Parallel workers of a full check; None or 0: one per CPU core, or one for sets below 500 MB, which are
         read faster than workers start.
 
     Raises

@@ -5,7 +5,7 @@
 The same examples (mixture and one path, all levels), in turns. On the fly, an example reads the 10 s of every stem of
 its track with soundfile, sums them for each node and resamples each distinct sum with soxr HQ, as the renderer does.
 The reader is that of a training: its thread reads, and this one makes float32 signals of the rows, as a training on
-processors does; "as stored" is what a GPU gets, which makes the signals itself. Raw h5py reads the same rows in the same
+a CPU does; "as stored" is what a GPU gets, which makes the signals itself. Raw h5py reads the same rows in the same
 order from open files and does nothing with them. What is fast goes through the clips ten times. CSV on stdout; the last
 line is the reader's clips per second over those of raw h5py.
 """

@@ -254,7 +254,7 @@ def _trained(task: str, shards: Path, factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _on_processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What every test but those of GPUs computes does not depend on whether the machine has one."""
     if request.path.name != "test_gpu.py":
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -180,7 +180,7 @@ class FakeProcess:
         return 0
 
 
-def test_each_process_has_a_gpu_and_its_share_of_the_processors(
+def test_each_process_has_a_gpu_and_its_share_of_the_cpu_cores(
     both: Shards, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(FakeProcess, "began", [], raising=False)

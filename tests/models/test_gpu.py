@@ -1,4 +1,4 @@
-"""What a GPU does against what processors do. Skipped where there is none."""
+"""What a GPU does against what a CPU does. Skipped where there is none."""
 
 from __future__ import annotations
 

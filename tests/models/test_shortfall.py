@@ -1,4 +1,4 @@
-"""A run worse than the mixture is told so, with a reason that its curves show."""
+"""A run worse than the mixture is reported, with a reason that its curves show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training that cannot go on, or must not begin: what is said, and what is left."""
+"""Training that cannot continue, or must not begin: what is said, and what is left."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_on_processors_leaves_gpus_alone(
+def test_a_training_on_the_cpu_leaves_gpus_alone(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look at a GPU's name takes memory of it, and breaks forks."""

@@ -51,7 +51,7 @@ def test_weights(task: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "steps.csv"])
-def test_a_run_of_a_stranger_leads_nowhere_else(
+def test_an_untrusted_run_leads_nowhere_else(
     name: str, guitar_shards: Path, frozen_config: Callable[[str, int], Config], tmp_path: Path
 ) -> None:
     run = shutil.copytree(DATA / "sss", tmp_path / "run")

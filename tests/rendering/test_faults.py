@@ -185,7 +185,7 @@ def test_a_killed_run_publishes_no_more_and_a_rerun_ends_as_if_nothing_was(
     wait_for_shards(out, shards, process)
     process.kill()
     process.wait(10)
-    time.sleep(1.5)  # joblib's workers outlive their parent and would go on
+    time.sleep(1.5)  # joblib's workers outlive their parent and would continue
     before = shards_in(out)
     assert 0 < len(before) < len(shards_in(reference))
     time.sleep(0.5)

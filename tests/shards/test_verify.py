@@ -318,7 +318,7 @@ class TestContents:
     def test_start_and_query(self, make_set):
         made = make_set(masks=[])
         made.edit(0, put("clip/start", 1, np.nan))
-        self.only(made, "a clip's start is no time")
+        self.only(made, "a clip's start is not a time")
         made = make_set("query")
         made.edit(0, put("clip/query_start", 0, np.nan))
         self.only(made, "a query is there in part only: mix in clip 0")

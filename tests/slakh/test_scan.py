@@ -338,7 +338,7 @@ def test_policy_for_unassigned_stems(write_track, policy, usable):
 
 
 def test_jobs_do_not_matter_and_progress_is_told(tmp_path, tree):
-    class Told:
+    class Reported:
         def __init__(self):
             self.done, self.total = 0.0, 0.0
 
@@ -352,10 +352,10 @@ def test_jobs_do_not_matter_and_progress_is_told(tmp_path, tree):
     root = make_slakh(
         tmp_path / "set", tracks=4, stems=2, every_category=False, seconds=0.2, sample_rate=8000
     )
-    told = Told()
-    one = scan(root, tree, jobs=1, cache=False, progress=told, deep=True)
+    reported = Reported()
+    one = scan(root, tree, jobs=1, cache=False, progress=reported, deep=True)
     two = scan(root, tree, jobs=3, cache=False)
-    assert (told.done, told.total) == (4, 4)
+    assert (reported.done, reported.total) == (4, 4)
     pd.testing.assert_frame_equal(one.frame, two.frame)
 
 

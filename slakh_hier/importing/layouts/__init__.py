@@ -29,7 +29,7 @@ def list_songs(name: str, folder: Path, options: LayoutOptions) -> Listing:
     Raises
     ------
     InputError
-        There is no such layout, the folder is not the data set's (with the right one, where it can be told), or an option
+        There is no such layout, the folder is not the data set's (with the right one, where that is known), or an option
         belongs to another layout.
     """
     layout = get_layout(name)
