@@ -141,7 +141,7 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
         )
 
 
-def test_processes_do_what_one_process_does_and_go_on_after_a_failure(
+def test_processes_do_what_one_process_does_and_continue_after_a_failure(
     both: Shards, file: Path, tmp_path: Path
 ) -> None:
     asked: dict[str, Any] = {"config": file, "preset": "tiny", "cells": ["sss-1", "sss-2", "qbe-3"]}

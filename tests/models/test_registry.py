@@ -233,7 +233,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
             import_file(tmp_path / file)
 
 
-def test_two_files_of_one_name_are_told_apart(mine: Path, tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_distinguished(mine: Path, tmp_path: Path) -> None:
     import_file(mine)
     (tmp_path / "other").mkdir()
     other = shutil.copy(mine, tmp_path / "other")

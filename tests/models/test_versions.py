@@ -63,7 +63,7 @@ def test_an_untrusted_run_leads_nowhere_else(
     assert (tmp_path / "mine").read_text() == "mine\n"
 
 
-def test_a_training_goes_on(
+def test_a_training_resumes(
     guitar_shards: Path, frozen_config: Callable[[str, int], Config], tmp_path: Path
 ) -> None:
     run = shutil.copytree(DATA / "sss", tmp_path / "run")

@@ -94,7 +94,7 @@ def test_strict(command, bad):
     assert "1 problems (strict)" in err
 
 
-def test_a_leak_is_told_once(command, tmp_path):
+def test_a_leak_is_reported_once(command, tmp_path):
     root = make_slakh(tmp_path / "set", defects=["duplicate_song"], **SMALL)
     code, _, err = command("scan", root)
     assert code == 0

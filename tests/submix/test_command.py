@@ -33,7 +33,7 @@ def test_a_clean_run(submix, make_track, tmp_path):
     assert (code, json.loads(out)[0]["kept"]) == (0, 1)
 
 
-def test_clipping_is_told(submix, loud, tmp_path):
+def test_clipping_is_reported(submix, loud, tmp_path):
     code, _, err = submix(loud, "-o", tmp_path / "out")
     assert code == 0
     assert "clipping: Track00001/mix peaks at +1.73 dBFS; all its files are scaled by 0.8191" in err
