@@ -70,19 +70,9 @@ class Separator(nn.Module):
         return cast(Tensor, cast(nn.Module, self.network.query)(self.stft(query)))
 
     def tf_masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Time-frequency masks of spectra.
+        """Time-frequency masks of spectra: the network's, constrained.
 
-        Parameters
-        ----------
-        mixture
-            complex64, (batch, bins, frames).
-        anchor
-            float32, (batch, embedding), for separators that take a query.
-
-        Returns
-        -------
-        Tensor
-            (batch, levels, bins, frames), leaf first; real in [0, 1], or complex, as the network has them.
+        Shapes as for :meth:`~slakh_hier.models.layers.MaskNetwork.forward`; with ``anchor`` for separators that take a query.
 
         Raises
         ------

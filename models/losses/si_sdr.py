@@ -35,19 +35,7 @@ def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: floa
     constant, but for the part of a masked spectrum that no signal has. That part counts as error. This saves the way back
     to signals, and its gradient, and means are not removed, since music has none.
 
-    Parameters
-    ----------
-    tf_masks
-        Real or complex, (batch, levels, bins, frames).
-    mixture
-        complex64, (batch, bins, frames).
-    sources
-        complex64, (batch, levels, bins, frames).
-
-    Returns
-    -------
-    Tensor
-        float32, (batch, levels); 0 where the target is silent.
+    Shapes as for :func:`~slakh_hier.models.losses.tpsa.tpsa_terms`; masks may be complex. 0 where the target is silent.
     """
     mixture = mixture.unsqueeze(1)
     if tf_masks.is_complex():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from slakh_hier.errors import InputError
-from slakh_hier.importing.layouts.reading import song_key
+from slakh_hier.importing.layouts.parts import song_key
 from slakh_hier.importing.sources import Song
 from slakh_hier.importing.split_table import read_split_table
 from slakh_hier.paths import StrPath

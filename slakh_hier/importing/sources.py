@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from slakh_hier.errors import AudioError
+from slakh_hier.hierarchy import DRUM_PROGRAM
 from slakh_hier.output.audio import AudioFormat
 from slakh_hier.output.tracks import TrackRecord
 from slakh_hier.slakh.headers import Header, HeaderError, read_header
@@ -41,6 +42,19 @@ class SourceFile:
         except (HeaderError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise AudioError(song, self.name, reason) from error
+
+
+def instrument_keys(
+    inst_class: str, name: str, program: int | None, patch: str | None = None
+) -> dict[str, Any]:
+    """The keys of metadata.yaml that say which instrument a stem is; ``program`` is 128 for drums."""
+    return {
+        "inst_class": inst_class,
+        "is_drum": program == DRUM_PROGRAM,
+        "midi_program_name": name,
+        "plugin_name": patch or "None",
+        "program_num": program,
+    }
 
 
 @dataclass(frozen=True)

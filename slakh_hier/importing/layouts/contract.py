@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from slakh_hier.errors import InputError
-from slakh_hier.importing.layouts.reading import folders
+from slakh_hier.importing.layouts.parts import folders
 from slakh_hier.importing.sources import Listing
 
 UP = 3

@@ -14,7 +14,7 @@ from typing import Any
 from slakh_hier import safe_yaml
 from slakh_hier.errors import InputError, SongError, TextError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.reading import (
+from slakh_hier.importing.layouts.parts import (
     file_names,
     folders,
     song_key,

@@ -14,7 +14,7 @@ from typing import Any
 
 from slakh_hier.errors import SongError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.reading import file_names, folders, source_stem, text_of, unknown, uuid_of
+from slakh_hier.importing.layouts.parts import file_names, folders, source_stem, text_of, unknown, uuid_of
 from slakh_hier.importing.layouts.tables import moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem

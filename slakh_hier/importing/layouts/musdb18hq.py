@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.reading import (
+from slakh_hier.importing.layouts.parts import (
     Label,
     file_names,
     folders,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 
-from slakh_hier.importing.layouts.reading import Erratum, Label, label, song_key
+from slakh_hier.importing.layouts.parts import Erratum, Label, label, song_key
 
 
 @cache

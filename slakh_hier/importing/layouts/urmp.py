@@ -9,14 +9,7 @@ import re
 from pathlib import Path
 
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.reading import (
-    file_names,
-    folders,
-    source_file,
-    source_stem,
-    unknown,
-    uuid_of,
-)
+from slakh_hier.importing.layouts.parts import file_names, folders, source_file, source_stem, unknown, uuid_of
 from slakh_hier.importing.layouts.tables import instrument
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song

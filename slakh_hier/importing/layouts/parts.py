@@ -10,10 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from slakh_hier.hierarchy import DRUM_PROGRAM
 from slakh_hier.hierarchy.schema import name_from
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import SourceFile, SourceStem
+from slakh_hier.importing.sources import SourceFile, SourceStem, instrument_keys
 
 LOOKED_AT = 50
 """Folders on one level that are looked into: enough for any parent, and a folder of thousands of songs takes no time."""
@@ -109,17 +108,10 @@ def source_stem(
     faults
         What is known to be wrong with it; one of them may be bleed.
     """
-    instrument = {
-        "inst_class": found.path[0],
-        "is_drum": found.program == DRUM_PROGRAM,
-        "midi_program_name": text,
-        "plugin_name": "None",
-        "program_num": found.program,
-    }
     return SourceStem(
         shown_name(file),
         (source_file(folder, file),),
-        instrument,
+        instrument_keys(found.path[0], text, found.program),
         found.path,
         has_bleed=True if any(fault.bleed for fault in faults) else bleed,
         faults=tuple(fault.fault for fault in faults),
