@@ -16,8 +16,15 @@ from os import PathLike
 from pathlib import Path
 
 from slakh_hier.caches import ABANDONED_SECONDS, cache_folder
-from slakh_hier.errors import FaultError, ShardError
-from slakh_hier.files import TEMPORARY_PREFIX, make_folder, publish, remove_temporaries, require_free
+from slakh_hier.errors import ShardError
+from slakh_hier.files import (
+    TEMPORARY_PREFIX,
+    cannot_write,
+    make_folder,
+    publish,
+    remove_temporaries,
+    require_free,
+)
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.index import INDEX_NAME, Index, read_index
 from slakh_hier.shards.store import Store
@@ -107,7 +114,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, temporary)
         os.replace(temporary, target)
     except OSError as error:
-        raise FaultError(f"cannot write {target}: {error.strerror}") from error
+        raise cannot_write(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
