@@ -78,7 +78,7 @@ class NetworkSpec:
     bins: int
     """Frequency bins of the spectra."""
     channels: int
-    """Channels that it sees at once: 1 unless its options have ``joint_channels``."""
+    """Channels that it sees at once: those of the clips if its options have ``joint_channels``, else 1."""
     levels: int
     """Masks to estimate, leaf first."""
     query: bool

@@ -1,0 +1,103 @@
+"""Moments of one track's stems, from the one time that they are decoded."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slakh_hier.audio import StemFile, StemRef, channels_of
+from slakh_hier.errors import AudioError
+from slakh_hier.plan.activity_file import TrackActivity
+from slakh_hier.plan.energy import HOPS_PER_SECOND, Moments, hop_edge
+
+BLOCK_HOPS = 32
+"""Hops that are decoded at a time; larger blocks gain nothing."""
+
+
+def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
+    """Sums and Gram matrices of one track's stems.
+
+    Parameters
+    ----------
+    rows
+        The track's stems.
+    root
+        The data set's folder.
+    """
+    rate = rows[0].sample_rate
+    frames = max(row.frames for row in rows)
+    hops = -(-frames * HOPS_PER_SECOND // rate)
+    files: list[StemFile | None] = []
+    broken: dict[str, str] = {}
+    for row in rows:
+        try:
+            files.append(row.open(root))
+        except AudioError as error:
+            broken[row.stem] = error.reason
+            files.append(None)
+    sums = [_HopSums(hops, len(rows), rate) for _ in range(channels_of(rows))]
+    try:
+        for first in range(0, hops, BLOCK_HOPS):
+            count = min(BLOCK_HOPS, hops - first)
+            edges = [hop_edge(first + k, rate) for k in range(count + 1)]
+            decoded: dict[int, NDArray[Any]] = {}
+            for index, (row, file) in enumerate(zip(rows, files, strict=True)):
+                if file is None:
+                    continue
+                try:
+                    own = 2 if file.channels == 2 else 1
+                    decoded[index] = file.read(edges[0], edges[-1] - edges[0], own)
+                except AudioError as error:
+                    broken[row.stem] = error.reason
+                    files[index] = None
+                    for signal in sums:
+                        signal.forget(index)
+            for hop, (begin, end) in enumerate(pairwise(edges), start=first):
+                for index, block in decoded.items():
+                    here = block[:, begin - edges[0] : end - edges[0]]
+                    sums[0].put(index, here, np.add)
+                    if len(here) == 2:  # a mono stem has no side
+                        sums[1].put(index, here, np.subtract)
+                for signal in sums:
+                    signal.close(hop, end - begin)
+    finally:
+        for file in files:
+            if file is not None:
+                file.close()
+    moments = tuple(signal.moments for signal in sums)
+    return TrackActivity(tuple(row.stem for row in rows), broken, rate, frames, moments)
+
+
+class _HopSums:
+    """Moments of mids or of sides, as they are added up hop by hop."""
+
+    def __init__(self, hops: int, stems: int, rate: int):
+        self.moments = Moments(np.zeros((hops, stems)), np.zeros((hops, stems, stems)))
+        # One hop, which stays in the CPU's cache; one sample more than the floor, since hops of odd rates differ by one.
+        self._samples = np.zeros((stems, hop_edge(1, rate) + 1))
+
+    def put(self, stem: int, block: NDArray[Any], combine: np.ufunc) -> None:
+        """Set a stem's samples of the next hop: those of a mono stem, or half of what two channels are combined to."""
+        place = self._samples[stem, : block.shape[1]]
+        if len(block) == 1:
+            place[:] = block[0]
+        else:
+            combine(block[0], block[1], out=place, dtype=np.float64)
+            place *= 0.5
+
+    def close(self, hop: int, count: int) -> None:
+        """Add up the hop, of ``count`` samples."""
+        here = self._samples[:, :count]
+        self.moments.sums[hop] = here.sum(axis=1)
+        # numpy sees that it is symmetric: half the work of a batched product
+        self.moments.gram[hop] = here @ here.T
+
+    def forget(self, stem: int) -> None:
+        """Take a stem as silent from the first hop on."""
+        self._samples[stem] = 0
+        self.moments.sums[:, stem] = 0
+        self.moments.gram[:, stem, :] = self.moments.gram[:, :, stem] = 0
