@@ -169,19 +169,13 @@ def _in_blocks(pieces: Iterator[Block], frames: int) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class ClipSignals:
-    """The signals of one clip.
-
-    Attributes
-    ----------
-    signals
-        Distinct signals, float32 (channels, samples), full scale 1.0.
-    place
-        For each output: index into ``signals``, :data:`ABSENT` (no such stem) or :data:`SILENT` (every sample of
-        its stems is zero). A signal may still be zeros, or round to them: stems can cancel each other.
-    """
+    """The signals of one clip."""
 
     signals: list[Signal]
+    """Distinct signals, float32 (channels, samples), full scale 1.0."""
     place: list[int]
+    """For each output: index into ``signals``, :data:`ABSENT` (no such stem) or :data:`SILENT` (every sample of its
+    stems is zero). A signal may still be zeros, or round to them: stems can cancel each other."""
 
 
 class TrackReader(Closing):

@@ -69,25 +69,17 @@ _PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
 @dataclass(frozen=True)
 class TrackActivity:
-    """What one track's stems do, hop by hop.
-
-    Attributes
-    ----------
-    stems
-        Stem ids, the order of the other arrays.
-    broken
-        Reason by stem that could not be decoded (its sums are zero).
-    sample_rate, frames
-        Native rate in Hz; samples of the longest stem.
-    moments
-        Of the mids, and in tracks with two channels of the sides.
-    """
+    """What one track's stems do, hop by hop."""
 
     stems: tuple[str, ...]
+    """Stem ids, the order of the other arrays."""
     broken: Mapping[str, str]
+    """Reason by stem that could not be decoded (its sums are zero)."""
     sample_rate: int
     frames: int
+    """Native rate in Hz; samples of the longest stem."""
     moments: tuple[Moments, ...]
+    """Of the mids, and in tracks with two channels of the sides."""
 
     @property
     def channels(self) -> int:

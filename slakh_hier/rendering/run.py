@@ -41,34 +41,24 @@ from slakh_hier.version import VERSION
 
 @dataclass(frozen=True)
 class RenderReport:
-    """What a rendering did, or would do.
-
-    Attributes
-    ----------
-    shards, made, kept
-        Shards of the whole set, those rendered now, and those that were finished before (of a part: of its shards). Of a
-        dry run ``kept`` says how many are there, without a look at their content.
-    clips
-        Clips in the set.
-    bytes
-        Size of all shards; of a dry run, an upper bound.
-    failures
-        Clips that were left out because a stem could not be decoded.
-    finished
-        The set is complete and has its index.
-    repaired
-        Why shards that were finished before were made again.
-    """
+    """What a rendering did, or would do."""
 
     folder: Path
     shards: int
     made: int
     kept: int
+    """Shards of the whole set, those rendered now, and those that were finished before (of a part: of its shards). Of a
+    dry run ``kept`` says how many are there, without a look at their content."""
     clips: int
+    """Clips in the set."""
     bytes: int
+    """Size of all shards; of a dry run, an upper bound."""
     failures: int
+    """Clips that were left out because a stem could not be decoded."""
     finished: bool
+    """The set is complete and has its index."""
     repaired: Mapping[str, str] = field(default_factory=dict)
+    """Why shards that were finished before were made again."""
 
 
 def render(

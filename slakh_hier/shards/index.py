@@ -106,19 +106,7 @@ class MaskRecord(_Strict):
 
 
 class Index(_Strict):
-    """The whole of index.json.
-
-    Attributes
-    ----------
-    parameters
-        What the set was rendered with, for people and for telling why two sets differ.
-    splits
-        Every split that was asked for, those without clips too, in the order of ``shards``.
-    shards
-        By split, then by first clip.
-    failures
-        Clips of the plan that are missing because a stem could not be read.
-    """
+    """The whole of index.json."""
 
     format: Literal["slakh-hier-shards"] = INDEX_FORMAT
     format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)] = FORMAT_VERSION
@@ -131,11 +119,15 @@ class Index(_Strict):
     samples: Annotated[int, Field(ge=1, lt=2**31)]
     dtype: Dtype
     parameters: dict[str, Any]
+    """What the set was rendered with, for people and for telling why two sets differ."""
     nodes: Annotated[list[NodeRecord], Field(max_length=10_000)]
     splits: Annotated[list[Name], Field(max_length=100)]
+    """Every split that was asked for, those without clips too, in the order of ``shards``."""
     shards: list[ShardRecord]
+    """By split, then by first clip."""
     masks: list[MaskRecord] = []
     failures: Count = 0
+    """Clips of the plan that are missing because a stem could not be read."""
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -34,38 +34,27 @@ _FLAC_SHARE = 0.5
 
 @dataclass(frozen=True)
 class SubmixReport:
-    """What a run did, or would do.
-
-    Attributes
-    ----------
-    tracks, made, kept
-        Tracks in the folder, those written now, and those that were finished before. Of a dry run ``kept`` says how
-        many are there, without a look at their content.
-    files, bytes
-        Audio files and their size; of a dry run the size is an estimate.
-    hours
-        Of music, each track counted once.
-    records
-        What became of each track, in order of their names; empty for a dry run.
-    failures
-        Tracks left out because a stem cannot be decoded.
-    empty
-        Tracks without any stem to mix.
-    repaired
-        Why tracks that were finished before were made again.
-    """
+    """What a run did, or would do."""
 
     folder: Path
     tracks: int
     made: int
     kept: int
+    """Tracks in the folder, those written now, and those that were finished before. Of a dry run ``kept`` says how many
+    are there, without a look at their content."""
     files: int
     bytes: int
+    """Audio files and their size; of a dry run the size is an estimate."""
     hours: float
+    """Of music, each track counted once."""
     records: tuple[SubmixRecord, ...] = ()
+    """What became of each track, in order of their names; empty for a dry run."""
     failures: tuple[AudioError, ...] = ()
+    """Tracks left out because a stem cannot be decoded."""
     empty: tuple[str, ...] = ()
+    """Tracks without any stem to mix."""
     repaired: Mapping[str, str] = field(default_factory=dict)
+    """Why tracks that were finished before were made again."""
 
     @property
     def clipped(self) -> list[SubmixRecord]:
