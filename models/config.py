@@ -66,8 +66,8 @@ class OptimizerConfig(Section):
     and falls to nearly zero within the training, whose length must then be known from the start."""
     patience: Count = 5
     factor: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """``plateau``: the rate is multiplied by ``factor`` when the validation loss has not improved for ``patience``
-    epochs."""
+    """``patience`` and ``factor``: ``plateau``: the rate is multiplied by ``factor`` when the validation loss has not
+    improved for ``patience`` epochs."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """``one_cycle``: part of the training in which the rate rises."""
     clip_percentile: Annotated[float, Field(ge=0, le=100)] | None = 10.0
@@ -106,7 +106,7 @@ class HardwareConfig(Section):
     """``auto`` takes a CUDA GPU where there is one, ``gpu`` insists on it. ``mps``: the GPU of an Apple processor."""
     devices: PositiveInt = 1
     nodes: PositiveInt = 1
-    """Processes with one device each, a machine; machines."""
+    """``devices`` and ``nodes``: processes per machine, each with one device; machines."""
     precision: Literal["32", "bf16"] = "32"
     """``bf16`` runs the networks in bfloat16 (STFT, masks and loss stay float32)."""
     compile: bool = False
@@ -137,8 +137,8 @@ class Config(Section):
     loss: Annotated[SerializeAsAny[LossOptions], PlainValidator(LOSSES.parse)] = Field(
         default_factory=lambda: LOSSES.parse({})
     )
-    """Options of a kind (:mod:`~slakh_hier.models.networks`, :mod:`~slakh_hier.models.losses`), by default ``blstm`` and
-    ``tpsa``."""
+    """``network`` and ``loss``: options of a kind (:mod:`~slakh_hier.models.networks`,
+    :mod:`~slakh_hier.models.losses`), by default ``blstm`` and ``tpsa``."""
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     hardware: HardwareConfig = HardwareConfig()

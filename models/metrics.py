@@ -29,7 +29,7 @@ class Metric:
     heading: str
     better: Literal["higher", "lower"]
     where: Literal["sounding", "silent"] = "sounding"
-    """See :class:`~slakh_hier.scores.summary.MetricAbout`."""
+    """``unit`` to ``where``: see :class:`~slakh_hier.scores.summary.MetricAbout`."""
 
     @property
     def about(self) -> MetricAbout:

@@ -34,7 +34,7 @@ class Recording:
     frames: int = 0
     rate: int = 0
     channels: int = 0
-    """What its header declares; 0 where ``error`` says why it cannot be separated."""
+    """``frames`` to ``channels``: what its header declares; 0 where ``error`` says why it cannot be separated."""
     error: str = ""
     """Empty where it can."""
 

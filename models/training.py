@@ -35,10 +35,11 @@ class TrainResult:
     """Of the separator."""
     epochs: int
     steps: int
-    """Done in all, resumed ones included."""
+    """``epochs`` and ``steps``: done in all, resumed ones included."""
     best_loss: float
     best_step: int
-    """Lowest validation loss (training loss without validation clips), and after which step."""
+    """``best_loss`` and ``best_step``: lowest validation loss (training loss without validation clips), and after which
+    step."""
     resumed_at: int | None
     """Steps that were done before this call; None for a fresh start."""
     seconds: float

@@ -23,7 +23,7 @@ class WarmStart:
     run: str
     step: int
     sha256: str
-    """The other run, the step of its weights, and their digest."""
+    """``run`` to ``sha256``: the other run, the step of its weights, and their digest."""
     taken: tuple[str, ...]
     """Names of the tensors that were taken."""
     missing: tuple[str, ...]

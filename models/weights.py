@@ -45,7 +45,8 @@ class About(BaseModel):
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
-    """The separator's levels, leaf first, and what each is called (the node's name, or ``level_N`` for QBE)."""
+    """``levels`` and ``names``: the separator's levels, leaf first, and what each is called (the node's name, or
+    ``level_N`` for QBE)."""
     node: str | None
     """SSS: the finest node of the path (which ``levels`` need not include); None for QBE."""
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]

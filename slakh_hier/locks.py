@@ -27,7 +27,7 @@ class Owner:
 
     lock: str
     holder: str
-    """Its lock file, and what stands there as long as no other run has taken the folder."""
+    """``lock`` and ``holder``: its lock file, and what stands there as long as no other run has taken the folder."""
     pid: int | None
     """The process that gives the tasks; None where workers are not its children."""
 

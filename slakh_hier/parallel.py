@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, get_args
 
-from slakh_hier.errors import FaultError, InputError
+from slakh_hier.errors import FaultError, InputError, check_choice
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.wording import some
@@ -114,8 +114,7 @@ def run(
         A worker died (the operating system may have stopped it for lack of memory). Results that were
         already yielded stand; the message names the tasks that were not finished.
     """
-    if backend not in get_args(Backend):
-        raise InputError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+    check_choice("backend", backend, get_args(Backend))
     if scheduler is not None and backend != "dask":
         raise InputError(f"a scheduler ({scheduler}) is Dask's: give --backend dask with it, not {backend}")
     jobs = resolve_jobs(jobs)

@@ -35,7 +35,7 @@ class BandSplitOptions(QueryOptions):
     """Features per band."""
     units: Width = 96
     dropout: Probability = 0.0
-    """LSTM units per direction; dropout before the linear layer behind each LSTM."""
+    """``units`` and ``dropout``: LSTM units per direction; dropout before the linear layer behind each LSTM."""
     query_layers: Layers = 1
     query_units: Width = 128
     """LSTM units per direction of the query's encoder."""

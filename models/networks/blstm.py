@@ -29,7 +29,8 @@ class BlstmOptions(QueryOptions):
     layers: Layers = 4
     units: Width = 600
     dropout: Probability = 0.3
-    """BLSTM layers, units per direction, dropout between layers. The query's encoder has as many units."""
+    """``layers`` to ``dropout``: BLSTM layers, units per direction, dropout between layers. The query's encoder has as
+    many units."""
     batch_norm: bool | None = None
     """Standardise each bin of the log magnitude over batch and frames. None: as in the paper, for SSS only."""
 

@@ -26,13 +26,13 @@ class DenseOptions(NetworkOptions):
     """Features that a frame is compressed to."""
     layers: Layers = 1
     units: Width = 96
-    """BLSTM layers and units per direction."""
+    """``layers`` and ``units``: BLSTM layers and units per direction."""
     bottleneck: Width = 128
     """Features from which the masks are made."""
     dropout: Probability = 0.1
     embedding: Width = 32
     query_units: Width = 128
-    """Length of the anchor, and features of a query's frame."""
+    """``embedding`` and ``query_units``: length of the anchor, and features of a query's frame."""
 
 
 class Dense(MaskNetwork):

@@ -27,7 +27,8 @@ class DraftNode:
     """It has a list with nothing in it."""
     children: list[str] = field(default_factory=list)
     members: list[tuple[str, Path]] = field(default_factory=list)
-    """The names of the nodes below, or the names in a finest node's list with their paths."""
+    """``children`` and ``members``: the names of the nodes below, or the names in a finest node's list with their
+    paths."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class Hierarchy:
     take it as an ``error``."""
     text: str
     file: str
-    """The YAML as read, and its name."""
+    """``text`` and ``file``: the YAML as read, and its name."""
     description: str = ""
     clips: Clips = Clips()
     """Which clips suit the tree. It is not part of what the tree means: two trees may differ in it and be equal."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.importing.by_map import list_by_map
 from slakh_hier.importing.jobs import Bleed, drop_bleed, number_songs, plan_tracks
 from slakh_hier.importing.layouts import LayoutOptions, list_songs, recognise
@@ -111,8 +111,7 @@ def import_data_set(
         The disk is full or a worker died; finished tracks are kept.
     """
     settings = _settings(audio, sample_rate, channels, audio_format)
-    if bleed not in get_args(Bleed):
-        raise InputError(f"bleed must be one of {', '.join(get_args(Bleed))}, not {bleed!r}")
+    check_choice("bleed", bleed, get_args(Bleed))
     source, path = _folders(stems, out)
     refuse_locked(path)
     options = layout_options or LayoutOptions()
@@ -210,8 +209,7 @@ def _shown(value: Any) -> Any:
 def _settings(
     audio: AudioMode, sample_rate: int | None, channels: int | None, audio_format: AudioFormat
 ) -> Settings:
-    if audio not in get_args(AudioMode):
-        raise InputError(f"audio must be one of {', '.join(get_args(AudioMode))}, not {audio!r}")
+    check_choice("audio", audio, get_args(AudioMode))
     check_audio(audio_format, sample_rate)
     if channels not in (None, 1, 2):
         raise InputError(f"a track has 1 or 2 channels, not {channels}")

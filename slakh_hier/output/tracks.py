@@ -79,10 +79,10 @@ class DataSetReport:
 
     folder: Path
     splits: tuple[SplitSummary, ...]
-    """The data set and what each split holds."""
+    """``folder`` and ``splits``: the data set and what each split holds."""
     made: int
     kept: int
-    """Tracks made now, and tracks that were there."""
+    """``made`` and ``kept``: tracks made now, and tracks that were there."""
     failures: tuple[tuple[str, str], ...]
     """Songs left out, with the reason."""
     remarks: tuple[tuple[str, str], ...]

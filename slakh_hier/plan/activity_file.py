@@ -77,7 +77,7 @@ class TrackActivity:
     """Reason by stem that could not be decoded (its sums are zero)."""
     sample_rate: int
     frames: int
-    """Native rate in Hz; samples of the longest stem."""
+    """``sample_rate`` and ``frames``: native rate in Hz; samples of the longest stem."""
     moments: tuple[Moments, ...]
     """Of the mids, and in tracks with two channels of the sides."""
 

@@ -53,7 +53,7 @@ class Grid:
 
     clip_hops: int
     step_hops: int
-    """In half-second hops."""
+    """``clip_hops`` and ``step_hops``: in half-second hops."""
     salience: Salience
     """From which RMS over the clip a node is salient."""
     companion: Companion

@@ -30,7 +30,7 @@ class FoldingLoss:
     """Those in which it loses so much."""
     worst_db: float | None
     worst_track: str
-    """The greatest loss, dB, and where it is; None: nothing is left."""
+    """``worst_db`` and ``worst_track``: the greatest loss, dB, and where it is; None: nothing is left."""
 
 
 class FoldingLosses:

@@ -28,7 +28,8 @@ class Parameters:
     """How many clips to draw, by split."""
     clip_seconds: float = 10.0
     step: float = 2.5
-    """Length of a clip and distance of candidate starts, s; multiples of the half-second hop."""
+    """``clip_seconds`` and ``step``: length of a clip and distance of candidate starts, s; multiples of the half-second
+    hop."""
     salience_db: float | None = DEFAULT_SALIENCE_DB
     """RMS in dBFS above which a node counts as sounding; None where it is relative to the mixture."""
     salience_below_mix: float | None = None

@@ -47,8 +47,8 @@ class RenderReport:
     shards: int
     made: int
     kept: int
-    """Shards of the whole set, those rendered now, and those that were finished before (of a part: of its shards). Of a
-    dry run ``kept`` says how many are there, without a look at their content."""
+    """``shards`` to ``kept``: shards of the whole set, those rendered now, and those that were finished before (of a
+    part: of its shards). Of a dry run ``kept`` says how many are there, without a look at their content."""
     clips: int
     """Clips in the set."""
     bytes: int

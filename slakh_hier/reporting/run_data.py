@@ -65,13 +65,13 @@ class RunData:
     """``config.yaml``, flat: ``training.epochs`` and so on."""
     data: DataNote
     environment: EnvironmentNote
-    """``data.json`` and ``environment.json``; without values where they are missing."""
+    """``data`` and ``environment``: ``data.json`` and ``environment.json``; without values where they are missing."""
     curves: pd.DataFrame
     """``metrics.csv``, one row per epoch; empty before the first epoch's end."""
     split: str
     summary: Summary | None
     scores: pd.DataFrame | None
-    """The evaluation of the split; None where it was not evaluated."""
+    """``summary`` and ``scores``: the evaluation of the split; None where it was not evaluated."""
 
 
 def read_run(folder: Path, name: str, split: str) -> RunData:

@@ -31,7 +31,7 @@ class Style:
 
     ink: str
     faint: str
-    """Colours of text and of what stands back."""
+    """``ink`` and ``faint``: colours of text and of what stands back."""
     series: tuple[str, ...]
     """Colours of things that are compared."""
     width: float = 6.4

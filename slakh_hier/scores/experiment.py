@@ -25,7 +25,7 @@ class Row(Loose):
 
     name: str = ""
     model: str
-    """Short, for comparisons; for people."""
+    """``name`` and ``model``: short, for comparisons; for people."""
     levels: int
     """Levels that a model of it estimates at once."""
     mask: str | None = None
@@ -34,7 +34,7 @@ class Row(Loose):
     """Names of the cells behind it."""
     seeds: int = 0
     songs: int = 0
-    """How many the values are over; 0 before it has run."""
+    """``seeds`` and ``songs``: how many the values are over; 0 before it has run."""
     cells: dict[str, Entry] | None = None
     """By level, and ``all`` for the mean of the levels; None before it has run."""
     published: dict[str, Entry] | None = None

@@ -62,7 +62,7 @@ class Values(Loose):
     estimate: float | None = None
     improvement: float | None = None
     oracle: float | None = None
-    """Means over clips, in the metric's unit; None: no clip has a value."""
+    """``mixture`` to ``oracle``: means over clips, in the metric's unit; None: no clip has a value."""
     ci95: tuple[float, float] | None = None
     """95 % interval of the mean; None with fewer than two songs."""
     median: float | None = None

@@ -12,7 +12,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.hierarchy import Column
 from slakh_hier.signals import sample_at
 
@@ -152,10 +152,7 @@ class ShardHeader:
             )
         if self.channels not in CHANNELS:
             raise InputError(f"a shard has 1 or 2 channels, not {self.channels}")
-        if self.dtype not in get_args(Dtype):
-            raise InputError(
-                f"the sample type must be one of {', '.join(get_args(Dtype))}, not {self.dtype!r}"
-            )
+        check_choice("the sample type", self.dtype, get_args(Dtype))
         check_columns(self.columns)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from slakh_hier.errors import AudioError, FaultError, InputError
+from slakh_hier.errors import AudioError, FaultError, InputError, check_choice
 from slakh_hier.files import publish
 from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
 from slakh_hier.output.folder import OutputFolder, read_failures, write_failures
@@ -40,11 +40,11 @@ class SubmixReport:
     tracks: int
     made: int
     kept: int
-    """Tracks in the folder, those written now, and those that were finished before. Of a dry run ``kept`` says how many
-    are there, without a look at their content."""
+    """``tracks`` to ``kept``: tracks in the folder, those written now, and those that were finished before. Of a dry
+    run ``kept`` says how many are there, without a look at their content."""
     files: int
     bytes: int
-    """Audio files and their size; of a dry run the size is an estimate."""
+    """``files`` and ``bytes``: audio files and their size; of a dry run the size is an estimate."""
     hours: float
     """Of music, each track counted once."""
     records: tuple[SubmixRecord, ...] = ()
@@ -132,8 +132,7 @@ def write_submixes(
     out = Path(out)
     check_level(catalog.hierarchy, level)
     check_audio(audio_format, sample_rate)
-    if on_clip not in get_args(OnClip):
-        raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
+    check_choice("on_clip", on_clip, get_args(OnClip))
     if channels not in (None, 1, 2):
         raise InputError(f"submixes have 1 or 2 channels, not {channels}")
     settings = _settings(catalog, level, audio_format, sample_rate, channels, on_clip)

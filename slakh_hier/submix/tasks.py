@@ -30,7 +30,7 @@ class Outline(NamedTuple):
     frames: int
     sample_rate: int
     channels: int
-    """Samples of the longest stem; Hz; channels of the widest stem."""
+    """``frames`` to ``channels``: samples of the longest stem; Hz; channels of the widest stem."""
 
 
 class TrackTasks(Mapping[str, TrackTask]):

@@ -53,7 +53,7 @@ class TrackTask:
     track: str
     source: str
     target: str
-    """Its folder in the data set, and in the output."""
+    """``source`` and ``target``: its folder in the data set, and in the output."""
     stems: tuple[StemRef, ...]
     """The stems in its mix, in order of their ids."""
     stamps: tuple[tuple[int, int], ...]
@@ -92,7 +92,7 @@ class SubmixRecord:
     """Length, s."""
     files: int
     bytes: int
-    """Audio files and their size."""
+    """``files`` and ``bytes``: audio files and their size."""
     gain: float
     """Other than 1 where a submix would have exceeded full scale."""
     subtype: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slakh_hier import parallel
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.files import file_sha256
 from slakh_hier.locks import refuse_locked
 from slakh_hier.output.folder import OutputFolder
@@ -184,8 +184,7 @@ def _check(
         raise InputError(f"a composed song lasts 8 to 600 s, not {seconds:g}")
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"max_seconds must be more than 0, not {max_seconds:g}")
-    if synthesiser not in SYNTHESISERS:
-        raise InputError(f"synthesiser must be one of {', '.join(SYNTHESISERS)}, not {synthesiser!r}")
+    check_choice("synthesiser", synthesiser, SYNTHESISERS)
 
 
 def _listed(midi: Sequence[StrPath]) -> tuple[list[Source], list[tuple[str, str]]]:
