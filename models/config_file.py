@@ -1,4 +1,7 @@
-"""From preset, YAML file and ``key=value`` settings to one checked :class:`Config`."""
+"""From preset, YAML file and ``key=value`` settings to one checked :class:`Config`.
+
+OmegaConf merges such layers too, but forgets the files' lines: here every error names the file, the line, and the nearest right key.
+"""
 
 from __future__ import annotations
 

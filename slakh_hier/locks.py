@@ -1,4 +1,8 @@
-"""Who writes into a folder: one run at a time, or the parts of a job array; and whether that run still owns it."""
+"""Who writes into a folder: one run at a time, or the parts of a job array; and whether that run still owns it.
+
+flock, as in the package filelock, but the file also names its holder: a refused run says who it is, and a worker of another
+machine sees whether the run that gave it a task has ended.
+"""
 
 from __future__ import annotations
 
