@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +15,7 @@ from slakh_hier.errors import FaultError, SlakhHierError, SlakhHierWarning
 from slakh_hier.output.folder import OutputFolder, Target, refuse_other, write_failures
 from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
 from slakh_hier.parallel import Backend, Tasks
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.plan import Plan
 from slakh_hier.progress import Progress
@@ -63,7 +63,7 @@ class RenderReport:
 
 def render(
     plan: Plan,
-    out: str | os.PathLike[str],
+    out: StrPath,
     *,
     sample_rate: int = 16_000,
     levels: Sequence[int] | None = None,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slakh_hier.paths import StrPath
 from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.mask import TRAIN
 from slakh_hier.shards.read import ShardSet, open_shards, require_split
 
 
-def summary(folder: str | PathLike[str], *, split: str | None = None) -> dict[str, Any]:
+def summary(folder: StrPath, *, split: str | None = None) -> dict[str, Any]:
     """Values of a finished set, ready for JSON; no audio is read.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,6 +15,7 @@ from slakh_hier.audio import FULL_SCALE
 from slakh_hier.closing import Closing
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress
 from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.handles import Handles
@@ -32,7 +32,7 @@ MAX_OPEN: Final = 128
 
 
 def open_shards(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     split: str | None = None,
     *,
     max_open: int = MAX_OPEN,

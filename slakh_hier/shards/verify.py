@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from slakh_hier.errors import ShardError, SlakhHierError
 from slakh_hier.files import TEMPORARY_PREFIX, file_sha256
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import run
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
@@ -43,7 +43,7 @@ class Finding:
 
 
 def verify(
-    folder: str | PathLike[str],
+    folder: StrPath,
     *,
     full: bool = False,
     jobs: int | None = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
 from slakh_hier.output.folder import OutputFolder, read_failures, write_failures
 from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all
 from slakh_hier.parallel import Backend, Tasks
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress
 from slakh_hier.signals import length_at
 from slakh_hier.slakh.broken import OnBroken, broken_stems
@@ -64,7 +64,7 @@ class SubmixReport:
 
 def write_submixes(
     catalog: Catalog,
-    out: str | os.PathLike[str],
+    out: StrPath,
     *,
     level: Level = None,
     splits: Sequence[str] = (),
