@@ -42,8 +42,6 @@ class Settings:
     sample_rate: int | None
     channels: int | None
     on_clip: OnClip
-    digest: str
-    """Of all settings."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,13 @@ class SubmixRecord:
     loudest: str
 
 
-def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[SubmixRecord]:
+def make_submixes(target: Target, task: TrackTask, settings: Settings, digest: str) -> Made[SubmixRecord]:
     """Make a track below the output folder, unless it is there already.
+
+    Parameters
+    ----------
+    digest
+        Of the settings of the whole folder.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[S
     metadata = _read(root, task.source, METADATA)
     midi = _midi_files(root, task.source) if task.midi else {}
     copied = {name: sha256(data) for name, data in midi.items()}
-    digest = digest_of(settings.digest, asdict(task), sha256(metadata), copied)
+    digest = digest_of(digest, asdict(task), sha256(metadata), copied)
 
     def fill(folder: Path) -> SubmixRecord:
         for name, data in midi.items():
