@@ -37,6 +37,7 @@ HELP = {
     "split": "its tracks are taken",
     "level": "default: all numbered levels",
     "sample_rate": "default: as the data set has it",
+    "step": argparse.SUPPRESS,
     "preset": "default: paper with a GPU, small without",
 }
 
@@ -71,16 +72,17 @@ def workspace() -> Iterator[Path]:
         yield Path(name)
 
 
-def music(work: Path, seconds: float | None, given: Path | None = None) -> Path:
+def music(work: Path, seconds: float | None, given: Path | None = None, *, channels: int = 1) -> Path:
     """The data set that a benchmark reads: the given one, else a small one whose tracks last ``seconds`` (None: as they are).
 
     Real music where ../shared/slakh_mini is there, repeated until it is long enough: on tracks of 16 s nearly every
-    window overlaps with every other, which is not so in songs of four minutes.
+    window overlaps with every other, which is not so in songs of four minutes. In stereo the right channel is 11 samples
+    ahead.
     """
     if given is not None:
         return given
     if not MINI.is_dir():
-        return make_slakh(work / "slakh", tracks=12, seconds=seconds or 60, stems=10)
+        return make_slakh(work / "slakh", tracks=12, seconds=seconds or 60, stems=10, channels=channels)
     if seconds is None:
         return MINI
     for metadata in sorted(MINI.glob("*/Track*/metadata.yaml")):
@@ -90,7 +92,8 @@ def music(work: Path, seconds: float | None, given: Path | None = None) -> Path:
         for stem in sorted((metadata.parent / "stems").glob("*.flac")):
             samples, rate = soundfile.read(stem, dtype="int16")
             repeated = np.resize(samples, round(seconds * rate))
-            soundfile.write(folder / "stems" / stem.name, repeated, rate)
+            sides = [np.roll(repeated, -11 * channel) for channel in range(channels)]
+            soundfile.write(folder / "stems" / stem.name, np.stack(sides, axis=1), rate)
     return work / "slakh"
 
 
