@@ -39,11 +39,15 @@ class MetricAbout(Loose):
     where: Literal["sounding", "silent"] = "sounding"
     """It is taken where the node is ``sounding`` (of the estimate, the mixture and the oracle), or where it is
     ``silent`` or absent (of the estimate alone)."""
+    oracle: bool = True
+    """Whether it is taken of the oracle too."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What it is taken of."""
-        return PARTS if self.where == "sounding" else ("estimate",)
+        if self.where == "silent":
+            return ("estimate",)
+        return PARTS if self.oracle else tuple(part for part in PARTS if part != "oracle")
 
     @property
     def title(self) -> str:
@@ -95,12 +99,14 @@ class Summary(Loose):
 
     split: str
     shards: str
-    """What was evaluated, as it was named."""
+    """What was evaluated, as it was named: a shard set, or the data set of whole songs."""
     task: str
     step: int
     """Training steps of the separator."""
     plan_digest: str
     songs: int
+    whole_songs: bool = False
+    """What counts as a clip is a whole song."""
     metrics: dict[str, MetricAbout]
     """All metrics that were taken, by name."""
     levels: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Entry]

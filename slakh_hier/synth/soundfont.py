@@ -56,7 +56,7 @@ class Zone:
     loop_end: int
     """``start`` to ``loop_end``: in samples of the SoundFont; an SF3's are counted from its sample's beginning."""
     looped: bool
-    """Whether the loop is played."""
+    """``looped`` to ``looped``: whether the loop is played."""
     rate: int
     root: int
     scale: int
