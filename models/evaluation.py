@@ -1,4 +1,4 @@
-"""Evaluate a separator on a split: SI-SDR at each level, beside what doing nothing and perfect masks reach."""
+"""Evaluate a separator on a split: SI-SDR at each level, beside the unprocessed mixture and ideal masks."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _dataset(trained: Trained, folder: StrPath, split: str, progress: Progress |
 
 
 def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]:
-    # One thread a job: sums then do not depend on how many jobs share the machine.
+    # One thread per job: sums then do not depend on how many jobs share the machine.
     torch.set_num_threads(1)
     rows: list[Row] = []
     end = min(begin + TASK_CLIPS, len(dataset))
@@ -204,7 +204,7 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
 def _score_batches(
     trained: Trained, dataset: ClipDataset, batch_size: int, devices: Sequence[torch.device]
 ) -> Iterator[list[Row]]:
-    """The way of GPUs: large batches are read ahead, and the devices work them off side by side."""
+    """On GPUs: large batches are read ahead, and the devices process them side by side."""
     separators = [copy.deepcopy(trained.separator).to(device) for device in devices]
     batches = iter(Reader(dataset, InOrder(len(dataset), batch_size), pinned=devices[0].type == "cuda"))
     while some := list(islice(batches, len(devices))):

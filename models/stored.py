@@ -55,7 +55,7 @@ def _pick(rows: Tensor, factors: Tensor, place: Tensor) -> Tensor:
     """``rows[place] * factors[place]``, float32."""
     if rows.device.type != "cpu":
         return rows[place] * factors[place][..., None, None]
-    # On a processor NumPy does it row by row, with nothing in between, in half of PyTorch's time.
+    # On a CPU NumPy does it row by row, with nothing in between, in half of PyTorch's time.
     picked = np.empty((*place.shape, *rows.shape[1:]), np.float32)
     stored, by = rows.numpy(), factors.numpy()
     for signal, row in zip(picked.reshape(-1, *rows.shape[1:]), place.flatten().tolist(), strict=True):

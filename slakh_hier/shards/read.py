@@ -97,7 +97,7 @@ class ShardSet(Closing):
     nodes : tuple of Column
         The rendered nodes (name, level, parent), mix first: the columns of the tables.
     clips : DataFrame
-        One row a clip: split, track, song, target, start (s), query_track, query_start (s), shard (file).
+        One row per clip: split, track, song, target, start (s), query_track, query_start (s), shard (file).
     row : int32, shape (clips, nodes)
         Row of /audio in the clip's own shard; -1 absent, -2 silent. Nodes with equal rows have equal audio.
     rms : float32, shape (clips, nodes), dBFS

@@ -210,7 +210,7 @@ def test_ctrl_c_comes_out_as_itself(
     assert train(tiny_config("sss"), guitar_shards, tmp_path / "run").steps == 6
 
 
-def test_a_processor_without_bfloat16_learns_what_to_do(
+def test_a_cpu_without_bfloat16_learns_what_to_do(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lstm(*_: object, **__: object) -> None:
