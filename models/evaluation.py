@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -29,11 +29,11 @@ from slakh_hier.models.separation import Device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import entries_by_level, entries_by_node
-from slakh_hier.models.weights import Trained, load_weights
+from slakh_hier.models.weights import About, Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
 from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
-from slakh_hier.scores.summary import PRIMARY, Summary, column
+from slakh_hier.scores.summary import PRIMARY, MetricAbout, Summary, column
 from slakh_hier.shards.format import SILENT
 from slakh_hier.shards.read import open_shards
 from slakh_hier.wording import channel_word
@@ -127,22 +127,45 @@ def evaluate(
                     rows.extend(some)
                     advance(len(some) / len(trained.about.levels))
     scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
+    about = {"split": split, "shards": str(shards), "plan_digest": dataset.shards.index.plan_digest}
     metrics = {name: metric.about for name, metric in METRICS.items()}
-    by_level, all_levels = entries_by_level(scores, trained.about.levels, metrics)
+    return published(folder, split, trained.about, scores, metrics, about)
+
+
+def published(
+    folder: Path,
+    name: str,
+    separator: About,
+    scores: pd.DataFrame,
+    metrics: Mapping[str, MetricAbout],
+    about: Mapping[str, Any],
+) -> Evaluation:
+    """Write ``NAME.json`` and ``NAME.csv`` of an evaluation.
+
+    Parameters
+    ----------
+    separator
+        What its ``weights.json`` says.
+    scores
+        One row per clip (or song) and level; see :class:`Evaluation`.
+    metrics
+        By name, those that ``scores`` has.
+    about
+        Fields of the summary: what was evaluated.
+    """
+    by_level, all_levels = entries_by_level(scores, separator.levels, metrics)
     summary = Summary(
-        split=split,
-        shards=str(shards),
-        task=trained.about.config.task,
-        step=trained.about.step,
-        plan_digest=dataset.shards.index.plan_digest,
+        task=separator.config.task,
+        step=separator.step,
         songs=int(scores["song"].nunique()),
-        metrics=metrics,
+        metrics=dict(metrics),
         levels=by_level,
         all_levels=all_levels,
         nodes=entries_by_node(scores, metrics),
+        **about,
     )
     make_folder(folder)
-    files = (folder / f"{split}.json", folder / f"{split}.csv")
+    files = (folder / f"{name}.json", folder / f"{name}.csv")
     publish(files[1], guarded_frame(scores).to_csv(index=False, lineterminator="\n").encode())
     publish_json(files[0], summary.model_dump(mode="json", by_alias=True))
     return Evaluation(summary, scores, files)
