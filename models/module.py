@@ -70,7 +70,7 @@ class Training(pl.LightningModule):
     Attributes
     ----------
     position : tuple of int
-        (epoch, batch) at which the loaded checkpoint goes on.
+        (epoch, batch) at which the loaded checkpoint resumes.
     last : dict
         The last optimizer step: losses, gradient norm, clipping threshold, learning rate.
     """
@@ -104,7 +104,7 @@ class Training(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        # Lightning leaves this hook out when an epoch goes on after a resumption: the sums of its first part stay.
+        # Lightning leaves this hook out in a resumed epoch: the sums of its first part stay.
         self.train_sums = Sums(self.levels)
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -132,7 +132,7 @@ class Training(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Divide by the denominator, then AutoClip; the one moment of a step at which the processor waits."""
+        """Divide by the denominator, then AutoClip; the one moment of a step at which the CPU waits."""
         parameters = list(self.separator.parameters())
         denominator = torch.stack([values[-1] for values, _ in self._parts]).sum().clamp_min(1)
         torch._foreach_div_([p.grad for p in parameters if p.grad is not None], denominator)
@@ -258,5 +258,5 @@ class Training(pl.LightningModule):
 
 _ADVICE = (
     "Check these clips (slakh-hier verify --full), or lower optimizer.lr; the last checkpoint is kept, and the same "
-    "command goes on from it"
+    "command resumes from it"
 )

@@ -155,7 +155,7 @@ def killed_training(config: Config, shards: Path, run: Path, after: int) -> None
 
 @pytest.mark.parametrize("task", ["sss", "qbe"])
 @pytest.mark.parametrize(("every", "after", "resumed"), [(None, 14, 4), (3, 16, 6), (1, 3, 1), (1, 24, 11)])
-def test_a_killed_run_goes_on_to_the_bit(
+def test_a_killed_run_resumes_to_the_bit(
     task: str,
     every: int | None,
     after: int,
@@ -302,7 +302,7 @@ def test_every_network_trains_in_bfloat16(
     except InputError as error:
         if "bfloat16" not in str(error):
             raise
-        pytest.skip("this processor has no bfloat16 LSTM")
+        pytest.skip("this CPU has no bfloat16 LSTM")
     assert math.isfinite(result.best_loss)
     state = load_weights(tmp_path / "run").separator.state_dict()
     assert {t.dtype for t in state.values()} <= {torch.float32, torch.int64}
