@@ -10,7 +10,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from slakh_hier.checked_json import read_model
-from slakh_hier.scores.curves import read_curves, read_table
+from slakh_hier.csv_text import read_frame
+from slakh_hier.scores.curves import read_curves
 from slakh_hier.scores.summary import Summary, read_summary
 
 _Note = TypeVar("_Note", bound="Note")
@@ -56,31 +57,22 @@ class EnvironmentNote(Note):
 
 @dataclass(frozen=True)
 class RunData:
-    """A run folder, read.
-
-    Attributes
-    ----------
-    name
-        For people; differs from the other run's where two are compared.
-    config
-        ``config.yaml``, flat: ``training.epochs`` and so on.
-    data, environment
-        ``data.json`` and ``environment.json``; without values where they are missing.
-    curves
-        ``metrics.csv``, one row per epoch; empty before the first epoch's end.
-    summary, scores
-        The evaluation of the split; None where it was not evaluated.
-    """
+    """A run folder, read."""
 
     folder: Path
     name: str
+    """For people; differs from the other run's where two are compared."""
     config: dict[str, Any]
+    """``config.yaml``, flat: ``training.epochs`` and so on."""
     data: DataNote
     environment: EnvironmentNote
+    """``data`` and ``environment``: ``data.json`` and ``environment.json``; without values where they are missing."""
     curves: pd.DataFrame
+    """``metrics.csv``, one row per epoch; empty before the first epoch's end."""
     split: str
     summary: Summary | None
     scores: pd.DataFrame | None
+    """``summary`` and ``scores``: the evaluation of the split; None where it was not evaluated."""
 
 
 def read_run(folder: Path, name: str, split: str) -> RunData:
@@ -108,7 +100,7 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
         curves=read_curves(folder / METRICS),
         split=split,
         summary=read_summary(summary) if summary.exists() else None,
-        scores=read_table(scores) if scores.exists() else None,
+        scores=read_frame(scores) if scores.exists() else None,
     )
 
 

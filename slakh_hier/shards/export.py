@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish_json
 from slakh_hier.hierarchy import MIX
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
+from slakh_hier.paths import StrPath
 from slakh_hier.shards.clip import Clip
 from slakh_hier.shards.read import open_shards
 
@@ -21,9 +21,9 @@ CLIP_FILE = "clip.json"
 
 
 def export_clip(
-    folder: str | PathLike[str],
+    folder: StrPath,
     clip: int,
-    out: str | PathLike[str],
+    out: StrPath,
     *,
     split: str | None = None,
     audio_format: AudioFormat = "wav",

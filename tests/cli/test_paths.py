@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from slakh_hier.files import CACHE_VARIABLE, cache_folder
+from slakh_hier.caches import CACHE_VARIABLE, cache_folder
 from slakh_hier.testing import make_slakh
 
 Command = Callable[..., tuple[Any, str, str]]
