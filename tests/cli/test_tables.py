@@ -72,7 +72,7 @@ def test_every_table_of_trees_and_new_data_sets(
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[int], None]:
+def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[int], None]:
     """terminal(60): stdout is a terminal of 60 columns."""
 
     def have(columns: int) -> None:
