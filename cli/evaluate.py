@@ -93,6 +93,7 @@ def evaluate(
     """
     from pathlib import Path
 
+    from slakh_hier.models.shortfall import run_shortfall
     from slakh_hier.scores.tables import flat_rows
 
     if (shards is None) == (songs is None):
@@ -127,6 +128,8 @@ def evaluate(
         _print_tables(result.summary)
     for file in result.files:
         note(f"written: {file}")
+    if worse := run_shortfall(Path(run), result.summary):
+        note(worse)
 
 
 def _print_tables(summary: Summary) -> None:

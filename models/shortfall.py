@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from slakh_hier.errors import SlakhHierError
+from slakh_hier.models.config_file import leaves, read_config
+from slakh_hier.models.run_folder import CONFIG, METRICS
+from slakh_hier.plain_files import open_plain
 from slakh_hier.scores.summary import ALL, PRIMARY, Summary, Values
 
-FEW_STEPS: Final = 500
-"""The small presets need more to beat the mixture at all levels."""
+FEW_STEPS: Final = 150
+"""The preset ``small`` beats the mixture at all levels of a few hundred songs after so many (docs/experiments.md)."""
 STILL_FALLING: Final = 0.01
 """Relative fall of the validation loss in the last quarter of the epochs."""
 OVERFITTED: Final = 1.02
@@ -42,6 +47,20 @@ def shortfall(summary: Summary, curves: pd.DataFrame, config: Mapping[str, Any])
     reasons = _reasons(below, curves, config)
     likely = f" Likely reasons: {'; '.join(reasons)}." if reasons else ""
     return f"The estimates are worse than the unprocessed mixture ({found}).{likely}"
+
+
+def run_shortfall(run: Path, summary: Summary) -> str | None:
+    """:func:`shortfall` of a run folder, as far as its files say why."""
+    try:
+        with open(open_plain(run / METRICS, links=True), "rb") as file:
+            curves = pd.read_csv(file)
+    except (OSError, ValueError):
+        curves = pd.DataFrame()
+    try:
+        config = dict(leaves(read_config(run / CONFIG).model_dump(mode="json")))
+    except SlakhHierError:
+        config = {}
+    return shortfall(summary, curves, config)
 
 
 def _improvement(values: Values) -> str:
