@@ -11,13 +11,13 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.closing import Closing
 from slakh_hier.errors import AudioError
 from slakh_hier.flac_excerpts import FlacExcerpts
 from slakh_hier.wording import channel_word
@@ -56,7 +56,7 @@ def channels_of(stems: Iterable[StemRef]) -> int:
     return 2 if any(stem.channels == 2 for stem in stems) else 1
 
 
-class StemFile:
+class StemFile(Closing):
     """One open stem: checked when opened, checked at each read.
 
     Parameters
@@ -178,14 +178,6 @@ class StemFile:
             self._excerpts = None
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _opened(self) -> soundfile.SoundFile:
         if self._position < 0 and self._file is not None:  # libsndfile's decoder is of no use after an error

@@ -25,8 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -34,6 +33,7 @@ from h5py import h5z
 from numpy.typing import NDArray
 
 from slakh_hier.audio import MAX_FRAMES
+from slakh_hier.closing import Closing
 from slakh_hier.errors import InputError, PlanError
 from slakh_hier.plain_hdf5 import (
     NotPlainError,
@@ -69,25 +69,17 @@ _PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
 @dataclass(frozen=True)
 class TrackActivity:
-    """What one track's stems do, hop by hop.
-
-    Attributes
-    ----------
-    stems
-        Stem ids, the order of the other arrays.
-    broken
-        Reason by stem that could not be decoded (its sums are zero).
-    sample_rate, frames
-        Native rate in Hz; samples of the longest stem.
-    moments
-        Of the mids, and in tracks with two channels of the sides.
-    """
+    """What one track's stems do, hop by hop."""
 
     stems: tuple[str, ...]
+    """Stem ids, the order of the other arrays."""
     broken: Mapping[str, str]
+    """Reason by stem that could not be decoded (its sums are zero)."""
     sample_rate: int
     frames: int
+    """``sample_rate`` and ``frames``: native rate in Hz; samples of the longest stem."""
     moments: tuple[Moments, ...]
+    """Of the mids, and in tracks with two channels of the sides."""
 
     @property
     def channels(self) -> int:
@@ -99,7 +91,7 @@ class TrackActivity:
         return self.moments[:channels]
 
 
-class ActivityFile:
+class ActivityFile(Closing):
     """Read access to an activity file; tracks are read one at a time.
 
     Every method raises :class:`~slakh_hier.errors.PlanError` where the file is damaged.
@@ -214,14 +206,6 @@ class ActivityFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _reasons(group: h5py.Group) -> dict[str, str]:

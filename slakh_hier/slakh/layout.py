@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slakh_hier.errors import InputError
 from slakh_hier.output import METADATA
+from slakh_hier.paths import StrPath
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -39,7 +40,7 @@ class TrackFolder:
     path: str
 
 
-def resolve_root(root: str | os.PathLike[str]) -> Path:
+def resolve_root(root: StrPath) -> Path:
     """The data set's folder with every link resolved, or an InputError that says what was given instead."""
     given = Path(root).expanduser()
     if given.is_file():
@@ -97,7 +98,7 @@ def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
     return [tracks[name] for name in sorted(tracks)], problems
 
 
-def inside(root: Path, path: str | os.PathLike[str]) -> bool:
+def inside(root: Path, path: StrPath) -> bool:
     """Whether ``path``, with links followed, lies below the resolved ``root``."""
     real = os.path.realpath(path)
     return os.path.commonpath([real, root]) == str(root)

@@ -42,42 +42,29 @@ class Settings:
     sample_rate: int | None
     channels: int | None
     on_clip: OnClip
-    digest: str
-    """Of all settings."""
 
 
 @dataclass(frozen=True)
 class TrackTask:
-    """A track and what is to be made of it; small, since it is pickled.
-
-    Attributes
-    ----------
-    source, target
-        Its folder in the data set, and in the output.
-    stems
-        The stems in its mix, in order of their ids.
-    stamps
-        Size and modification time of their files, by stem.
-    places
-        Category and finest node of each of the track's stems; empty where no tree is at work.
-    left_out
-        Why a stem with a fault is not in the mix, by stem.
-    about
-        Fields of the metadata that are known before: level, tree, split.
-    midi
-        Copy the MIDI files too.
-    """
+    """A track and what is to be made of it; small, since it is pickled."""
 
     track: str
     source: str
     target: str
+    """``source`` and ``target``: its folder in the data set, and in the output."""
     stems: tuple[StemRef, ...]
+    """The stems in its mix, in order of their ids."""
     stamps: tuple[tuple[int, int], ...]
+    """Size and modification time of their files, by stem."""
     files: Files
     places: Mapping[str, tuple[str | None, str | None]]
+    """Category and finest node of each of the track's stems; empty where no tree is at work."""
     left_out: Mapping[str, str]
+    """Why a stem with a fault is not in the mix, by stem."""
     about: Mapping[str, Any]
+    """Fields of the metadata that are known before: level, tree, split."""
     midi: bool
+    """Copy the MIDI files too."""
 
     @property
     def sample_rate(self) -> int:
@@ -96,34 +83,30 @@ class TrackTask:
 
 @dataclass(frozen=True)
 class SubmixRecord:
-    """What became of a track.
-
-    Attributes
-    ----------
-    seconds
-        Length, s.
-    files, bytes
-        Audio files and their size.
-    gain
-        Other than 1 where a submix would have exceeded full scale.
-    subtype
-        ``PCM_16`` or ``FLOAT``.
-    peak_dbfs
-        Of the loudest file as the data set has it, None for silence; ``loudest`` is its name.
-    """
+    """What became of a track."""
 
     track: str
     seconds: float
+    """Length, s."""
     files: int
     bytes: int
+    """``files`` and ``bytes``: audio files and their size."""
     gain: float
+    """Other than 1 where a submix would have exceeded full scale."""
     subtype: str
+    """``PCM_16`` or ``FLOAT``."""
     peak_dbfs: float | None
+    """Of the loudest file as the data set has it, None for silence; ``loudest`` is its name."""
     loudest: str
 
 
-def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[SubmixRecord]:
+def make_submixes(target: Target, task: TrackTask, settings: Settings, digest: str) -> Made[SubmixRecord]:
     """Make a track below the output folder, unless it is there already.
+
+    Parameters
+    ----------
+    digest
+        Of the settings of the whole folder.
 
     Raises
     ------
@@ -138,7 +121,7 @@ def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[S
     metadata = _read(root, task.source, METADATA)
     midi = _midi_files(root, task.source) if task.midi else {}
     copied = {name: sha256(data) for name, data in midi.items()}
-    digest = digest_of(settings.digest, asdict(task), sha256(metadata), copied)
+    digest = digest_of(digest, asdict(task), sha256(metadata), copied)
 
     def fill(folder: Path) -> SubmixRecord:
         for name, data in midi.items():

@@ -10,17 +10,15 @@ of rendering and reading, over the samples.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from bare_training import stepper
-from harness import cpu_seconds, in_turns, music, report
+from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.models.batches import InOrder
@@ -42,20 +40,12 @@ PASSES, LEVELS, STEP_CLIPS, STEP_SECONDS = 10, 3, 2, 6.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a track")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--step", choices=list(KINDS), help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = read_options(__doc__, clips=24, seconds=60.0, rounds=3, step=str)
     torch.set_num_threads(1)
     if options.step:
         print(peak_of_step(options.step))
         return
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
+    with workspace() as work:
         plans = {kind: plan(work, kind, options.seconds, options.clips) for kind in KINDS}
         rendering = in_turns(
             {kind: renders(work, kind, plans[kind]) for kind in KINDS}, options.rounds, cpu_seconds
