@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from slakh_hier.errors import SlakhHierError
 from slakh_hier.models.config_file import leaves, read_config
 from slakh_hier.models.run_folder import CONFIG, METRICS
-from slakh_hier.plain_files import open_plain
+from slakh_hier.scores.curves import read_curves
 from slakh_hier.scores.summary import ALL, PRIMARY, Summary, Values
 
 FEW_STEPS: Final = 150
@@ -22,6 +21,13 @@ OVERFITTED: Final = 1.02
 """Last validation loss by the lowest one, where it has risen since."""
 FAINT_DB: Final = -5.0
 """SI-SDR of the mixture: below it, the target is the weaker part of most bins."""
+
+
+def shortfall_of(run: Path, summary: Summary) -> str | None:
+    """:func:`shortfall` of a run folder that was evaluated, or of the weights in it; both may lie alone."""
+    folder = run if run.is_dir() else run.parent
+    config = read_config(folder / CONFIG).model_dump(mode="json") if (folder / CONFIG).exists() else {}
+    return shortfall(summary, read_curves(folder / METRICS), dict(leaves(config)))
 
 
 def shortfall(summary: Summary, curves: pd.DataFrame, config: Mapping[str, Any]) -> str | None:
@@ -47,20 +53,6 @@ def shortfall(summary: Summary, curves: pd.DataFrame, config: Mapping[str, Any])
     reasons = _reasons(below, curves, config)
     likely = f" Likely reasons: {'; '.join(reasons)}." if reasons else ""
     return f"The estimates are worse than the unprocessed mixture ({found}).{likely}"
-
-
-def run_shortfall(run: Path, summary: Summary) -> str | None:
-    """:func:`shortfall` of a run folder, as far as its files say why."""
-    try:
-        with open(open_plain(run / METRICS, links=True), "rb") as file:
-            curves = pd.read_csv(file)
-    except (OSError, ValueError):
-        curves = pd.DataFrame()
-    try:
-        config = dict(leaves(read_config(run / CONFIG).model_dump(mode="json")))
-    except SlakhHierError:
-        config = {}
-    return shortfall(summary, curves, config)
 
 
 def _improvement(values: Values) -> str:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
-import yaml
 
-from slakh_hier.models.config_file import load_config
-from slakh_hier.models.shortfall import run_shortfall, shortfall
+from slakh_hier.models.shortfall import shortfall
 from slakh_hier.scores.summary import Entry, Summary, Values
 
 
@@ -73,18 +69,3 @@ def test_each_reason_is_what_its_curves_show(
     assert (reason or "") in reasons
     assert (reasons == "") == (reason is None)
     assert ";" not in reasons  # one cause, one reason
-
-
-def test_a_run_is_told_as_far_as_its_files_say_why(tmp_path: Path) -> None:
-    worse = summary(l1=-4.0, l3=1.0)
-    text = run_shortfall(tmp_path, worse)
-    assert text is not None
-    assert "Likely" not in text
-    config = load_config("sss").model_dump(mode="json")
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    curves(0.4, 0.3, 0.35, 0.36, steps=1000).to_csv(tmp_path / "metrics.csv", index=False)
-    text = run_shortfall(tmp_path, worse)
-    assert text is not None
-    assert "too few songs" in text
-    assert "where the loss tPSA prefers silence" in text
-    assert run_shortfall(tmp_path, summary(l1=2.0)) is None
