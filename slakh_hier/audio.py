@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -25,13 +26,17 @@ MAX_FRAMES = 48_000 * 3600 * 24
 
 
 class StemRef(NamedTuple):
-    """A stem as a catalog knows it: where its audio is, and what it must be like. ``path`` is below the root."""
+    """A stem as a catalog knows it: where its audio is, and what it must be like.
+
+    ``path`` is below the root; ``content`` is the MD5 of its samples, where it is known.
+    """
 
     track: str
     stem: str
     path: str
     sample_rate: int
     frames: int
+    content: str = ""
 
     def open(self, root: Path) -> StemFile:
         """Open the stem for reading; :class:`~slakh_hier.errors.AudioError` when it is not what the catalog says."""
@@ -102,6 +107,8 @@ class StemFile:
         self.channels: int = file.channels
         self.integer: bool = file.subtype in INT16_SUBTYPES
         self._position = 0
+        self.watch: Callable[[NDArray[Any]], None] | None = None
+        """Is given what is decoded, (count, channels) of int16 or float32, before it is folded down."""
 
     def read(self, start: int, count: int) -> NDArray[Any]:
         """:meth:`read_channels` as one channel, shape (count,)."""
@@ -137,7 +144,7 @@ class StemFile:
                 self._position = 0
             if self._position != start:
                 self._file.seek(start)
-            got = self._file.read(inside, dtype="int16" if exact else "float32", always_2d=True)
+            got = self._file.read(inside, dtype="int16" if self.integer else "float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
             self._position = -1
             raise self._error(
@@ -148,11 +155,13 @@ class StemFile:
             raise self._error(
                 f"ends early: {inside} samples expected from {start / self.sample_rate:.2f} s, {len(got)} found"
             )
-        got = got.T if self.channels in (1, channels) else _fold(got)[None]
-        if not exact:
+        if self.watch is not None:
+            self.watch(got)
+        if not self.integer:
             got = got * np.float32(FULL_SCALE)
             if not np.isfinite(got).all():
                 raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
+        got = got.T if self.channels in (1, channels) else _fold(got)[None]
         if len(got) < channels:
             got = np.repeat(got, channels, axis=0)
         return got if inside == count else np.pad(got, ((0, 0), (0, count - inside)))
@@ -189,7 +198,7 @@ class StemFile:
 
 def _fold(samples: NDArray[Any]) -> NDArray[Any]:
     """The mean of the channels of (frames, channels); column by column, which is many times faster than ``mean``."""
-    total = samples[:, 0].copy()
+    total = samples[:, 0].astype(np.float32)
     for channel in range(1, samples.shape[1]):
         total += samples[:, channel]
     return total / np.float32(samples.shape[1])

@@ -8,25 +8,25 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from slakh_hier.audio import StemFile, StemRef
-from slakh_hier.errors import AudioError, FaultError, LockedError, SlakhHierError, SlakhHierWarning
+from slakh_hier.audio import StemRef
+from slakh_hier.errors import FaultError, LockedError, SlakhHierError, SlakhHierWarning
 from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
-from slakh_hier.plan.activity_file import ActivityFile, TrackActivity, encode_track, new_image, streamed
-from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
+from slakh_hier.plan.activity_file import ActivityFile, encode_track, new_image, streamed
+from slakh_hier.plan.energy import HOPS_PER_SECOND
+from slakh_hier.plan.measure import measure_track
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
+from slakh_hier.slakh.tracks import stamp_of
 
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks per worker."""
@@ -34,8 +34,6 @@ PACKED_SHARE = 0.65
 """Of the activity's size as plain numbers; 0.56 to 0.64 were measured. Only for estimates."""
 READABLE = ("audio", "unassigned", "excluded")
 """Statuses of stems that are measured; excluded ones too, so that switching the errata needs no second pass."""
-BLOCK_HOPS = 32
-"""Hops that are decoded at a time; larger blocks gain nothing."""
 
 
 def measure_activity(
@@ -121,61 +119,6 @@ def default_path(root: Path) -> Path:
     return cache_place("activity") / f"{root.name}-{name}.h5"
 
 
-def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
-    """Sums and Gram matrices of one track's stems.
-
-    Parameters
-    ----------
-    rows
-        The track's stems.
-    root
-        The data set's folder.
-    """
-    rate = rows[0].sample_rate
-    frames = max(row.frames for row in rows)
-    hops = -(-frames * HOPS_PER_SECOND // rate)
-    hop_samples = hop_edge(1, rate) + 1  # one more than the floor: hops of odd rates differ by a sample
-    files: list[StemFile | None] = []
-    broken: dict[str, str] = {}
-    for row in rows:
-        try:
-            files.append(row.open(root))
-        except AudioError as error:
-            broken[row.stem] = error.reason
-            files.append(None)
-    sums = np.zeros((hops, len(rows)))
-    gram = np.zeros((hops, len(rows), len(rows)))
-    samples = np.zeros((len(rows), hop_samples))  # one hop: it stays in the CPU's cache
-    try:
-        for first in range(0, hops, BLOCK_HOPS):
-            count = min(BLOCK_HOPS, hops - first)
-            edges = [hop_edge(first + k, rate) for k in range(count + 1)]
-            decoded: dict[int, NDArray[Any]] = {}
-            for index, (row, file) in enumerate(zip(rows, files, strict=True)):
-                if file is None:
-                    continue
-                try:
-                    decoded[index] = file.read(edges[0], edges[-1] - edges[0])
-                except AudioError as error:
-                    broken[row.stem] = error.reason
-                    files[index] = None
-                    samples[index] = 0
-                    sums[:, index] = gram[:, index, :] = gram[:, :, index] = 0
-            for hop, (begin, end) in enumerate(pairwise(edges), start=first):
-                for index, block in decoded.items():
-                    samples[index, : end - begin] = block[begin - edges[0] : end - edges[0]]
-                here = samples[:, : end - begin]
-                sums[hop] = here.sum(axis=1)
-                gram[hop] = (
-                    here @ here.T
-                )  # numpy sees that it is symmetric: half the work of a batched product
-    finally:
-        for file in files:
-            if file is not None:
-                file.close()
-    return TrackActivity(tuple(row.stem for row in rows), broken, rate, frames, sums, gram)
-
-
 def _measure(
     catalog: Catalog,
     wanted: dict[str, str],
@@ -246,12 +189,18 @@ def _readable(catalog: Catalog) -> StemsByTrack:
 
 
 def _wanted(catalog: Catalog) -> dict[str, str]:
-    """Key by track: changes whenever one of its files was changed."""
+    """Key by track: changes whenever one of its files was changed.
+
+    Of files that do not store what their content is, all that the system notes of a file.
+    """
     wanted = {}
-    columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate"]
+    columns = ["stem", "size", "mtime_ns", "frames", "sample_rate", "path", "content"]
     for track, rows in _readable(catalog).items():
-        text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
-        wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
+        files = [
+            [*map(str, row), *(() if row[-1] else stamp_of(catalog.root / str(row[-2])))]
+            for row in rows[columns].itertuples(index=False, name=None)
+        ]
+        wanted[track] = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:32]
     return wanted
 
 

@@ -1,11 +1,12 @@
 """The activity file: per-hop sums and Gram matrices of every track, one HDF5 group per track.
 
-Layout (format 1), readable with plain h5py::
+Layout (format 2), readable with plain h5py::
 
     /                       attrs: format, format_version, hops_per_second, tool_version
     /TRACK                  attrs: key (digest of its files' paths, sizes, times), sample_rate, frames
     /TRACK/stems            (stems,) S
     /TRACK/broken           (stems,) S      why a stem could not be decoded; empty: it could
+    /TRACK/content          (stems,) S      MD5 of its samples (:mod:`slakh_hier.slakh.content`)
     /TRACK/sums             (hops, stems)   float64
     /TRACK/gram             (hops, pairs)   float64, upper triangles, row by row
 
@@ -47,7 +48,7 @@ from slakh_hier.plan.hdf5_stream import hdf5_stream
 from slakh_hier.version import VERSION
 
 FORMAT: Final = "slakh-hier activity"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MAX_STEMS: Final = 4096
 MAX_RATE: Final = 1_000_000
 MAX_STRING: Final = 1 << 14
@@ -57,7 +58,7 @@ MAX_PACKING: Final = 1100
 """Deflate packs bytes into a thousandth at best."""
 _ROOT: Final = {"format": FORMAT, "format_version": FORMAT_VERSION, "hops_per_second": HOPS_PER_SECOND}
 _TRACK: Final = {"key": str, "sample_rate": int, "frames": int}
-_MEMBERS: Final = ("stems", "broken", "sums", "gram")
+_MEMBERS: Final = ("stems", "broken", "content", "sums", "gram")
 _CHECKSUM: Final = [h5z.FILTER_FLETCHER32]
 _PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
@@ -72,6 +73,8 @@ class TrackActivity:
         Stem ids, the order of the other arrays.
     broken
         Reason by stem that could not be decoded (its sums are zero).
+    content
+        MD5 of each stem's samples; empty where it is broken.
     sample_rate, frames
         Native rate in Hz; samples of the longest stem.
     sums
@@ -82,6 +85,7 @@ class TrackActivity:
 
     stems: tuple[str, ...]
     broken: Mapping[str, str]
+    content: tuple[str, ...]
     sample_rate: int
     frames: int
     sums: Floats
@@ -133,11 +137,21 @@ class ActivityFile:
         """Reason by (track, stem) of every stem that could not be decoded."""
         return {(track, stem): why for track in self for stem, why in self.broken(track).items()}
 
+    def contents(self) -> dict[tuple[str, str], str]:
+        """MD5 of the samples by (track, stem)."""
+        found = {}
+        for track in self:
+            with self._damage(track):
+                group = self._checked(track)[0]
+                stems, contents = _texts(group["stems"]), _texts(group["content"])
+                found.update({(track, stem): text for stem, text in zip(stems, contents, strict=True)})
+        return found
+
     def read(self, track: str) -> TrackActivity:
         """One track's values."""
         with self._damage(track):
             group, about = self._checked(track)
-            stems = tuple(name.decode() for name in group["stems"][:])
+            stems = tuple(_texts(group["stems"]))
             packed = group["gram"][:]
             rows, columns = np.triu_indices(len(stems))
             gram = np.empty((len(packed), len(stems), len(stems)))
@@ -146,6 +160,7 @@ class ActivityFile:
             return TrackActivity(
                 stems=stems,
                 broken=_reasons(group),
+                content=tuple(_texts(group["content"])),
                 sample_rate=about["sample_rate"],
                 frames=about["frames"],
                 sums=group["sums"][:],
@@ -183,6 +198,7 @@ class ActivityFile:
         for member, shape in (
             ("stems", (stems,)),
             ("broken", (stems,)),
+            ("content", (stems,)),
             ("sums", (hops, stems)),
             ("gram", (hops, stems * (stems + 1) // 2)),
         ):
@@ -215,8 +231,12 @@ class ActivityFile:
 
 def _reasons(group: h5py.Group) -> dict[str, str]:
     """Why, by stem that could not be decoded."""
-    stems, reasons = group["stems"][:], group["broken"][:]
-    return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
+    stems, reasons = _texts(group["stems"]), _texts(group["broken"])
+    return {stem: reason for stem, reason in zip(stems, reasons, strict=True) if reason}
+
+
+def _texts(dataset: h5py.Dataset) -> list[str]:
+    return [text.decode() for text in dataset[:]]
 
 
 def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
@@ -244,8 +264,12 @@ def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str)
     group.attrs["frames"] = activity.frames
     rows, columns = np.triu_indices(len(activity.stems))
     _dataset(group, "stems", np.array(activity.stems, "S"))
-    reasons = [activity.broken.get(stem, "").encode() for stem in activity.stems]
-    _dataset(group, "broken", np.array(reasons, f"S{max(1, *map(len, reasons))}"))
+    for name, texts in (
+        ("broken", [activity.broken.get(s, "") for s in activity.stems]),
+        ("content", activity.content),
+    ):
+        encoded = [text.encode(errors="backslashreplace") for text in texts]
+        _dataset(group, name, np.array(encoded, f"S{max(1, *map(len, encoded))}"))
     _dataset(group, "sums", activity.sums)
     _dataset(group, "gram", activity.gram[:, rows, columns])
     group.id.close()  # as in shards: the layout must not depend on who else holds a reference

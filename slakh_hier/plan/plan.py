@@ -35,6 +35,8 @@ from slakh_hier.plan.folder import (
     read_document,
     read_tree,
 )
+from slakh_hier.plan.identity import check_stems
+from slakh_hier.plan.no_clip import why_no_clip
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh import Catalog
@@ -109,13 +111,31 @@ class Plan:
         )
 
     @classmethod
-    def load(cls, folder: str | Path, root: str | Path) -> Plan:
+    def load(
+        cls,
+        folder: str | Path,
+        root: str | Path,
+        *,
+        compare: bool = True,
+        jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> Plan:
         """Read a saved plan for the data set at ``root``.
+
+        Parameters
+        ----------
+        compare
+            Compare the stems that the plan uses with those that it was drawn from, by what they hold: of FLAC files the
+            header is read, others are decoded.
+        jobs
+            Threads that compare; None or 0: one per CPU core.
 
         Raises
         ------
         PlanError
-            A file is missing, or was changed after the plan was made.
+            A file is missing, or was changed after the plan was made; or the stems hold something else.
+        InputError
+            Stems are missing, or of another size.
         """
         folder = Path(folder)
         document = read_document(folder)
@@ -137,6 +157,9 @@ class Plan:
             raise PlanError(
                 f"{folder}: is not a complete plan ({error}); make it again with slakh-hier plan"
             ) from error
+        if compare and whole:
+            used = {*plan.clips["track"], *plan.clips["query_track"]}
+            check_stems(plan.catalog, used, jobs=jobs, progress=progress)
         if not whole:
             raise PlanError(
                 f"{folder}: its files do not belong together any more (one was changed after the plan was made). Make "
@@ -238,7 +261,7 @@ def plan_clips(
     clips_table = pd.concat(parts, ignore_index=True) if parts else _no_clips(hierarchy)
     plan = Plan(catalog, hierarchy, parameters, clips_table, tuple(reports))
     if clips_table.empty:
-        raise PlanError(_nothing(plan))
+        raise PlanError(why_no_clip(plan.catalog, plan.hierarchy.name, parameters, plan.reports))
     return plan
 
 
@@ -258,7 +281,7 @@ def _candidates(
     """Salient windows of every track by split, read from the activity one track at a time."""
     found = {split: WindowsTable(hierarchy.levels) for split in SPLITS if parameters.clips.get(split)}
     with ActivityFile(path) as file:
-        catalog = catalog.with_broken(file.all_broken())
+        catalog = catalog.with_broken(file.all_broken()).with_contents(file.contents())
         tracks = catalog.usable_by_track
         with progress.stage("plan", len(tracks), "tracks") as advance:
             for track, stems in tracks.items():
@@ -299,30 +322,6 @@ def _clip_table(split: str, windows: pd.DataFrame, drawn: Drawn, hierarchy: Hier
         }
     )
     return table.sort_values(["track", "start", "target"], kind="stable", ignore_index=True)
-
-
-def _nothing(plan: Plan) -> str:
-    lines = [f"no clip can be drawn with the tree {plan.hierarchy.name}:"]
-    splits = plan.catalog.frame["split"].value_counts()
-    for split in plan.parameters.clips:
-        reports = [report for report in plan.reports if report.split == split]
-        if not splits.get(split):
-            found = ", ".join(map(str, splits.index)) or "none"
-            lines.append(
-                f"  {split}: the data set has no track of this split (it has: {found}); try another split scheme"
-            )
-        else:
-            own = plan.catalog.usable[plan.catalog.usable["split"] == split]
-            longest = (own["frames"] / own["sample_rate"]).max()  # NaN where no stem is usable
-            if longest < plan.parameters.clip_seconds:
-                lines.append(
-                    f"  {split}: no track of {plan.parameters.clip_seconds:g} s: the longest lasts {longest:.1f} s"
-                )
-            else:
-                lines += [f"  {split}: {report.node}: {report.reason}" for report in reports[:8]]
-    if plan.catalog.usable.empty:
-        lines.append("  the data set has no usable stem at all; `slakh-hier scan` lists the reasons")
-    return "\n".join(lines)
 
 
 def _json(value: Any) -> str:

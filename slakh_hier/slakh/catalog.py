@@ -40,7 +40,7 @@ class Catalog:
         Where the column split comes from: orig, split2, redux, folders, or catalog (a file).
     frame
         One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
-        sample_rate (Hz), channels, size (bytes), mtime_ns, patch, program, is_drum, midi_program_name,
+        sample_rate (Hz), channels, size (bytes), mtime_ns, content (MD5 of the samples, where it is known), patch, program, is_drum, midi_program_name,
         inst_class, labels, bleed, category, level_1 to level_N (None where unassigned), status, why.
     problems
         What is wrong with the data set as a whole: tracks and ids left out, songs in two splits.
@@ -103,6 +103,31 @@ class Catalog:
         frame.loc[labels, "status"] = "broken"
         frame.loc[labels, "why"] = [reasons[key] for key in keys]
         return replace(self, frame=frame)
+
+    def with_contents(self, contents: Mapping[tuple[str, str], str]) -> Catalog:
+        """The same catalog with what the stems hold, as far as it was measured.
+
+        Parameters
+        ----------
+        contents
+            MD5 of the samples, by (track, stem).
+
+        Raises
+        ------
+        InputError
+            A stem is not the one that the catalog tells of.
+        """
+        columns = (self.frame[name].tolist() for name in ("track", "stem", "content"))
+        found = [
+            (track, stem, old, contents.get((track, stem)) or old)
+            for track, stem, old in zip(*columns, strict=True)
+        ]
+        if other := [f"{track}/{stem}" for track, stem, old, new in found if old and old != new]:
+            raise InputError(
+                f"{self.root}: {len(other)} stems are not those of the catalog, {other[0]} first: their samples differ. Scan "
+                "again, or give the data set that the catalog was made from"
+            )
+        return replace(self, frame=self.frame.assign(content=[new for *_, new in found]))
 
     @cached_property
     def digest(self) -> str:

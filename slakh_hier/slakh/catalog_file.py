@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST = 2**63 - 1
+_MD5 = re.compile("[0-9a-f]{32}")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
@@ -105,11 +107,15 @@ def _row(line: dict[str, str | None]) -> StemRow:
             raise ValueError(f"the line ends before the column {name}")
         values[name] = cell
         if name in (*INTEGERS, "program") and (cell or name != "program"):
-            if not (cell.isascii() and cell.isdigit()):
+            # A file may be from before 1970.
+            digits = cell.removeprefix("-") if name == "mtime_ns" else cell
+            if not (digits.isascii() and digits.isdigit()):
                 raise ValueError(f"{name} is {cell!r}, not a whole number")
             values[name] = int(cell)
-            if values[name] > _LARGEST:
+            if abs(values[name]) > _LARGEST:
                 raise ValueError(f"{name} is {cell}, and {_LARGEST} is the most")
+        elif name == "content" and cell and not _MD5.fullmatch(cell):
+            raise ValueError(f"content is {cell!r}, not an MD5 in hexadecimal")
         elif name in ("program", "patch", "midi_program_name", "inst_class", "labels", "artist"):
             values[name] = cell or None
         elif name in FLAGS:

@@ -69,6 +69,7 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
                 channels=there.channels,
                 size=there.stamp.size,
                 mtime_ns=there.stamp.mtime_ns,
+                content=there.content,
                 patch=entry.patch,
                 program=entry.program,
                 is_drum=entry.is_drum,

@@ -13,6 +13,7 @@ from zlib import crc32
 from slakh_hier.errors import MetadataError
 from slakh_hier.output import METADATA
 from slakh_hier.safe_yaml import read_bytes
+from slakh_hier.slakh.content import UNKNOWN, content_of
 from slakh_hier.slakh.deep import check_audio, mix_residual
 from slakh_hier.slakh.headers import HeaderError, read_header
 from slakh_hier.slakh.layout import LEADS_OUT, STEMS, inside
@@ -46,16 +47,26 @@ _NO_STAMP = Stamp(0, 0, 0)
 """Of a file that could not be looked at: such a fault may be gone next time."""
 
 
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file as it is now; zeros where it cannot be looked at."""
+    try:
+        return Stamp.of(os.stat(path))
+    except OSError:
+        return _NO_STAMP
+
+
 class FileFacts(NamedTuple):
     """An audio file: its stamp, its header, and why it cannot be used ("" if it can).
 
-    ``deep`` is None where the content was not checked, else what was wrong with it ("" for nothing).
+    ``content`` is the MD5 of its samples, where it is known (:mod:`slakh_hier.slakh.content`). ``deep`` is None where the
+    content was not checked, else what was wrong with it ("" for nothing).
     """
 
     stamp: Stamp
     frames: int = 0
     sample_rate: int = 0
     channels: int = 0
+    content: str = UNKNOWN
     fault: str = ""
     deep: str | None = None
 
@@ -185,6 +196,8 @@ def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bo
             facts = _header(entry.path, info)
         if deep and facts.deep is None and not facts.fault:
             facts = facts._replace(deep=check_audio(entry.path))
+            if not facts.content and not facts.deep:
+                facts = facts._replace(content=content_of(entry.path))
         return facts
     except (OSError, MemoryError) as error:
         return FileFacts(
@@ -197,4 +210,4 @@ def _header(path: str, info: os.stat_result) -> FileFacts:
         header = read_header(path)
     except HeaderError as error:
         return FileFacts(Stamp.of(info), fault=str(error))
-    return FileFacts(Stamp.of(info), header.frames, header.sample_rate, header.channels)
+    return FileFacts(Stamp.of(info), header.frames, header.sample_rate, header.channels, header.content)

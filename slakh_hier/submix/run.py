@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from slakh_hier.errors import AudioError, FaultError, InputError
 from slakh_hier.files import publish
 from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
-from slakh_hier.output.folder import OutputFolder, read_failures, write_failures
-from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all
+from slakh_hier.output.folder import OutputFolder, place_of, read_failures, write_failures
+from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all, noted_digest
 from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.progress import Progress
 from slakh_hier.signals import length_at
 from slakh_hier.slakh.broken import OnBroken, broken_stems
 from slakh_hier.submix.layout import STEMS, Level, check_level, level_name
 from slakh_hier.submix.tasks import Outline, TrackTasks
-from slakh_hier.submix.track import OnClip, Settings, SubmixRecord, make_submixes
+from slakh_hier.submix.track import OnClip, Settings, SubmixRecord, make_submixes, track_digest
 
 if TYPE_CHECKING:
     from slakh_hier.slakh.catalog import Catalog
@@ -126,7 +126,7 @@ def write_submixes(
     Raises
     ------
     InputError
-        An option does not fit, the folder holds something else, or the catalog knows of stems that cannot be decoded
+        An option does not fit, the folder holds something else or was made from another data set, or the catalog knows of stems that cannot be decoded
         (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
@@ -144,7 +144,13 @@ def write_submixes(
         raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
     settings = _settings(catalog, level, audio_format, sample_rate, on_clip)
     folder = OutputFolder(
-        out, "submix", settings, items=finished_tracks, beside=(TREE,), reads=[catalog.root]
+        out,
+        "submix",
+        settings,
+        items=finished_tracks,
+        beside=(TREE,),
+        reads=[catalog.root],
+        about=place_of(catalog.root),
     )
     tasks = TrackTasks(catalog, level, splits)
     broken = broken_stems(catalog, splits, on_broken)
@@ -160,10 +166,12 @@ def write_submixes(
         ]
         return sum(_bytes(track, audio_format, sample_rate) for track in missing), "writing the submixes"
 
+    common = Settings(str(catalog.root), audio_format, sample_rate, on_clip, digest_of(settings))
+    if not overwrite:
+        _refuse_other_data_set(folder, catalog, tasks, common)
     with folder.claimed(prepare, scheduler=scheduler, overwrite=overwrite) as target:
         if level != STEMS and not (out / TREE).exists():
             publish(out / TREE, catalog.hierarchy.text.encode())
-        common = Settings(str(catalog.root), audio_format, sample_rate, on_clip, digest_of(settings))
         seconds = sum(track.frames / track.sample_rate for track in tasks.outlines.values()) / len(tasks)
         done = make_all(
             make_submixes,
@@ -200,6 +208,24 @@ def write_submixes(
         empty=tuple(tasks.empty),
         repaired=done.repaired,
     )
+
+
+def _refuse_other_data_set(
+    folder: OutputFolder, catalog: Catalog, tasks: TrackTasks, settings: Settings
+) -> None:
+    """Refuse a folder that was made from a data set in another place, unless what it holds is what would be made now."""
+    record = folder.noted()
+    if record is None or record.get("data_set") == place_of(catalog.root)["data_set"]:
+        return
+    known = set(catalog.frame["track"])
+    for place in finished_tracks(folder.path):
+        track = place.name
+        other = track in tasks and noted_digest(place) != track_digest(tasks[track], settings)
+        if other or track not in known:
+            raise InputError(
+                f"{folder.path}: was made from another data set: {place.relative_to(folder.path)} holds other audio. Choose "
+                "another folder, or start from scratch with --overwrite"
+            )
 
 
 def _failures_of_others(out: Path, tracks: set[str]) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from slakh_hier.output.items import Made, digest_of, make_track
 from slakh_hier.plain_files import read_plain
 from slakh_hier.safe_yaml import MAX_BYTES
 from slakh_hier.signals import Atoms, length_at, read_atoms
+from slakh_hier.slakh.content import content_of
 from slakh_hier.slakh.layout import inside
 from slakh_hier.slakh.tracks import MAX_MIDI
 from slakh_hier.submix.layout import Files
@@ -54,8 +55,6 @@ class TrackTask:
         Its folder in the data set, and in the output.
     stems
         The stems in its mix, in order of their ids.
-    stamps
-        Size and modification time of their files, by stem.
     places
         Category and finest node of each of the track's stems; empty where no tree is at work.
     left_out
@@ -70,7 +69,6 @@ class TrackTask:
     source: str
     target: str
     stems: tuple[StemRef, ...]
-    stamps: tuple[tuple[int, int], ...]
     files: Files
     places: Mapping[str, tuple[str | None, str | None]]
     left_out: Mapping[str, str]
@@ -127,19 +125,38 @@ def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[S
     FaultError
         The disk is full.
     """
-    root = Path(settings.root)
-    metadata = _read(root, task.source, METADATA)
-    midi = _midi_files(root, task.source) if task.midi else {}
-    copied = {name: sha256(data) for name, data in midi.items()}
-    digest = digest_of(settings.digest, asdict(task), sha256(metadata), copied)
+    source = _Source.of(task, settings)
 
     def fill(folder: Path) -> SubmixRecord:
-        for name, data in midi.items():
+        for name, data in source.midi.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
-        return _fill(folder, task, settings, metadata)
+        return _fill(folder, task, settings, source.metadata)
 
-    return make_track(target, task.target, digest, SubmixRecord, fill)
+    return make_track(target, task.target, source.digest, SubmixRecord, fill)
+
+
+def track_digest(task: TrackTask, settings: Settings) -> str:
+    """Of all that a track is made from, by what the files hold."""
+    return _Source.of(task, settings).digest
+
+
+class _Source(NamedTuple):
+    """What of the data set is read before the audio, and the digest of that and of the stems."""
+
+    metadata: bytes
+    midi: Mapping[str, bytes]
+    digest: str
+
+    @classmethod
+    def of(cls, task: TrackTask, settings: Settings) -> Self:
+        root = Path(settings.root)
+        metadata = _read(root, task.source, METADATA)
+        midi = _midi_files(root, task.source) if task.midi else {}
+        stems = [stem._replace(content=content_of(root / stem.path)) for stem in task.stems]
+        known = asdict(replace(task, stems=tuple(stems)))
+        copied = {name: sha256(data) for name, data in midi.items()}
+        return cls(metadata, midi, digest_of(settings.digest, known, sha256(metadata), copied))
 
 
 def _fill(folder: Path, task: TrackTask, settings: Settings, metadata: bytes) -> SubmixRecord:

@@ -132,7 +132,7 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
         "text": b"hello",
     }
     inside = {
-        "other format": body.replace(b'"format": 5', b'"format": 4'),
+        "other format": body.replace(b'"format": 6', b'"format": 5'),
         "other folder": body.replace(str(root).encode(), b"/elsewhere"),
         "shape": body.splitlines(keepends=True)[0] + b"".join(b'"%s"\t[1]\n' % path for path in PATHS),
     }

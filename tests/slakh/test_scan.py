@@ -81,6 +81,7 @@ def test_columns_and_order(tmp_path, tree):
         "channels",
         "size",
         "mtime_ns",
+        "content",
         "patch",
         "program",
         "is_drum",
