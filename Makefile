@@ -25,7 +25,7 @@ lint: $(VENV)/.done
 	$(BIN)/lint-imports --no-cache
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore::DeprecationWarning -m mkdocs build --strict --quiet
-screenshots: $(VENV)/.done
+screenshots: demo
 	$(BIN)/python docs/scripts/screenshots.py $(OUT)
 notebooks: $(VENV)/.done
 	$(BIN)/python docs/scripts/notebooks.py

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -73,6 +75,8 @@ def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs:
         note(f"  {page}: {about}")
     for page, _ in pages:
         note(f"Open in a browser: {page.resolve().as_uri()}")
+    if inactive := _inactive_environment():
+        note(f"To use slakh-hier in your shell: source {inactive}")
     if lacking:
         note(f"No separators and no pages: {lacking}")
 
@@ -88,6 +92,14 @@ def _train(folder: Path, shards: dict[str, str], worker: tuple[str, ...]) -> lis
         pages.append((page, f"the trained {task.upper()}: curves, scores, and what it makes of test clips"))
     _run("report", shards["qbe"], "-o", str(pages[0][0]), "--clips", "12")
     return pages
+
+
+def _inactive_environment() -> Path | None:
+    """The script that activates the environment of this program, if the shell has not done so (as after ``make``)."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if not script.exists() or os.environ.get("VIRTUAL_ENV") == sys.prefix:
+        return None
+    return script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
 
 
 def _lacking() -> str | None:

@@ -266,6 +266,6 @@ def note_short(plan: Plan) -> bool:
             rule = plan.parameters.companion
             note(
                 f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of {len(alone)} "
-                f"nodes out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
+                f"node{'s' * (len(alone) > 1)} out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
             )
     return bool(plan.short)

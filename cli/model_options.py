@@ -25,7 +25,7 @@ def configuration_options(what: str) -> Callable[[Callable[..., Any]], Callable[
                 click.option(
                     "--preset",
                     show_default="paper",
-                    help="What to start from: paper, small (a laptop), tiny (a test), bandsplit.",
+                    help="What to start from: paper, paper-small and small (a laptop), tiny (a test), bandsplit.",
                 ),
                 click.option(
                     "--config", type=click.Path(), help="YAML file with any part of the configuration."

@@ -63,12 +63,15 @@ class StftConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """Adam, its learning rate and what changes it.
+    """The optimizer, its learning rate and what changes it.
 
     Attributes
     ----------
+    kind
+        ``adam`` (the paper's), or ``muon``, which takes Muon for matrices and Adam for the rest: a step costs more and
+        teaches more, above all with large batches.
     lr, betas
-        Of Adam; ``lr`` is the highest rate.
+        ``lr`` is the highest rate; ``betas`` are Adam's.
     schedule
         ``plateau``: the rate falls where the validation loss does not (the paper's). ``one_cycle``: it rises to ``lr``
         and falls to nearly zero within the training, whose length must then be known from the start.
@@ -81,6 +84,7 @@ class OptimizerConfig(Section):
         AutoClip: gradients are clipped to this percentile of all norms so far. None: not clipped.
     """
 
+    kind: Literal["adam", "muon"] = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-4
     betas: tuple[Probability, Probability] = (0.9, 0.999)
     schedule: Literal["plateau", "one_cycle"] = "plateau"

@@ -49,16 +49,14 @@ class ClipDataset(Dataset[Item]):
 
     An example is a dict that torch's default collate turns into a batch:
 
-    ========= ======== ================== ===============================================================
-    key       type     shape              meaning
-    ========= ======== ================== ===============================================================
-    mix       float32  (samples,)         the mixture
-    sources   float32  (levels, samples)  ground truth, leaf first; zeros where withheld, silent or absent
-    available bool     (levels,)          False: ground truth withheld by the mask
-    query     float32  (samples,)         QBE only: the target's finest node, alone, from another song
-    clip      int                         number in the shard set
-    id        str                         track, start and target, for messages
-    ========= ======== ================== ===============================================================
+    | key | type | shape | meaning |
+    |---|---|---|---|
+    | mix | float32 | (samples,) | the mixture |
+    | sources | float32 | (levels, samples) | ground truth, leaf first; zeros where withheld, silent or absent |
+    | available | bool | (levels,) | False: ground truth withheld by the mask |
+    | query | float32 | (samples,) | QBE only: the target's leaf, alone, from another song |
+    | clip | int | | number in the shard set |
+    | id | str | | track, start and target, for messages |
 
     Parameters
     ----------

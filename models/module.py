@@ -18,6 +18,7 @@ from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
 from slakh_hier.models.autoclip import AutoClip
 from slakh_hier.models.average import Average
 from slakh_hier.models.config import Config
+from slakh_hier.models.muon import Muon
 from slakh_hier.models.objective import Estimate, masked_sums
 from slakh_hier.models.registry import LOSSES
 from slakh_hier.models.schedules import Schedule, build_schedule
@@ -91,12 +92,16 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         o = self.config.optimizer
-        adam = torch.optim.Adam(self.parameters(), lr=o.lr, betas=o.betas, fused=True)
+        optimizer: torch.optim.Optimizer
+        if o.kind == "muon":
+            optimizer = Muon(self.separator, o.lr, o.betas)
+        else:
+            optimizer = torch.optim.Adam(self.parameters(), lr=o.lr, betas=o.betas, fused=True)
         # Stepped here, not by Lightning, which would do it after the checkpoint of the epoch's end is written.
-        self._schedule = build_schedule(adam, o)
+        self._schedule = build_schedule(optimizer, o)
         if self._schedule_state is not None:
             self._schedule.load_state_dict(self._schedule_state)
-        return adam
+        return optimizer
 
     def on_train_epoch_start(self) -> None:
         # Lightning leaves this hook out when an epoch goes on after a resumption: the sums of its first part stay.
@@ -146,7 +151,7 @@ class Training(pl.LightningModule):
                 stacklevel=1,
             )
             for parameter in parameters:
-                parameter.grad = None  # Adam leaves such parameters alone
+                parameter.grad = None  # optimizers leave such parameters alone
         self.train_sums.values += step.values
         lr = float(optimizer.param_groups[0]["lr"])
         self.last = {**step.losses(), "grad_norm": norm, "clip_threshold": threshold, "lr": lr}

@@ -34,7 +34,7 @@ class Recording:
     name : str
         Of its results.
     frames, rate, channels : int
-        What its header promises; 0 where ``error`` says why it cannot be separated.
+        What its header declares; 0 where ``error`` says why it cannot be separated.
     error : str
         Empty where it can.
     """

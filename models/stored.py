@@ -17,25 +17,19 @@ Batch = dict[str, Any]
 def signals_of(stored: Batch) -> Batch:
     """Make a batch of what :meth:`~slakh_hier.models.data.ClipDataset.stored` read, on the device that holds it.
 
-    Parameters
-    ----------
-    stored
-        ============ ================ ====================== ==============================================
-        key          type             shape                  meaning
-        ============ ================ ====================== ==============================================
-        rows         int16 or float32 (rows + 1, samples)    each row once, as it is stored; the last is silence
-        factors      float32          (rows + 1,)            what to multiply a row with
-        place        int64            (clips, 1 + levels)    which row: the mixture's, then leaf first; -1: silence
-        ..           ..               (clips, levels + 1, 2) with remixing instead: two rows of each part, leaf first, then
-                                                             the rest; the part is their difference
-        available    bool             (clips, levels)
-        weights      float32          (clips, levels)        what each term of the loss counts; only where they differ
-        gains        float32          (clips, levels + 1)    see :func:`change_gains`; only with augmentation
-        query_rows   as rows          (clips, query samples) QBE only
-        query_factors float32         (clips,)               QBE only
-        clip         int64            (clips,)
-        id           list of str
-        ============ ================ ====================== ==============================================
+    | key of ``stored`` | type | shape | meaning |
+    |---|---|---|---|
+    | rows | int16 or float32 | (rows + 1, samples) | each row once, as it is stored; the last is silence |
+    | factors | float32 | (rows + 1,) | what to multiply a row with |
+    | place | int64 | (clips, 1 + levels) | which row: the mixture's, then leaf first; -1: silence |
+    | place, with remixing | int64 | (clips, levels + 1, 2) | two rows of each part, leaf first, then the rest; the part is their difference |
+    | available | bool | (clips, levels) | |
+    | weights | float32 | (clips, levels) | what each term of the loss counts; only where they differ |
+    | gains | float32 | (clips, levels + 1) | see :func:`change_gains`; only with augmentation |
+    | query_rows | as rows | (clips, query samples) | QBE only |
+    | query_factors | float32 | (clips,) | QBE only |
+    | clip | int64 | (clips,) | |
+    | id | list of str | | |
 
     Returns
     -------

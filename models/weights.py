@@ -18,7 +18,7 @@ from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.plain_files import parse_json, read_plain
-from slakh_hier.shards.format import NODE_NAME
+from slakh_hier.shards.format import NODE_NAMES
 
 WEIGHTS: Final = "weights.safetensors"
 ABOUT: Final = "weights.json"
@@ -82,7 +82,7 @@ def check_names(names: Sequence[str]) -> None:
     """Raise ValueError unless each name can be that of a file beside the others, whatever the file system."""
     seen = {RESIDUAL}
     for name in names:
-        if not NODE_NAME.fullmatch(name) or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        if not NODE_NAMES.fullmatch(name) or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
             raise ValueError(f"{name[:80]!r} cannot be the name of an estimate: it names a file too")
         if name.casefold() in seen:
             why = "the residual is called so" if name.casefold() == RESIDUAL else "there are two"

@@ -22,7 +22,7 @@ from slakh_hier.errors import AudioError
 FULL_SCALE = 32768.0
 INT16_SUBTYPES = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
 MAX_FRAMES = 48_000 * 3600 * 24
-"""A header that promises more than a day of audio is taken as damaged (libsndfile would allocate it)."""
+"""A header that declares more than a day of audio is taken as damaged (libsndfile would allocate it)."""
 
 
 class StemRef(NamedTuple):
@@ -98,7 +98,7 @@ class StemFile:
             if frames is not None and file.frames != frames:
                 raise self._error(f"has {file.frames} frames, but the catalog says {frames}; scan again")
             if not 0 < file.frames <= MAX_FRAMES:
-                raise self._error(f"its header promises {file.frames} frames, which is not plausible")
+                raise self._error(f"its header declares {file.frames} frames, which is not plausible")
         except AudioError:
             file.close()
             raise
@@ -130,7 +130,7 @@ class StemFile:
         Raises
         ------
         AudioError
-            Fewer samples come than the header promises, a sample is not finite, or decoding fails.
+            Fewer samples come than the header declares, a sample is not finite, or decoding fails.
         """
         inside = max(0, min(count, self.frames - start))
         exact = self.integer and self.channels in (1, channels)

@@ -62,7 +62,7 @@ class InputError(SlakhHierError):
 
 
 class AudioError(SlakhHierError):
-    """A stem whose audio cannot be read or is not what its header promises."""
+    """A stem whose audio cannot be read or is not what its header declares."""
 
     exit_code = 3
 

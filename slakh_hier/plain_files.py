@@ -107,7 +107,7 @@ _TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels"
 
 def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"holds {text[:20]}, which is no finite number")
+        raise ValueError(f"holds {text[:20]}, which is not a finite number")
     return number
 
 

@@ -27,7 +27,7 @@ def test_the_reason_is_told() -> None:
         parse_json("[" * deep + "]" * deep)
     with pytest.raises(ValueError, match="nested deeper"):
         parse_json("[" * sys.getrecursionlimit() * 10)
-    with pytest.raises(ValueError, match="holds -1e400, which is no finite number"):
+    with pytest.raises(ValueError, match="holds -1e400, which is not a finite number"):
         parse_json("[-1e400]")
 
 

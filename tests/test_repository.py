@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -23,7 +24,7 @@ def test_the_citation_and_the_changelog_have_the_version() -> None:
     assert headings[1:] == sorted(
         headings[1:], key=lambda text: list(map(int, text.split("."))), reverse=True
     )
-    assert PROJECT["version"] in (*headings, "0.1.0")  # 0.1.0 was never released
+    assert PROJECT["version"] in headings
 
 
 def test_the_workflow_tests_every_python_that_is_promised() -> None:
@@ -50,3 +51,29 @@ def test_commit_hooks_run_what_make_lint_runs() -> None:
     ]
     tools = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks}
     assert set(re.findall(r"^\t\$\(BIN\)/(ruff|mypy|lint-imports)\b", MAKEFILE, re.MULTILINE)) <= tools
+
+
+def test_the_architecture_page_has_the_layers_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [
+        sorted(name.strip().removeprefix("slakh_hier.") for name in layer.split("|"))
+        for layer in reversed(contracts[0]["layers"])
+    ]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.split("| package | question it answers |")[1].split("\n\n")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    shown = [re.findall(r"`([\w.]+)`", cell.split(" (folder")[0]) for cell in cells]
+    assert [sorted(name.removeprefix("slakh_hier.") for name in names) for names in shown] == layers
+
+
+def test_the_badges_are_true() -> None:
+    spec = importlib.util.spec_from_file_location("badges", ROOT / "docs" / "scripts" / "badges.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for file, text in module.badges().items():
+        assert (ROOT / "docs" / "images" / file).read_text(encoding="utf-8") == text, "run: make screenshots"
+        assert f"docs/images/{file}" in (ROOT / "README.md").read_text(encoding="utf-8")

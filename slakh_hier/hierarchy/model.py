@@ -113,7 +113,7 @@ class Hierarchy:
         What happens to a stem with audio but no category: ``keep`` it in the mix only, ``drop`` it, or
         take it as an ``error``.
     clips
-        Which clips suit the tree. It is no part of what the tree means: two trees may differ in it and be equal.
+        Which clips suit the tree. It is not part of what the tree means: two trees may differ in it and be equal.
     text, file
         The YAML as read, and its name.
     """

@@ -90,7 +90,7 @@ def check_labels(labels: str) -> str:
     parts = [part.strip() for part in labels.split("/")]
     if not label_key(labels) or not all(parts):
         raise ValueError(
-            f"{_shown(labels)} is no path of labels: write them from coarse to fine with / between them, as in "
+            f"{_shown(labels)} is not a path of labels: write them from coarse to fine with / between them, as in "
             "bass/bass_guitar"
         )
     return labels

@@ -25,8 +25,8 @@ Children = Mapping[int, tuple[int, ...]]
 
 
 @dataclass
-class Tally:
-    """Faults of one shard, counted by kind: the first of each is told in full."""
+class ConsistencyReport:
+    """Faults of one shard, counted by kind: the first of each in full."""
 
     _kinds: dict[str, list[str]] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class Tally:
         self._kinds.setdefault(kind, []).append(detail)
 
     def messages(self) -> Iterator[str]:
-        """One line a kind: what, how often, and the first case."""
+        """One line per kind: what, how often, and the first case."""
         for kind, details in self._kinds.items():
             more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
             yield f"{kind}: {details[0]}{more}"
@@ -64,23 +64,23 @@ def complete_children(columns: Sequence[Column], tree: Hierarchy) -> Children:
 
 def check_tables(tables: Tables, columns: Sequence[Column], dtype: str, children: Children) -> list[str]:
     """Faults of the tables alone, beyond what no reader opens (:func:`~slakh_hier.shards.tables.read_tables`)."""
-    tally, row = Tally(), tables.row
-    _all(tally, "the mixture is absent", row[:, :1] != ABSENT, tables, columns)
+    report, row = ConsistencyReport(), tables.row
+    _all(report, "the mixture is absent", row[:, :1] != ABSENT, tables, columns)
     for place, column in enumerate(columns):
         if column.parent >= 0:
             lost = (row[:, place] != ABSENT) & (row[:, column.parent] == ABSENT)
             above = columns[column.parent].name
-            _all(tally, f"{above} is absent, but not its child", ~lost[:, None], tables, columns[place:])
+            _all(report, f"{above} is absent, but not its child", ~lost[:, None], tables, columns[place:])
     for place, below in children.items():
         alone = (row[:, place] != ABSENT) & (row[:, list(below)] == ABSENT).all(axis=1)
-        _all(tally, "a node is there, but none of its children", ~alone[:, None], tables, columns[place:])
+        _all(report, "a node is there, but none of its children", ~alone[:, None], tables, columns[place:])
     used = np.union1d(row[row >= 0], tables.query_row[tables.query_row >= 0])
     if unused := sorted(set(range(len(tables.scale))) - set(used.tolist())):
-        tally.add("a row belongs to no clip", f"row {unused[0]} of /audio")
+        report.add("a row belongs to no clip", f"row {unused[0]} of /audio")
     least = 1.0 if dtype == "int16" else tables.scale
     if (odd := np.flatnonzero((tables.scale < least) | ((dtype == "float32") & (tables.scale != 1)))).size:
-        tally.add("a scale is wrong", f"{tables.scale[odd[0]]:g} in row {odd[0]}")
-    return list(tally.messages())
+        report.add("a scale is wrong", f"{tables.scale[odd[0]]:g} in row {odd[0]}")
+    return list(report.messages())
 
 
 def check_audio(
@@ -90,29 +90,29 @@ def check_audio(
 
     Raises whatever h5py raises for a row whose checksum is wrong.
     """
-    tally = Tally()
+    report = ConsistencyReport()
     for clip in range(len(tables.row)):
         rows = tables.row[clip]
         wanted = {*rows[rows >= 0].tolist(), *tables.query_row[clip : clip + 1].tolist()} - {NO_QUERY}
         signals = {row: _signal(audio, row, tables) for row in sorted(wanted)}
         if broken := [row for row, samples in signals.items() if not np.isfinite(samples).all()]:
-            tally.add("a signal holds NaN or Inf", f"row {broken[0]}")
+            report.add("a signal holds NaN or Inf", f"row {broken[0]}")
             continue
         if zeros := [row for row, samples in signals.items() if not samples.any()]:
-            tally.add("a row holds nothing but zeros, and counts as sounding", f"row {zeros[0]}")
+            report.add("a row holds nothing but zeros, and counts as sounding", f"row {zeros[0]}")
         for place, column in enumerate(columns):
             if rows[place] >= 0:
                 _check_level(
-                    tally, signals[int(rows[place])], float(tables.rms[clip, place]), column, clip, tables
+                    report, signals[int(rows[place])], float(tables.rms[clip, place]), column, clip, tables
                 )
         for place, below in children.items():
             error, allowed = _sum_error(rows, place, below, signals, tables, dtype)
             if error > allowed:
-                tally.add(
+                report.add(
                     "a node is not the sum of its children",
                     f"{columns[place].name} in {clip_place(tables, clip)} is off by {error:.2g} of full scale",
                 )
-    return list(tally.messages())
+    return list(report.messages())
 
 
 def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64]:
@@ -123,12 +123,17 @@ def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64
 
 
 def _check_level(
-    tally: Tally, samples: NDArray[np.float64], said: float, column: Column, clip: int, tables: Tables
+    report: ConsistencyReport,
+    samples: NDArray[np.float64],
+    said: float,
+    column: Column,
+    clip: int,
+    tables: Tables,
 ) -> None:
     with np.errstate(divide="ignore"):
         found = float(10 * np.log10(np.mean(samples**2)))
     if max(said, found) > RMS_FLOOR_DBFS and not abs(found - said) <= RMS_TOLERANCE_DB:
-        tally.add(
+        report.add(
             "a level is not that of the audio",
             f"{column.name} in {clip_place(tables, clip)} is said to have {said:.2f} dBFS, but has {found:.2f}",
         )
@@ -162,7 +167,9 @@ def _sum_error(
     return float(np.abs(total).max()), half_steps * 1.001 + peaks * RESAMPLING_NOISE
 
 
-def _all(tally: Tally, kind: str, good: NDArray[np.bool_], tables: Tables, columns: Sequence[Column]) -> None:
+def _all(
+    report: ConsistencyReport, kind: str, good: NDArray[np.bool_], tables: Tables, columns: Sequence[Column]
+) -> None:
     """Note every False in ``good``, shape (clips, columns) or (clips, 1) for the first of ``columns``."""
     for clip, place in np.argwhere(~good).tolist():
-        tally.add(kind, f"{columns[place].name} in {clip_place(tables, clip)}")
+        report.add(kind, f"{columns[place].name} in {clip_place(tables, clip)}")

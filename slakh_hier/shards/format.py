@@ -1,12 +1,12 @@
 """Shard format 1: names, types and shapes of everything in a shard file (docs/shard-format.md).
 
-The writer creates what :func:`schema` lists and the reader accepts nothing else.
+Declared here once: the writer creates what :data:`TABLES` and the attributes say, and the reader accepts nothing else.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -27,8 +27,7 @@ SILENT: Final = -2
 NO_QUERY: Final = -1
 
 Dtype = Literal["int16", "float32"]
-CLIP_COLUMNS: Final = ("split", "track", "song", "target", "start", "query_track", "query_start")
-NODE_NAME: Final = re.compile(r"[^\x00-\x1f\x7f/\\. ][^\x00-\x1f\x7f/\\]{0,199}")
+NODE_NAMES: Final = re.compile(r"[^\x00-\x1f\x7f/\\. ][^\x00-\x1f\x7f/\\]{0,199}")
 """A node's name also names files: no separators, no control characters, no leading dot."""
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """Characters that no text of a shard holds: they could steer a terminal that shows it."""
@@ -36,6 +35,98 @@ MAX_STRING: Final = 4096
 FLETCHER32_BYTES: Final = 4
 
 Field = Literal["int8", "int16", "int32", "float32", "float64", "bool", "S"]
+Size = Literal["clips", "rows", "nodes", "samples"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One HDF5 dataset of a file: its path, type, shape and chunk shape (fletcher32 on each, no other filter)."""
+
+    path: str
+    field: Field
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One HDF5 dataset of the format, whatever the size of a shard.
+
+    Attributes
+    ----------
+    path
+        In the file.
+    field
+        Type of its elements (``S``: UTF-8 of fixed length); None: the sample type of the set.
+    dims
+        What its axes count.
+    by_row
+        A chunk is one row; else the whole is one chunk.
+    """
+
+    path: str
+    field: Field | None
+    dims: tuple[Size, ...]
+    by_row: bool = False
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
+
+    def sized(self, sizes: Mapping[Size, int], dtype: Dtype = "int16") -> Dataset:
+        """The dataset of a file with these sizes."""
+        shape = tuple(sizes[dim] for dim in self.dims)
+        chunk = (1, *shape[1:]) if self.by_row else tuple(max(1, n) for n in shape)
+        return Dataset(self.path, self.field or dtype, shape, chunk)
+
+
+AUDIO: Final = Table("audio", None, ("rows", "samples"), by_row=True)
+SCALE: Final = Table("scale", "float32", ("rows",))
+ROW: Final = Table("row", "int32", ("clips", "nodes"))
+RMS: Final = Table("rms", "float32", ("clips", "nodes"))
+QUERY_ROW: Final = Table("query_row", "int32", ("clips",))
+CLIP: Final = (
+    Table("clip/split", "S", ("clips",)),
+    Table("clip/track", "S", ("clips",)),
+    Table("clip/song", "S", ("clips",)),
+    Table("clip/target", "S", ("clips",)),
+    Table("clip/start", "float64", ("clips",)),
+    Table("clip/query_track", "S", ("clips",)),
+    Table("clip/query_start", "float64", ("clips",)),
+)
+"""Columns of the clips' table."""
+NODE_NAME: Final = Table("node/name", "S", ("nodes",))
+NODE_LEVEL: Final = Table("node/level", "int8", ("nodes",))
+NODE_PARENT: Final = Table("node/parent", "int32", ("nodes",))
+TABLES: Final = (AUDIO, SCALE, ROW, RMS, QUERY_ROW, *CLIP, NODE_NAME, NODE_LEVEL, NODE_PARENT)
+"""Everything in a shard but its masks, in the order in which it is written."""
+
+
+def mask_table(name: str) -> Table:
+    """A mask, the same in shards and in a file of its own."""
+    return Table(f"masks/{name}", "bool", ("clips", "nodes"))
+
+
+SHARD_ATTRIBUTES: Final[Mapping[str, type]] = {
+    "format": str,
+    "format_version": np.int32,
+    "sample_rate": np.int32,
+    "clip_seconds": np.float64,
+    "split": str,
+    "first_clip": np.int64,
+    "plan_digest": str,
+    "tool_version": str,
+}
+MASK_FILE_ATTRIBUTES: Final[Mapping[str, type]] = {
+    name: SHARD_ATTRIBUTES[name] for name in ("format", "format_version", "plan_digest", "tool_version")
+}
+MASK_ATTRIBUTES: Final[Mapping[str, type]] = {
+    "type": str,
+    "percent": np.float64,
+    "mode": str,
+    "seed": np.int64,
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +140,7 @@ class ShardHeader:
     samples : int
         ``clip_seconds * sample_rate``, rounded down, the length of every row.
     dtype
-        ``int16`` (with a scale a row) or ``float32``.
+        ``int16`` (with a scale per row) or ``float32``.
     split
         All clips of a shard belong to one split.
     first_clip : int
@@ -82,61 +173,18 @@ class ShardHeader:
         check_columns(self.columns)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """One data set of the format: its path, type, shape and chunk shape (fletcher32 on each, no other filter)."""
-
-    path: str
-    field: Field
-    shape: tuple[int, ...]
-    chunk: tuple[int, ...]
-
-    @property
-    def stored_bytes_per_item(self) -> int | None:
-        """Bytes of one element; None for strings, whose length differs from file to file."""
-        return None if self.field == "S" else np.dtype(self.field).itemsize
-
-
 def samples_of(clip_seconds: float, sample_rate: int) -> int:
     """Samples of a clip; see :func:`slakh_hier.signals.sample_at`."""
     return sample_at(clip_seconds, sample_rate)
 
 
-def schema(
-    *, clips: int, rows: int, nodes: int, samples: int, dtype: Dtype, masks: Sequence[str] = ()
-) -> tuple[Dataset, ...]:
-    """Every data set of a shard with these sizes, in the order in which they are written."""
-
-    def table(path: str, field: Field, *shape: int) -> Dataset:
-        return Dataset(path, field, shape, tuple(max(1, n) for n in shape))
-
-    return (
-        Dataset("audio", dtype, (rows, samples), (1, samples)),
-        table("scale", "float32", rows),
-        table("row", "int32", clips, nodes),
-        table("rms", "float32", clips, nodes),
-        table("query_row", "int32", clips),
-        table("clip/split", "S", clips),
-        table("clip/track", "S", clips),
-        table("clip/song", "S", clips),
-        table("clip/target", "S", clips),
-        table("clip/start", "float64", clips),
-        table("clip/query_track", "S", clips),
-        table("clip/query_start", "float64", clips),
-        table("node/name", "S", nodes),
-        table("node/level", "int8", nodes),
-        table("node/parent", "int32", nodes),
-        *(mask_dataset(name, clips, nodes) for name in masks),
-    )
-
-
-def mask_dataset(name: str, clips: int, nodes: int) -> Dataset:
-    """A mask's data set, the same in shards and in a mask file of its own."""
-    return Dataset(f"masks/{name}", "bool", (clips, nodes), (max(1, clips), max(1, nodes)))
+def schema(sizes: Mapping[Size, int], dtype: Dtype, masks: Sequence[str] = ()) -> tuple[Dataset, ...]:
+    """Every dataset of a shard with these sizes, in the order in which they are written."""
+    return tuple(table.sized(sizes, dtype) for table in (*TABLES, *map(mask_table, masks)))
 
 
 def check_columns(columns: Sequence[Column]) -> None:
-    """Raise :class:`~slakh_hier.errors.InputError` when columns are no tree with the mix at its root."""
+    """Raise :class:`~slakh_hier.errors.InputError` when columns are not a tree with the mix at its root."""
     names = [column.name for column in columns]
     if not columns or columns[0].parent != -1:
         raise InputError("the first node must be the mix, which has no parent")
@@ -144,7 +192,7 @@ def check_columns(columns: Sequence[Column]) -> None:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"node {twice!r} is listed twice")
     for place, column in enumerate(columns):
-        if not NODE_NAME.fullmatch(column.name):
+        if not NODE_NAMES.fullmatch(column.name):
             raise InputError(f"node name {column.name[:80]!r} cannot be used: it names files too")
         if place and not 0 <= column.parent < place:
             raise InputError(

@@ -12,8 +12,9 @@ import h5py
 from h5py import h5s
 from numpy.typing import NDArray
 
+from slakh_hier.shards.format import AUDIO
 from slakh_hier.shards.opening import (
-    Promise,
+    ExpectedFile,
     RefusedError,
     check_file,
     damage,
@@ -31,14 +32,14 @@ class Handles:
 
     Parameters
     ----------
-    promises
+    expected
         What every shard must be, in the order of their numbers.
     max_open
         Files that are open at a time. One costs about 100 kB.
     """
 
-    def __init__(self, promises: list[Promise], max_open: int):
-        self._promises, self._max_open = promises, max_open
+    def __init__(self, expected: list[ExpectedFile], max_open: int):
+        self._expected, self._max_open = expected, max_open
         # What the file looked like when its structure was checked: such a file need not be checked again.
         self._checked: dict[int, tuple[int, ...]] = {}
         self._pool = _Pool()
@@ -54,7 +55,7 @@ class Handles:
         Raises
         ------
         ShardError
-            The shard is not what the index promises, or the row's checksum is wrong.
+            The shard is not what the index says, or the row's checksum is wrong.
         """
         pool = self._pool
         if pool.pid != os.getpid():
@@ -74,16 +75,16 @@ class Handles:
                 audio.id.read(h5s.create_simple((len(out),)), space, out)
             except Exception as error:  # HDF5's errors have no class of their own
                 raise RefusedError(
-                    self._promises[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
+                    self._expected[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
                 ) from error
 
     def path(self, shard: int) -> Path:
         """A shard's file."""
-        return self._promises[shard].path
+        return self._expected[shard].path
 
     def remember(self, shard: int) -> None:
         """Say that a shard's structure was checked just now."""
-        self._checked[shard] = _signature(check_file(self._promises[shard]))
+        self._checked[shard] = _signature(check_file(self._expected[shard]))
 
     def close(self) -> None:
         """Close this process's files; the next read opens them again."""
@@ -94,18 +95,18 @@ class Handles:
                     pool.open.popitem()[1].file.close()
 
     def _open(self, pool: _Pool, shard: int) -> _Open:
-        promise = self._promises[shard]
-        signature = _signature(check_file(promise))
+        expected = self._expected[shard]
+        signature = _signature(check_file(expected))
         if self._checked.get(shard) == signature:
-            with damage(promise.path):
-                file = open_again(promise.path)
+            with damage(expected.path):
+                file = open_again(expected.path)
         else:
-            file = open_checked(promise)
+            file = open_checked(expected)
             self._checked[shard] = signature
         while len(pool.open) >= self._max_open:
             pool.open.popitem(last=False)[1].file.close()
-        with damage(promise.path):
-            audio = file["audio"]
+        with damage(expected.path):
+            audio = file[AUDIO.path]
             pool.open[shard] = _Open(file, audio, audio.id.get_space())
         return pool.open[shard]
 

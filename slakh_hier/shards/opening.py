@@ -34,19 +34,21 @@ from slakh_hier.plain_hdf5 import (
 from slakh_hier.shards.format import (
     FLETCHER32_BYTES,
     FORMAT_VERSION,
+    MASK_FILE_ATTRIBUTES,
     MASK_FORMAT,
     MAX_STRING,
+    SHARD_ATTRIBUTES,
     SHARD_FORMAT,
     Dataset,
-    mask_dataset,
+    Size,
+    mask_table,
     schema,
 )
 from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, ShardRecord, newer_version
 
-MASK_ATTRIBUTES: Final = ("type", "percent", "mode", "seed")
 ADVICE: Final = (
     "Do not use it: slakh-hier verify lists all damage, and the same slakh-hier render command makes the file "
-    "again (or fetch it again from where it came)"
+    "again (or fetch it again from its source)"
 )
 
 
@@ -62,8 +64,8 @@ class RefusedError(ShardError):
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What a file must be: its size, its root attributes (None: any value) and its data sets."""
+class ExpectedFile:
+    """What a file must be: its size, its root attributes (None: any value) and its datasets."""
 
     path: Path
     bytes: int
@@ -71,63 +73,54 @@ class Promise:
     datasets: Sequence[Dataset]
 
 
-def shard_promise(folder: Path, index: Index, shard: ShardRecord) -> Promise:
-    """What the index promises of a shard."""
-    return Promise(
-        path=folder / shard.file,
-        bytes=shard.bytes,
-        attributes={
-            "format": SHARD_FORMAT,
-            "format_version": FORMAT_VERSION,
-            "sample_rate": index.sample_rate,
-            "clip_seconds": index.clip_seconds,
-            "split": shard.split,
-            "first_clip": shard.first_clip,
-            "plan_digest": index.plan_digest,
-            "tool_version": None,
-        },
-        datasets=schema(
-            clips=shard.clips,
-            rows=shard.rows,
-            nodes=len(index.nodes),
-            samples=index.samples,
-            dtype=index.dtype,
-            masks=[mask.name for mask in index.masks if mask.file is None],
-        ),
-    )
+def expected_shard(folder: Path, index: Index, shard: ShardRecord) -> ExpectedFile:
+    """What the index says of a shard."""
+    sizes: dict[Size, int] = {
+        "clips": shard.clips,
+        "rows": shard.rows,
+        "nodes": len(index.nodes),
+        "samples": index.samples,
+    }
+    rendered = [mask.name for mask in index.masks if mask.file is None]
+    known = {
+        "format": SHARD_FORMAT,
+        "sample_rate": index.sample_rate,
+        "clip_seconds": index.clip_seconds,
+        "split": shard.split,
+        "first_clip": shard.first_clip,
+    }
+    attributes = _attributes(SHARD_ATTRIBUTES, index, known)
+    return ExpectedFile(folder / shard.file, shard.bytes, attributes, schema(sizes, index.dtype, rendered))
 
 
-def mask_promise(folder: Path, index: Index, mask: MaskRecord) -> Promise:
-    """What the index promises of a mask file."""
+def expected_mask(folder: Path, index: Index, mask: MaskRecord) -> ExpectedFile:
+    """What the index says of a mask file."""
     assert mask.file is not None
     assert mask.bytes is not None
-    return Promise(
-        path=folder / mask.file,
-        bytes=mask.bytes,
-        attributes={
-            "format": MASK_FORMAT,
-            "format_version": FORMAT_VERSION,
-            "plan_digest": index.plan_digest,
-            "tool_version": None,
-        },
-        datasets=(mask_dataset(mask.name, index.clips, len(index.nodes)),),
-    )
+    dataset = mask_table(mask.name).sized({"clips": index.clips, "nodes": len(index.nodes)})
+    attributes = _attributes(MASK_FILE_ATTRIBUTES, index, {"format": MASK_FORMAT})
+    return ExpectedFile(folder / mask.file, mask.bytes, attributes, (dataset,))
 
 
-def open_checked(promise: Promise) -> h5py.File:
-    """Open a file for reading, without locking, and compare everything but its values with the promise.
+def _attributes(declared: Mapping[str, type], index: Index, known: Mapping[str, Any]) -> dict[str, Any]:
+    known = {**known, "format_version": FORMAT_VERSION, "plan_digest": index.plan_digest}
+    return {name: known.get(name) for name in declared}
+
+
+def open_checked(expected: ExpectedFile) -> h5py.File:
+    """Open a file for reading, without locking, and compare everything but its values with what is expected.
 
     Raises
     ------
     ShardError
-        The file is not there or is not what was promised; the message names it and the reason.
+        The file is not there or is not what is expected; the message names it and the reason.
     """
-    check_file(promise)
-    with damage(promise.path):
-        file = open_again(promise.path)
+    check_file(expected)
+    with damage(expected.path):
+        file = open_again(expected.path)
         try:
-            _check_attributes(file, promise)
-            _check_members(file, promise)
+            _check_attributes(file, expected)
+            _check_members(file, expected)
         except BaseException:
             file.close()
             raise
@@ -145,9 +138,9 @@ def open_again(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking="best-effort")
 
 
-def check_file(promise: Promise) -> os.stat_result:
+def check_file(expected: ExpectedFile) -> os.stat_result:
     """Compare what can be known without opening: a regular file inside the folder, of the right size."""
-    path = promise.path
+    path = expected.path
     try:
         about = path.lstat()
         if path.parent.name == MASK_FOLDER and path.parent.is_symlink():
@@ -159,8 +152,8 @@ def check_file(promise: Promise) -> os.stat_result:
         raise RefusedError(path, f"{reason}, but the index lists it") from None
     if not stat.S_ISREG(about.st_mode):
         raise RefusedError(path, f"is {_kind(about.st_mode)}, not a regular file")
-    if about.st_size != promise.bytes:
-        raise RefusedError(path, f"has {about.st_size} bytes, but the index says {promise.bytes}")
+    if about.st_size != expected.bytes:
+        raise RefusedError(path, f"has {about.st_size} bytes, but the index says {expected.bytes}")
     return about
 
 
@@ -178,7 +171,7 @@ def damage(path: Path, what: str = "") -> Iterator[None]:
     ) as error:  # the library has no error class of its own: OSError, KeyError, ValueError, ...
         if (advice := _no_damage(error)) is not None:
             raise RefusedError(path, f"cannot be opened: {os.strerror(error.errno)}", advice) from error  # type: ignore[attr-defined]
-        raise RefusedError(path, f"{what}is damaged or no HDF5 file: {first_line(error)}") from error
+        raise RefusedError(path, f"{what}is damaged or not an HDF5 file: {first_line(error)}") from error
 
 
 def _no_damage(error: Exception) -> str | None:
@@ -191,18 +184,18 @@ def _no_damage(error: Exception) -> str | None:
     return None
 
 
-def _check_attributes(file: h5py.File, promise: Promise) -> None:
-    found, path = attributes(file), promise.path
-    if found.get("format") != promise.attributes["format"]:
+def _check_attributes(file: h5py.File, expected: ExpectedFile) -> None:
+    found, path = attributes(file), expected.path
+    if found.get("format") != expected.attributes["format"]:
         raise RefusedError(
-            path, f"is not a {promise.attributes['format']} file (format {found.get('format')!r})"
+            path, f"is not a {expected.attributes['format']} file (format {found.get('format')!r})"
         )
     version = found.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise RefusedError(path, *newer_version(version))
-    if missing := sorted(promise.attributes.keys() ^ found.keys()):
+    if missing := sorted(expected.attributes.keys() ^ found.keys()):
         raise RefusedError(path, f"attribute {missing[0]} is missing or does not belong there")
-    for name, value in promise.attributes.items():
+    for name, value in expected.attributes.items():
         if value is not None and found[name] != value:
             raise RefusedError(
                 path,
@@ -210,21 +203,21 @@ def _check_attributes(file: h5py.File, promise: Promise) -> None:
             )
 
 
-def _check_members(file: h5py.File, promise: Promise) -> None:
+def _check_members(file: h5py.File, expected: ExpectedFile) -> None:
     groups: dict[str, set[str]] = {"": set()}
-    for dataset in promise.datasets:
+    for dataset in expected.datasets:
         folder, _, name = dataset.path.rpartition("/")
         groups[""].add(folder or name)
         groups.setdefault(folder, set()).add(name)
     for folder, names in groups.items():
         check_group(file.id, folder or "/", names)
-    stored = sum(_check_dataset(file, dataset, promise.path) for dataset in promise.datasets)
-    if stored > promise.bytes:
-        raise RefusedError(promise.path, f"declares {stored} bytes of data, more than it has")
+    stored = sum(_check_dataset(file, dataset, expected.path) for dataset in expected.datasets)
+    if stored > expected.bytes:
+        raise RefusedError(expected.path, f"declares {stored} bytes of data, more than it has")
 
 
 def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
-    """Compare one data set with the schema; returns the bytes it stores."""
+    """Compare one dataset with the schema; returns the bytes it stores."""
     where = f"/{expected.path}"
     found = open_dataset(file.id, expected.path, where)
     if (filters := filters_of(found)) != [h5z.FILTER_FLETCHER32]:

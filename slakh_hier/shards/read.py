@@ -21,7 +21,7 @@ from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import Index, read_index
 from slakh_hier.shards.mask import mask_name
-from slakh_hier.shards.opening import RefusedError, shard_promise
+from slakh_hier.shards.opening import RefusedError, expected_shard
 from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
 from slakh_hier.wording import did_you_mean
@@ -116,7 +116,7 @@ class ShardSet:
         self.dtype = np.dtype(index.dtype)
         self._column = {column.name: place for place, column in enumerate(self.nodes)}
         shards = [shard for shard in index.shards if split in (None, shard.split)]
-        self._handles = Handles([shard_promise(folder, index, shard) for shard in shards], max_open)
+        self._handles = Handles([expected_shard(folder, index, shard) for shard in shards], max_open)
         tables = []
         for number, shard in enumerate(shards):
             tables.append(load_tables(folder, index, shard))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,12 +13,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.files import file_sha256
-from slakh_hier.shards.format import ABSENT, CLIP_COLUMNS, CONTROL, NO_QUERY, SILENT
+from slakh_hier.shards.format import (
+    ABSENT,
+    CLIP,
+    CONTROL,
+    NO_QUERY,
+    NODE_LEVEL,
+    NODE_NAME,
+    NODE_PARENT,
+    QUERY_ROW,
+    RMS,
+    ROW,
+    SCALE,
+    SILENT,
+    Table,
+    mask_table,
+)
 from slakh_hier.shards.index import Index, MaskRecord, ShardRecord
-from slakh_hier.shards.opening import RefusedError, damage, mask_promise, open_checked, shard_promise
+from slakh_hier.shards.opening import RefusedError, damage, expected_mask, expected_shard, open_checked
 
 ClipColumns = Mapping[str, Any]
-TIMES: Final = ("start", "query_start")
 
 
 @dataclass(frozen=True)
@@ -52,23 +66,20 @@ def load_tables(folder: Path, index: Index, shard: ShardRecord) -> Tables:
     Raises
     ------
     ShardError
-        The file is not what the index promises, or a table holds values that cannot be.
+        The file is not what the index says, or a table holds values that cannot be.
     """
-    promise = shard_promise(folder, index, shard)
-    with open_checked(promise) as file, damage(promise.path, "a table of it "):
-        return read_tables(file, index, shard, promise.path)
+    expected = expected_shard(folder, index, shard)
+    with open_checked(expected) as file, damage(expected.path, "a table of it "):
+        return read_tables(file, index, shard, expected.path)
 
 
 def read_tables(file: h5py.File, index: Index, shard: ShardRecord, path: Path) -> Tables:
     """Read the tables of a shard that :func:`~slakh_hier.shards.opening.open_checked` opened."""
-    names = _texts(file["node/name"])
-    if (
-        names != [node.name for node in index.nodes]
-        or file["node/level"][...].tolist() != [node.level for node in index.nodes]
-        or file["node/parent"][...].tolist() != [node.parent for node in index.nodes]
-    ):
+    names = _texts(file[NODE_NAME.path])
+    nodes = zip(names, _read(file, NODE_LEVEL).tolist(), _read(file, NODE_PARENT).tolist(), strict=True)
+    if list(nodes) != [(node.name, node.level, node.parent) for node in index.nodes]:
         raise RefusedError(path, "its nodes are not those of the index")
-    row, query_row, scale = file["row"][...], file["query_row"][...], file["scale"][...]
+    row, query_row, scale = (_read(file, table) for table in (ROW, QUERY_ROW, SCALE))
     if row.size and not (row.min() >= SILENT and row.max() < shard.rows):
         raise RefusedError(path, f"/row leads out of the {shard.rows} rows of /audio")
     if query_row.size and not (query_row.min() >= NO_QUERY and query_row.max() < shard.rows):
@@ -81,10 +92,10 @@ def read_tables(file: h5py.File, index: Index, shard: ShardRecord, path: Path) -
     tables = Tables(
         clips=clips,
         row=row,
-        rms=file["rms"][...],
+        rms=_read(file, RMS),
         query_row=query_row,
         scale=scale,
-        masks={mask.name: file[f"masks/{mask.name}"][...] for mask in index.masks if mask.file is None},
+        masks={mask.name: _read(file, mask_table(mask.name)) for mask in index.masks if mask.file is None},
     )
     if contradiction := _contradiction(tables, names):
         raise RefusedError(path, contradiction)
@@ -120,8 +131,8 @@ def clip_table(folder: Path, index: Index) -> pd.DataFrame:
     """All clips of a set, every split, in the order of the index; columns as in :class:`Tables`."""
     tables = []
     for shard in index.shards:
-        promise = shard_promise(folder, index, shard)
-        with open_checked(promise) as file, damage(promise.path, "its clip table "):
+        expected = expected_shard(folder, index, shard)
+        with open_checked(expected) as file, damage(expected.path, "its clip table "):
             tables.append(_clip_table(file, shard))
     return join_clips(tables)
 
@@ -129,31 +140,36 @@ def clip_table(folder: Path, index: Index) -> pd.DataFrame:
 def join_clips(tables: list[ClipColumns]) -> pd.DataFrame:
     """Clip tables one below the other, numbered from 0."""
     joined = {
-        name: np.concatenate([np.zeros(0), *(table[name] for table in tables)])
-        if name in TIMES
-        else pd.Series([text for table in tables for text in table[name]], dtype=str)
-        for name in (*CLIP_COLUMNS, "shard")
+        table.name: pd.Series([text for clips in tables for text in clips[table.name]], dtype=str)
+        if table.field == "S"
+        else np.concatenate([np.zeros(0, table.field), *(clips[table.name] for clips in tables)])
+        for table in CLIP
     }
+    joined["shard"] = pd.Series([file for clips in tables for file in clips["shard"]], dtype=str)
     return pd.DataFrame(joined)
 
 
 def read_mask_file(folder: Path, index: Index, mask: MaskRecord) -> NDArray[np.bool_]:
     """A mask that was added later: bool, shape (clips of all splits, nodes)."""
-    promise = mask_promise(folder, index, mask)
-    with open_checked(promise) as file, damage(promise.path):
-        available: NDArray[np.bool_] = file[f"masks/{mask.name}"][...]
+    expected = expected_mask(folder, index, mask)
+    with open_checked(expected) as file, damage(expected.path):
+        available: NDArray[np.bool_] = _read(file, mask_table(mask.name))
     # Small enough to hash at each reading, unlike shards.
-    if file_sha256(promise.path) != mask.sha256:
-        raise RefusedError(promise.path, "is not the file that the index lists (sha256 differs)")
+    if file_sha256(expected.path) != mask.sha256:
+        raise RefusedError(expected.path, "is not the file that the index lists (sha256 differs)")
     return available
 
 
 def _clip_table(file: h5py.File, shard: ShardRecord) -> ClipColumns:
-    columns: dict[str, Any] = {
-        name: file[f"clip/{name}"][...] if name in TIMES else _texts(file[f"clip/{name}"])
-        for name in CLIP_COLUMNS
+    columns = {
+        table.name: _texts(file[table.path]) if table.field == "S" else _read(file, table) for table in CLIP
     }
     return {**columns, "shard": [shard.file] * shard.clips}
+
+
+def _read(file: h5py.File, table: Table) -> NDArray[Any]:
+    values: NDArray[Any] = file[table.path][...]
+    return values
 
 
 def _texts(dataset: h5py.Dataset) -> list[str]:

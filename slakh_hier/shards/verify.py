@@ -19,9 +19,10 @@ from slakh_hier.parallel import run
 from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
+from slakh_hier.shards.format import AUDIO
 from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, Index, MaskRecord, ShardRecord, read_index
 from slakh_hier.shards.mask import TRAIN, availability, rank, withheld, withheld_count
-from slakh_hier.shards.opening import RefusedError, damage, open_checked, shard_promise
+from slakh_hier.shards.opening import RefusedError, damage, expected_shard, open_checked
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
 
 SMALL_MB: Final = 500
@@ -108,13 +109,13 @@ def verify(
 def check_contents(folder: Path, index: Index, children: Children) -> list[Finding]:
     """Read every byte of the only shard in ``index``: runs in a worker."""
     (shard,) = index.shards
-    promise = shard_promise(folder, index, shard)
+    expected = expected_shard(folder, index, shard)
     try:
-        if file_sha256(promise.path) != shard.sha256:
+        if file_sha256(expected.path) != shard.sha256:
             return [Finding(shard.file, "its bytes changed since it was written (sha256 differs)", AGAIN)]
-        with open_checked(promise) as file, damage(promise.path):
-            tables = read_tables(file, index, shard, promise.path)
-            messages = check_audio(file["audio"], tables, index.columns, index.dtype, children)
+        with open_checked(expected) as file, damage(expected.path):
+            tables = read_tables(file, index, shard, expected.path)
+            messages = check_audio(file[AUDIO.path], tables, index.columns, index.dtype, children)
     except RefusedError as error:
         return [_refusal(folder, error)]
     except OSError as error:

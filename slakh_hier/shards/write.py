@@ -19,20 +19,33 @@ from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import InputError
 from slakh_hier.shards.format import (
     ABSENT,
-    CLIP_COLUMNS,
+    AUDIO,
+    CLIP,
     CONTROL,
     FORMAT_VERSION,
     LIBVER,
+    MASK_ATTRIBUTES,
+    MASK_FILE_ATTRIBUTES,
     MASK_FORMAT,
     MAX_STRING,
     NO_QUERY,
+    NODE_LEVEL,
+    NODE_NAME,
+    NODE_PARENT,
+    QUERY_ROW,
+    RMS,
+    ROW,
+    SCALE,
+    SHARD_ATTRIBUTES,
     SHARD_FORMAT,
     SILENT,
+    TABLES,
     Dataset,
     Dtype,
     ShardHeader,
-    mask_dataset,
-    schema,
+    Size,
+    Table,
+    mask_table,
 )
 from slakh_hier.shards.mask import Mask
 from slakh_hier.version import VERSION
@@ -53,7 +66,7 @@ class ShardBuilder:
     header
         What all clips share.
     clips
-        One row a clip, columns ``track, song, target, start, query_track, query_start`` (start in s; without
+        One row per clip, columns ``track, song, target, start, query_track, query_start`` (start in s; without
         a query an empty string and NaN).
 
     Raises
@@ -72,7 +85,7 @@ class ShardBuilder:
         self._scales: list[float] = []
         self._image = io.BytesIO()
         self._file = h5py.File(self._image, "w", libver=LIBVER)
-        audio = self._schema()[0]
+        audio = AUDIO.sized(self._sizes, header.dtype)
         self._audio = self._file.create_dataset(
             audio.path,
             shape=(0, header.samples),
@@ -166,50 +179,36 @@ class ShardBuilder:
         masks
             Availability by mask, bool, shape (clips, nodes) of this shard.
         """
-        masks = dict(masks or {})
-        ordered = sorted(masks, key=lambda mask: mask.name)
-        values: dict[str, NDArray[Any]] = {
-            "scale": np.array(self._scales, np.float32),
-            "row": self._row,
-            "rms": self._rms,
-            "query_row": self._query_row,
-            "node/name": _strings([column.name for column in self.header.columns]),
-            "node/level": np.array([column.level for column in self.header.columns], np.int8),
-            "node/parent": np.array([column.parent for column in self.header.columns], np.int32),
+        columns, sizes = self.header.columns, self._sizes
+        tables: dict[Table, NDArray[Any]] = {
+            SCALE: np.array(self._scales),
+            ROW: self._row,
+            RMS: self._rms,
+            QUERY_ROW: self._query_row,
+            **self._clips,
+            NODE_NAME: _strings([column.name for column in columns]),
+            NODE_LEVEL: np.array([column.level for column in columns]),
+            NODE_PARENT: np.array([column.parent for column in columns]),
         }
-        values |= {f"clip/{name}": column for name, column in self._clips.items()}
-        by_path = {f"masks/{mask.name}": mask for mask in ordered}
-        values |= {path: masks[mask] for path, mask in by_path.items()}
-        for dataset in self._schema([mask.name for mask in ordered])[1:]:
-            about = mask_attributes(by_path[dataset.path]) if dataset.path in by_path else {}
-            _write(self._file, dataset, values[dataset.path], about)
-        header = self.header
-        _write_attributes(
-            self._file,
-            {
-                "format": SHARD_FORMAT,
-                "format_version": np.int32(FORMAT_VERSION),
-                "sample_rate": np.int32(header.sample_rate),
-                "clip_seconds": np.float64(header.clip_seconds),
-                "split": header.split,
-                "first_clip": np.int64(header.first_clip),
-                "plan_digest": header.plan_digest,
-                "tool_version": VERSION,
-            },
-        )
+        for table in TABLES:
+            if table is not AUDIO:
+                _write(self._file, table.sized(sizes), tables[table])
+        for mask, available in sorted((masks or {}).items(), key=lambda item: item[0].name):
+            _write_mask(self._file, mask, available, sizes)
+        about = {**vars(self.header), "format": SHARD_FORMAT}
+        _write_attributes(self._file, SHARD_ATTRIBUTES, about)
         self._audio.id.close()
         self._file.close()
         return self._image.getbuffer()
 
-    def _schema(self, masks: Sequence[str] = ()) -> tuple[Dataset, ...]:
-        return schema(
-            clips=len(self._query_row),
-            rows=len(self._scales),
-            nodes=len(self.header.columns),
-            samples=self.header.samples,
-            dtype=self.header.dtype,
-            masks=masks,
-        )
+    @property
+    def _sizes(self) -> dict[Size, int]:
+        return {
+            "clips": len(self._query_row),
+            "rows": len(self._scales),
+            "nodes": len(self.header.columns),
+            "samples": self.header.samples,
+        }
 
 
 def quantise(samples: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
@@ -242,42 +241,27 @@ def mask_image(mask: Mask, available: NDArray[np.bool_], plan_digest: str) -> me
     """Bytes of a mask file: one mask over all clips of a set, under the same path as in a shard."""
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBVER) as file:
-        dataset = mask_dataset(mask.name, *available.shape)
-        _write(file, dataset, available, mask_attributes(mask))
-        _write_attributes(
-            file,
-            {
-                "format": MASK_FORMAT,
-                "format_version": np.int32(FORMAT_VERSION),
-                "plan_digest": plan_digest,
-                "tool_version": VERSION,
-            },
-        )
+        _write_mask(file, mask, available, {"clips": len(available), "nodes": available.shape[1]})
+        _write_attributes(file, MASK_FILE_ATTRIBUTES, {"format": MASK_FORMAT, "plan_digest": plan_digest})
     return image.getbuffer()
 
 
-def mask_attributes(mask: Mask) -> dict[str, Any]:
-    """Attributes of a mask's data set."""
-    return {
-        "type": mask.kind,
-        "percent": np.float64(mask.percent),
-        "mode": mask.mode,
-        "seed": np.int64(mask.seed),
-    }
+def _write_mask(file: h5py.File, mask: Mask, available: NDArray[np.bool_], sizes: Mapping[Size, int]) -> None:
+    dataset = mask_table(mask.name).sized(sizes)
+    _write(file, dataset, available, {**vars(mask), "type": mask.kind})
 
 
-def _clip_table(header: ShardHeader, clips: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    wanted = [name for name in CLIP_COLUMNS if name != "split"]
-    if missing := [name for name in wanted if name not in clips.columns]:
+def _clip_table(header: ShardHeader, clips: pd.DataFrame) -> dict[Table, NDArray[Any]]:
+    given = clips.assign(split=header.split)
+    if missing := [table.name for table in CLIP if table.name not in given.columns]:
         raise InputError(f"the clip table has no column {', '.join(missing)}")
-    table: dict[str, NDArray[Any]] = {"split": _strings([header.split] * len(clips))}
-    for name in wanted:
-        if name in ("start", "query_start"):
-            table[name] = clips[name].to_numpy(dtype=np.float64)
-        else:
-            # An absent query is an empty string, or whatever pandas has in its place.
-            table[name] = _strings([value if isinstance(value, str) else "" for value in clips[name]])
-    return table
+    # An absent query is an empty string, or whatever pandas has in its place.
+    return {
+        table: _strings([value if isinstance(value, str) else "" for value in given[table.name]])
+        if table.field == "S"
+        else given[table.name].to_numpy(table.field)
+        for table in CLIP
+    }
 
 
 def _strings(values: Sequence[str]) -> NDArray[np.bytes_]:
@@ -285,7 +269,9 @@ def _strings(values: Sequence[str]) -> NDArray[np.bytes_]:
     try:
         encoded = [value.encode() for value in values]
     except UnicodeEncodeError as error:
-        raise InputError(f"the text {error.object!r} cannot be stored in a shard: it is no Unicode") from None
+        raise InputError(
+            f"the text {error.object!r} cannot be stored in a shard: it is not Unicode"
+        ) from None
     length = max([1, *map(len, encoded)])  # HDF5 knows no strings of length 0
     if odd := [value for value in values if CONTROL.search(value)] or [
         v for v in values if len(v) > MAX_STRING
@@ -297,12 +283,15 @@ def _strings(values: Sequence[str]) -> NDArray[np.bytes_]:
 
 
 def _write(
-    file: h5py.File, dataset: Dataset, values: NDArray[Any], attributes: Mapping[str, Any] | None = None
+    file: h5py.File,
+    dataset: Dataset,
+    values: NDArray[Any],
+    attributes: Mapping[str, object] | None = None,
 ) -> None:
     if values.shape != dataset.shape:
         raise InputError(f"{dataset.path} must have shape {dataset.shape}, not {values.shape}")
     dtype = values.dtype if dataset.field == "S" else np.dtype(dataset.field)
-    # A chunk is never larger than a data set of fixed shape; an empty one must be able to grow on paper.
+    # A chunk is never larger than a dataset of fixed shape; an empty one must be able to grow on paper.
     maxshape = tuple(n or None for n in dataset.shape)
     created = file.create_dataset(
         dataset.path,
@@ -314,16 +303,21 @@ def _write(
     )
     if values.size:
         created[...] = values.astype(dtype, copy=False)
-    _write_attributes(created, attributes or {})
-    # HDF5 gives out space as data sets are closed. Left to the last reference, the layout would depend on who else
+    if attributes is not None:
+        _write_attributes(created, MASK_ATTRIBUTES, attributes)
+    # HDF5 gives out space as datasets are closed. Left to the last reference, the layout would depend on who else
     # holds one: a profiler that samples frames (dask runs one) is enough to change the bytes.
     created.id.close()
 
 
-def _write_attributes(target: h5py.File | h5py.Dataset, attributes: Mapping[str, Any]) -> None:
-    for name, value in attributes.items():
-        if isinstance(value, str):
-            value = cast(Any, _strings([value])[0])
+def _write_attributes(
+    target: h5py.File | h5py.Dataset, declared: Mapping[str, type], values: Mapping[str, object]
+) -> None:
+    """Write the declared attributes, in their order and types."""
+    values = {"format_version": FORMAT_VERSION, "tool_version": VERSION, **values}
+    for name, kind in declared.items():
+        if kind is str:
+            value = cast(Any, _strings([str(values[name])])[0])
             target.attrs.create(name, value, dtype=h5py.string_dtype("utf-8", len(value) or 1))
         else:
-            target.attrs[name] = value
+            target.attrs[name] = kind(values[name])

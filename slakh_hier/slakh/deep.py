@@ -105,7 +105,7 @@ def _decode(path: str | os.PathLike[str], info: StreamInfo | None) -> str:
             if info and stored != _NOT_STORED:
                 digest.update(_little_endian(block, info.bits))
         if frames != file.frames:
-            return f"its header promises {file.frames} samples, {frames} can be decoded"
+            return f"its header declares {file.frames} samples, {frames} can be decoded"
     if stored != _NOT_STORED and digest.digest() != stored:
         return "its samples do not have the MD5 that its header gives: the content is damaged"
     return ""

@@ -1,4 +1,4 @@
-"""What an audio file's header promises, read from its first bytes.
+"""What an audio file's header declares, read from its first bytes.
 
 libsndfile opens a WAV file that was cut short without a word, does not distinguish an unknown length from a damaged one, and takes six
 to eight times as long (46 microseconds against 8, or one second of ten for Slakh2100's 22,000 stems). Other formats and
@@ -91,7 +91,7 @@ def _wav(head: bytes, size: int) -> Header | None:
             # Programs that stream write no length at all: 0 or all ones. libsndfile takes the rest of the file.
             if missing > 0 and length < 0xFFFFFF00:
                 raise HeaderError(
-                    f"is cut short: its header promises {length} bytes of samples, {missing} are missing"
+                    f"is cut short: its header declares {length} bytes of samples, {missing} are missing"
                 )
             if missing > 0 or length == 0:
                 return None

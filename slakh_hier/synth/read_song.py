@@ -175,7 +175,7 @@ class _Reader:
         channel, key = self.channel(event.channel), event.message.note
         place = (event.channel, event.track, key)
         for keys in (self.struck, self.held):
-            if place in keys:  # the same key again: the string is struck once more
+            if place in keys:  # the same key again: the string is struck again
                 part, start, velocity = keys.pop(place)
                 self.add(part, key, start, event.tick, velocity)
         part = (event.track, event.channel, channel.program, channel.drums)

@@ -39,3 +39,21 @@ def test_every_page_of_the_demo_is_made_and_its_address_printed(
     assert sorted(Path(page).name for page in made) == ["run-qbe.html", "run-sss.html", "shards.html"]
     said = capsys.readouterr().err
     assert all(f"Open in a browser: {Path(page).as_uri()}" in said for page in made)
+
+
+def test_the_demo_says_how_to_activate_an_environment_that_is_not_active(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "_run", lambda *words: None)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.chdir(tmp_path)
+    activate = tmp_path / ".venv" / "bin" / "activate"
+    activate.parent.mkdir(parents=True)
+    activate.touch()
+    for active, hint in ((None, True), (str(tmp_path / ".venv"), False)):
+        if active:
+            monkeypatch.setenv("VIRTUAL_ENV", active)
+        else:
+            monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+        demo.demo.main(["-o", str(tmp_path / "demo"), "--no-train"], standalone_mode=False)
+        assert ("source .venv/bin/activate" in capsys.readouterr().err) == hint

@@ -102,7 +102,7 @@ SINGLE = {
     "program name of two": ("{programs: [24-31]}", "{midi_program_name: [Banjo]}}\n    g: {match: {midi_program_name: [→banjo]}", "the midi_program_name 'banjo' cannot belong to g: guitars claims it already (line 12)"),
     "labels of two": ("{programs: [24-31]}", "{labels: [bass/lead bass]}}\n    g: {match: {labels: [→Bass/Lead_bass]}", "the labels 'Bass/Lead_bass' cannot belong to g: guitars claims it already (line 12)"),
     "labels twice": ("{programs: [24-31]}", "{labels: [bass, →Bass]}", "the labels 'Bass' appears twice in guitars"),
-    "labels with a gap": ("{programs: [24-31]}", "{labels: [→bass//x]}", "'bass//x' is no path of labels: write them from coarse to fine with / between them, as in bass/bass_guitar"),
+    "labels with a gap": ("{programs: [24-31]}", "{labels: [→bass//x]}", "'bass//x' is not a path of labels: write them from coarse to fine with / between them, as in bass/bass_guitar"),
     "uneven": ("levels: 2", "levels: 2\nuneven: →yes", "uneven must be 'refuse' or 'repeat', not yes, which YAML reads as true"),
     "companion": ("levels: 2", "levels: 2\nclips: {companion: →famly}", "companion must be 'family', 'any' or 'none', not 'famly': did you mean family?"),
     "unknown key of clips": ("levels: 2", "levels: 2\nclips: {→salience: -3, companion: any}", "unknown key 'salience': did you mean 'salience_db'?"),

@@ -218,7 +218,7 @@ def test_a_song_that_is_mended_joins_the_others(songs: Path, run: Run, tracks: T
     report = run(songs)
     ((song, reason),) = report.failures
     assert (song, report.made) == ("Artist 0 - Song", 5)
-    assert reason.startswith("bass.wav: is cut short: its header promises")
+    assert reason.startswith("bass.wav: is cut short: its header declares")
     path.write_bytes(good)
     assert (run(songs).made, len(tracks(songs.parent / "slakh"))) == (1, 6)
 

@@ -143,7 +143,8 @@ def test_help_imports_no_pytorch(command: str) -> None:
 def test_train_from_another_run(
     slakh_hier: Command, guitar_run: Path, guitar_shards: Path, tmp_path: Path
 ) -> None:
-    train = ("train", "sss", guitar_shards, "-o", tmp_path / "run", "--preset", "tiny", *settings())
+    kind = settings("network.kind=blstm", "network.layers=1", "network.embedding=4")
+    train = ("train", "sss", guitar_shards, "-o", tmp_path / "run", "--preset", "tiny", *kind)
     code, _, err = slakh_hier(*train, "--init-from", guitar_run)
     assert code == 0, err
     assert f"starts from {guitar_run} (step 2): " in err

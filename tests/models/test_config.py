@@ -126,7 +126,7 @@ def test_options_of_another_kind_are_left_out(tmp_path: Path) -> None:
     for order in (kinds, kinds[::-1]):
         network = load_config("sss", file, preset="tiny", settings=[*order, "network.units=7"]).network
         assert network == NETWORKS.parse({"kind": "bandsplit", "layers": 2, "dropout": 0.1, "units": 7})
-    file.write_text("network: {kind: blstm, layers: 2}\n")
+    file.write_text("network: {kind: dense, layers: 2}\n")
     assert load_config("sss", file, settings=kinds).network == NETWORKS.parse({"kind": "bandsplit"})
     assert load_config("sss", file, preset="tiny").network.model_dump()["units"] == 64
 

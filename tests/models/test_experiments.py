@@ -52,7 +52,7 @@ def file(tmp_path: Path) -> Path:
         yaml.safe_dump(
             {
                 "stft": {"window": 128, "hop": 64},
-                "network": {"layers": 1, "units": 4, "query_layers": 1, "embedding": 4},
+                "network": {"layers": 1, "units": 4, "embedding": 4},
                 "training": {"epochs": 1, "batch_size": 4, "steps_per_epoch": 2},
                 "hardware": {"accelerator": "cpu", "threads": 1},
             }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,14 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.layers import QueryEncoder, log_magnitude
 from slakh_hier.models.networks.bandsplit import BandSplit, band_widths
+from slakh_hier.models.networks.dense import merged_bands
 from slakh_hier.models.separator import Separator, build_separator
+
+OWN: dict[str, dict[str, object]] = {
+    "blstm": {"query_layers": 1},
+    "bandsplit": {"query_layers": 1, "features": 4},
+    "dense": {"hidden": 6, "bottleneck": 5, "query_units": 4},
+}
 
 
 def tiny(task: str, kind: str, **more: object) -> Config:
@@ -23,9 +32,8 @@ def tiny(task: str, kind: str, **more: object) -> Config:
                 "kind": kind,
                 "layers": 1,
                 "units": 4,
-                "query_layers": 1,
                 "embedding": 3,
-                **({"features": 4} if kind == "bandsplit" else {}),
+                **OWN[kind],
             },
             "loss": {"kind": "complex"},
             **more,
@@ -43,7 +51,7 @@ def test_the_papers_networks_have_the_papers_size(task: str, levels: int, millio
 
 
 @pytest.mark.parametrize("task", ["sss", "qbe"])
-@pytest.mark.parametrize("kind", ["blstm", "bandsplit"])
+@pytest.mark.parametrize("kind", OWN)
 @pytest.mark.parametrize("levels", [1, 3])
 def test_all_separators_are_called_alike(task: str, kind: str, levels: int) -> None:
     separator = build_separator(tiny(task, kind), levels)
@@ -68,12 +76,29 @@ def test_real_masks_are_between_zero_and_one_and_use_the_mixtures_phase() -> Non
     assert 0 <= float(masks.detach().min()) <= float(masks.detach().max()) <= 1
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_querys_anchor_changes_what_a_dense_network_hears(layers: int) -> None:
+    config = tiny("qbe", "dense", network={"kind": "dense", "layers": layers, "units": 4, "hidden": 6})
+    separator = build_separator(config, 2).eval()
+    spectrum = separator.stft(torch.randn(1, 640))
+    one, other = (separator.encode(torch.randn(1, 640)) for _ in range(2))
+    assert not torch.allclose(separator.tf_masks(spectrum, one), separator.tf_masks(spectrum, other))
+
+
+@pytest.mark.parametrize("bins", [9, 33, 513, 1025])
+def test_merged_bands_cover_all_bins_and_widen(bins: int) -> None:
+    edges = merged_bands(bins)
+    assert (edges[0], edges[-1]) == (0, bins)
+    widths = [b - a for a, b in pairwise(edges)]
+    assert all(1 <= width <= max(1, 0.015 * edge) for width, edge in zip(widths, edges, strict=False))
+
+
 def test_a_missing_query_is_named() -> None:
     with pytest.raises(InputError, match="needs a query"):
         build_separator(tiny("qbe", "blstm"), 1)(torch.randn(1, 640))
 
 
-@pytest.mark.parametrize("kind", ["blstm", "bandsplit"])
+@pytest.mark.parametrize("kind", OWN)
 def test_a_query_for_sss_is_refused(kind: str) -> None:
     with pytest.raises(InputError, match="takes no query"):
         build_separator(tiny("sss", kind), 1)(torch.randn(1, 640), torch.randn(1, 640))

@@ -308,7 +308,7 @@ def test_installed_packages_name_theirs_as_entry_points(
         "slakh_hier.losses": [EntryPoint("waveform", "some_package", "slakh_hier.losses")],
     }
     monkeypatch.setattr(registry, "entry_points", lambda group: groups[group])
-    assert NETWORKS.names == ("bandsplit", "blstm", "mine")
+    assert NETWORKS.names == ("bandsplit", "blstm", "dense", "mine")
     assert "some_package" not in sys.modules  # until it is asked for
     try:
         config = load_config("sss", settings=["network.kind=mine", "loss.kind=waveform"])

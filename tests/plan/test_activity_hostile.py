@@ -186,7 +186,7 @@ def test_a_file_of_another_grid_is_refused(small_activity: Path, tmp_path: Path)
     shutil.copy(small_activity, path)
     with h5py.File(path, "r+") as file:
         file.attrs["hops_per_second"] = 4
-    with pytest.raises(PlanError, match="is no activity file of version 1"):
+    with pytest.raises(PlanError, match="is not an activity file of version 1"):
         ActivityFile(path)
 
 

@@ -44,7 +44,7 @@ def test_the_size_of_music_is_estimated_within_a_factor_of_two(
 
 def check_estimate(catalog: Catalog, path: Path) -> None:
     with ActivityFile(path) as file:
-        foreseen = module.foreseen_bytes(catalog, list(file))
+        foreseen = module.estimated_bytes(catalog, list(file))
     # Tracks of seconds: two thirds of the file are HDF5's own, a few kB a track.
     with h5py.File(path) as content:
         stored = sum(

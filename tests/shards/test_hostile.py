@@ -315,7 +315,7 @@ def cut(data: bytes) -> bytes:
 def test_no_hdf5(make_set, name, content):
     made = make_set(splits={"train": [[0, 1, 2, 3]]})
     made.replace(0, content(made.file().read_bytes()))
-    expect_refused(made, "damaged or no HDF5 file")
+    expect_refused(made, "damaged or not an HDF5 file")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_wav_file_cut_short_is_seen_although_libsndfile_is_silent(tmp_path):
     path.write_bytes(path.read_bytes()[:-500])
     assert soundfile.info(str(path)).frames == 750
     with pytest.raises(
-        HeaderError, match="cut short: its header promises 2000 bytes of samples, 500 are missing"
+        HeaderError, match="cut short: its header declares 2000 bytes of samples, 500 are missing"
     ):
         read_header(path)
 

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import DRUM_PROGRAM
 from slakh_hier.hierarchy.schema import name_from
-from slakh_hier.importing.sources import Listing
+from slakh_hier.importing.songs import shown_name
+from slakh_hier.importing.sources import Listing, SourceFile
 
 LOOKED_AT = 50
 """Folders on one level that are looked into: enough for any parent, and a folder of thousands of songs takes no time."""
@@ -141,6 +142,16 @@ def _names(folder: Path, *, files: bool) -> Iterator[str]:
             yield from sorted(entry.name for entry in found if (entry.is_file() if files else entry.is_dir()))
     except OSError:
         return
+
+
+def source_file(folder: Path, name: str) -> SourceFile:
+    """A file inside a song's folder, under a name that can be shown."""
+    return SourceFile(shown_name(name), str((folder / name).absolute()))
+
+
+def text_of(value: Any) -> str | None:
+    """A text of metadata that can be shown; None for anything else."""
+    return shown_name(value).strip() or None if isinstance(value, str) else None
 
 
 def song_key(*names: str) -> str:

@@ -17,11 +17,12 @@ from slakh_hier.importing.layouts.contract import (
     instrument_keys,
     label,
     song_key,
+    source_file,
     uuid_of,
 )
 from slakh_hier.importing.layouts.tables import taxonomy
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.wording import some
 
 INSTRUMENTS = {
@@ -100,7 +101,7 @@ def _song(piece: Path, name: str, microphone: str) -> Song:
         stems.append(
             SourceStem(
                 f"{microphone}/{shown_name(file)}",
-                (SourceFile(f"{microphone}/{shown_name(file)}", str((folder / file).absolute())),),
+                (source_file(piece, f"{microphone}/{file}"),),
                 instrument_keys(kind.path, word, kind.program),
                 kind.path,
             )
@@ -112,7 +113,7 @@ def _song(piece: Path, name: str, microphone: str) -> Song:
         name,
         uuid_of(song_key("ensembleset", name)),
         tuple(stems),
-        SourceFile(f"{microphone}/{mix}", str((folder / mix).absolute())) if mix else None,
+        source_file(piece, f"{microphone}/{mix}") if mix else None,
         id=name,
         title=name,
         remarks=(f"not taken, since no instrument is called so: {some(strays)}",) if strays else (),

@@ -21,11 +21,13 @@ from slakh_hier.importing.layouts.contract import (
     instrument_keys,
     label,
     song_key,
+    source_file,
+    text_of,
     uuid_of,
 )
 from slakh_hier.importing.layouts.tables import Label, errata, in_musdb_and_medleydb, taxonomy
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.plain_files import read_plain
 
 METADATA = "_METADATA.yaml"
@@ -144,7 +146,7 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
         stems.append(
             SourceStem(
                 f"{stem_folder}/{file}",
-                (SourceFile(f"{stem_folder}/{file}", str((folder / stem_folder / file).absolute())),),
+                (source_file(folder, f"{stem_folder}/{file}"),),
                 instrument_keys(found.path, words[0], found.program),
                 found.path,
                 has_bleed=bleeds or any(fault.bleed for fault in known),
@@ -155,16 +157,16 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
         raise SongError("none of its stems is there" if missing else "it has no stem but the whole room")
     if strays := sorted(name for name in there if _STEM.search(name)):
         remarks.append(f"not in its metadata and not taken: {', '.join(map(shown_name, strays))}")
-    mix = folder / f"{id}_MIX.wav"
+    mix = f"{id}_MIX.wav"
     return Song(
         shown_name(id),
         uuid_of(song_key(id)),
         tuple(stems),
-        SourceFile(mix.name, str(mix.absolute())) if mix.is_file() else None,
+        source_file(folder, mix) if (folder / mix).is_file() else None,
         id=shown_name(id),
-        title=_text(about.get("title")),
-        artist=_artist(id, _text(about.get("artist"))),
-        genre=_text(about.get("genre")),
+        title=text_of(about.get("title")),
+        artist=_artist(id, text_of(about.get("artist"))),
+        genre=text_of(about.get("genre")),
         missing=tuple(missing),
         remarks=tuple(remarks),
     )
@@ -209,10 +211,6 @@ def _entries(about: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
             raise SongError(f"its metadata hold {shown_name(str(key))[:40]!r} in place of a stem")
         entries.append((int(number[1]), entry))
     return sorted(entries, key=lambda item: item[0])
-
-
-def _text(value: Any) -> str | None:
-    return shown_name(value).strip() or None if isinstance(value, str) else None
 
 
 def _mixing_coefficients(path: Path) -> Mapping[str, Mapping[int, float]]:

@@ -21,11 +21,13 @@ from slakh_hier.importing.layouts.contract import (
     instrument_keys,
     label,
     song_key,
+    source_file,
+    text_of,
     uuid_of,
 )
 from slakh_hier.importing.layouts.tables import Label, moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.wording import some
 
@@ -67,7 +69,7 @@ def _is_song(folder: Path) -> bool:
 
 def _song(folder: Path) -> Song:
     data = _read(folder / DATA)
-    title, artist, genre = (_text(data.get(key)) for key in ("song", "artist", "genre"))
+    title, artist, genre = (text_of(data.get(key)) for key in ("song", "artist", "genre"))
     name = shown_name(folder.name)
     stems: list[SourceStem] = []
     missing: list[tuple[str, str]] = []
@@ -75,7 +77,7 @@ def _song(folder: Path) -> Song:
     listed = set()
     # A stem may be listed twice: its tracks belong together, and are stems of their own here anyhow.
     for stem_name, track in _tracks(data):
-        kind = _text(track.get("trackType")) or ""
+        kind = text_of(track.get("trackType")) or ""
         file = f"{stem_name}/{_part(track.get('id'), 'id')}.{_part(track.get('extension') or 'wav', 'extension')}"
         if file in listed:
             continue
@@ -90,7 +92,7 @@ def _song(folder: Path) -> Song:
         stems.append(
             SourceStem(
                 file,
-                (SourceFile(file, str((folder / file).absolute())),),
+                (source_file(folder, file),),
                 instrument_keys(found.path, kind, found.program),
                 found.path,
                 has_bleed=track.get("has_bleed") is True,
@@ -141,10 +143,6 @@ def _part(value: Any, what: str) -> str:
     if not isinstance(value, str) or not value or value in (".", "..") or set(value) & {"/", "\\", "\0"}:
         raise SongError(f"{DATA}: {what} is {shown_name(repr(value))[:60]}, not a file's name")
     return value
-
-
-def _text(value: Any) -> str | None:
-    return shown_name(value).strip() or None if isinstance(value, str) else None
 
 
 def _audio(folder: Path) -> set[str]:

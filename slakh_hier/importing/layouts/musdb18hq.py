@@ -15,11 +15,12 @@ from slakh_hier.importing.layouts.contract import (
     folders,
     instrument_keys,
     song_key,
+    source_file,
     uuid_of,
 )
 from slakh_hier.importing.layouts.tables import errata, in_musdb_and_medleydb
 from slakh_hier.importing.songs import STEM_MP4, shown_name, unpacking
-from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+from slakh_hier.importing.sources import Listing, Song, SourceStem
 
 STEMS = {"vocals": None, "drums": 128, "bass": 33, "other": None}
 """The four, with General MIDI's program."""
@@ -105,7 +106,7 @@ def _song(folder: Path, name: str, split: str, files: dict[str, str]) -> Song:
             stems.append(
                 SourceStem(
                     files[stem],
-                    (_file(folder, files[stem]),),
+                    (source_file(folder, files[stem]),),
                     instrument_keys(labels, stem, program),
                     labels,
                     has_bleed=any(fault.bleed for fault in known),
@@ -120,7 +121,7 @@ def _song(folder: Path, name: str, split: str, files: dict[str, str]) -> Song:
         name,
         uuid_of(key),
         tuple(stems),
-        _file(folder, files[MIXTURE]) if MIXTURE in files else None,
+        source_file(folder, files[MIXTURE]) if MIXTURE in files else None,
         id=name,
         title=title if dash else name,
         artist=artist if dash else None,
@@ -140,7 +141,3 @@ def _stems(folder: Path) -> dict[str, str]:
         if f"{dot}{suffix}" in _SUFFIXES:
             found.setdefault(stem, name)
     return found
-
-
-def _file(folder: Path, name: str) -> SourceFile:
-    return SourceFile(shown_name(name), str((folder / name).absolute()))

@@ -17,11 +17,12 @@ from slakh_hier.importing.layouts.contract import (
     instrument_keys,
     label,
     song_key,
+    source_file,
     uuid_of,
 )
 from slakh_hier.importing.layouts.tables import Label, taxonomy
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceFile, SourceStem
+from slakh_hier.importing.sources import Listing, Song, SourceStem
 
 INSTRUMENTS = {
     "vn": "violin",
@@ -81,7 +82,7 @@ def _song(folder: Path, name: str) -> Song:
         stems.append(
             SourceStem(
                 shown_name(file),
-                (_file(folder, file),),
+                (source_file(folder, file),),
                 instrument_keys(kind.path, text, kind.program),
                 kind.path,
             )
@@ -92,7 +93,7 @@ def _song(folder: Path, name: str) -> Song:
         # The number is an index: two pieces of one title may be the same music, and then belong into one split.
         uuid_of(song_key("urmp", title)),
         tuple(stems),
-        _file(folder, mix) if mix else None,
+        source_file(folder, mix) if mix else None,
         id=name,
         title=title,
         remarks=tuple(remarks),
@@ -103,7 +104,3 @@ def _players(folder: Path) -> dict[str, str]:
     """The abbreviation of the instrument by file."""
     matches = ((name, _PLAYER.fullmatch(name)) for name in file_names(folder))
     return {name: found["instrument"] for name, found in matches if found}
-
-
-def _file(folder: Path, name: str) -> SourceFile:
-    return SourceFile(shown_name(name), str((folder / name).absolute()))
