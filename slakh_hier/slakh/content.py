@@ -7,8 +7,10 @@ little-endian, as 16-bit integers where a file holds at most that, so that a WAV
 
 from __future__ import annotations
 
+import io
 import os
 from hashlib import md5
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from slakh_hier.audio import INT16_SUBTYPES
+from slakh_hier.plain_files import open_plain
 from slakh_hier.slakh.flac import STREAMINFO_END, streaminfo
 
 BLOCK = 1 << 18
@@ -40,7 +43,7 @@ class SampleDigest:
 def stored_content(path: str | os.PathLike[str]) -> str:
     """The MD5 (hex) that a FLAC file gives of its samples; "" where a file gives none, or cannot be read."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with _opened(path) as file:
             return content_in(file.read(STREAMINFO_END))
     except OSError:
         return UNKNOWN
@@ -54,14 +57,21 @@ def content_in(head: bytes) -> str:
 
 def content_of(path: str | os.PathLike[str]) -> str:
     """The MD5 (hex) of a file's samples: stored, or taken of all of them; "" where it cannot be decoded."""
-    if stored := stored_content(path):
-        return stored
     digest = SampleDigest()
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            kind = "int16" if file.subtype in INT16_SUBTYPES else "float32"
-            while len(block := file.read(BLOCK, dtype=kind, always_2d=True)):
-                digest.update(block)
+        with _opened(path) as file:
+            if stored := content_in(file.read(STREAMINFO_END)):
+                return stored
+            file.seek(0)
+            with soundfile.SoundFile(file.fileno(), closefd=False) as audio:
+                kind = "int16" if audio.subtype in INT16_SUBTYPES else "float32"
+                while len(block := audio.read(BLOCK, dtype=kind, always_2d=True)):
+                    digest.update(block)
     except (soundfile.LibsndfileError, OSError, TypeError, AssertionError):
         return UNKNOWN
     return digest.hex()
+
+
+def _opened(path: str | os.PathLike[str]) -> io.FileIO:
+    """A regular file, unbuffered; a pipe in its place is not waited for."""
+    return io.FileIO(open_plain(Path(path), links=True))

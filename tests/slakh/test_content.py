@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,11 @@ def test_of_what_is_no_audio_nothing_is_known(tmp_path: Path, data: bytes) -> No
     (tmp_path / "a.flac").write_bytes(data)
     assert content_of(tmp_path / "a.flac") == ""
     assert content_of(tmp_path / "none.wav") == ""
+
+
+def test_a_pipe_is_not_waited_for_and_a_link_is_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.flac")
+    assert (stored_content(tmp_path / "a.flac"), content_of(tmp_path / "a.flac")) == ("", "")
+    soundfile.write(tmp_path / "b.wav", SIXTEEN, 8000, subtype="PCM_16")
+    (tmp_path / "c.wav").symlink_to("b.wav")
+    assert content_of(tmp_path / "c.wav") == content_of(tmp_path / "b.wav") != ""
