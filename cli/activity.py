@@ -39,6 +39,7 @@ def activity(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     jobs: int,
     backend: Backend,
     scheduler: str | None,
@@ -55,7 +56,7 @@ def activity(
 
     with shown_warnings():
         refuse_measuring(slakh, path, part)
-        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
         written = measure_activity(
             stems,
             path,

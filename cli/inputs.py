@@ -30,6 +30,11 @@ split_scheme_option = click.option(
     help="Which songs are train, validation and test.",
 )
 
+follow_links_option = click.option(
+    "--follow-links",
+    is_flag=True,
+    help="Follow links that lead out of the data set; only where you trust its maker.",
+)
 
 audio_format_option = click.option(
     "--audio-format",
@@ -54,8 +59,9 @@ on_broken_option = click.option(
 
 
 def catalog_options(command: F) -> F:
-    """--hierarchy, --split-scheme, --catalog, --errata."""
+    """--hierarchy, --split-scheme, --catalog, --errata, --follow-links."""
     for option in (
+        follow_links_option,
         click.option(
             "--errata/--no-errata", default=True, show_default=True, help="Leave out stems known to be noise."
         ),
@@ -165,6 +171,7 @@ def load_catalog(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     jobs: int | None = None,
 ) -> Catalog:
     """The catalog of a data set: scanned now, or read from a file."""
@@ -177,8 +184,16 @@ def load_catalog(
             raise click.UsageError(
                 "--split-scheme belongs to a scan; the file given with --catalog has its splits"
             )
-        return Catalog.load(catalog, slakh, tree)
-    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=TerminalProgress())
+        return Catalog.load(catalog, slakh, tree, follow_links=follow_links)
+    return scan(
+        slakh,
+        tree,
+        split_scheme=split_scheme,
+        errata=errata,
+        follow_links=follow_links,
+        jobs=jobs,
+        progress=TerminalProgress(),
+    )
 
 
 def draw_plan(
@@ -188,6 +203,7 @@ def draw_plan(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     activity: str | None,
     target: str | None,
     any_target: bool,
@@ -211,7 +227,7 @@ def draw_plan(
     if salience_db is not None and salience_below_mix is not None:
         raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
-    stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+    stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
     return plan_clips(
         stems,
         stems.hierarchy,

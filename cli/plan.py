@@ -38,7 +38,8 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     else:
         print_table(splits, title=f"Clips drawn with {drawn.hierarchy.name}")
         print_table(nodes, title="Target nodes")
-        note(f"render it with: slakh-hier render {slakh} --plan {out} -o SHARDS")
+        links = " --follow-links" if drawn.catalog.follow_links else ""
+        note(f"render it with: slakh-hier render {slakh} --plan {out}{links} -o SHARDS")
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)
     if left_out or short:
         raise click.exceptions.Exit(1)

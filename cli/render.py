@@ -108,7 +108,13 @@ def render(
             refuse_locked(Path(out), part=part)
         if plan_folder is not None:
             _refuse_plan_options(context)
-            plan = Plan.load(plan_folder, slakh, jobs=jobs, progress=TerminalProgress())
+            plan = Plan.load(
+                plan_folder,
+                slakh,
+                follow_links=options["follow_links"],
+                jobs=jobs,
+                progress=TerminalProgress(),
+            )
         else:
             plan = draw_plan(slakh, jobs=jobs, backend=backend, scheduler=scheduler, **options)
         report = run_render(

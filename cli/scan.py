@@ -15,7 +15,7 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
-from slakh_hier.cli.inputs import hierarchy_option, note_left_out, split_scheme_option
+from slakh_hier.cli.inputs import follow_links_option, hierarchy_option, note_left_out, split_scheme_option
 
 
 @click.command()
@@ -28,6 +28,7 @@ from slakh_hier.cli.inputs import hierarchy_option, note_left_out, split_scheme_
 @click.option(
     "--deep", is_flag=True, help="Decode every file and compare the MD5 that FLAC carries (slow, once)."
 )
+@follow_links_option
 @click.option("--strict", is_flag=True, help="Make tracks left out and songs in two splits an error.")
 @click.option(
     "--cache/--no-cache",
@@ -49,6 +50,7 @@ def scan(
     split_scheme: str | None,
     errata: bool,
     deep: bool,
+    follow_links: bool,
     strict: bool,
     cache: bool,
     output: str | None,
@@ -74,6 +76,7 @@ def scan(
             errata=errata,
             deep=deep,
             strict=strict,
+            follow_links=follow_links,
             cache=cache,
             jobs=jobs,
             progress=TerminalProgress(),

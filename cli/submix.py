@@ -85,6 +85,7 @@ def submix(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     level: Level,
     splits: tuple[str, ...],
     audio_format: AudioFormat,
@@ -109,7 +110,7 @@ def submix(
     with shown_warnings():
         if not dry_run:
             refuse_locked(Path(out))
-        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
         report = write_submixes(
             stems,
             out,

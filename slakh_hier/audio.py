@@ -39,10 +39,12 @@ class StemRef(NamedTuple):
     content: str = ""
 
     def open(self, root: Path) -> StemFile:
-        """Open the stem for reading; :class:`~slakh_hier.errors.AudioError` when it is not what the catalog says."""
+        """Open the stem for reading; :class:`~slakh_hier.errors.AudioError` when it is not what the catalog says.
+
+        Whether links may lead out of ``root`` was decided when the catalog was made.
+        """
         return StemFile(
             root / self.path,
-            root=root,
             track=self.track,
             stem=self.stem,
             sample_rate=self.sample_rate,
@@ -56,9 +58,7 @@ class StemFile:
     Parameters
     ----------
     path
-        The audio file; links must not leave ``root``.
-    root
-        The data set's resolved root folder.
+        The audio file; links are followed.
     track, stem
         Names for error messages.
     sample_rate, frames
@@ -78,14 +78,13 @@ class StemFile:
         self,
         path: Path,
         *,
-        root: Path,
         track: str,
         stem: str,
         sample_rate: int | None = None,
         frames: int | None = None,
     ):
         self.track, self.stem, self.path = track, stem, path
-        self._check_place(root)
+        self._check_place()
         try:
             # As bytes: soundfile refuses names that are not UTF-8.
             self._file = soundfile.SoundFile(os.fsencode(path))
@@ -177,14 +176,9 @@ class StemFile:
     ) -> None:
         self.close()
 
-    def _check_place(self, root: Path) -> None:
-        real = os.path.realpath(self.path)
-        if os.path.commonpath([real, root]) != str(root):
-            raise self._error(
-                f"{self.path} points outside the data set ({root}); links are followed inside it only"
-            )
+    def _check_place(self) -> None:
         try:
-            mode = os.stat(real).st_mode
+            mode = os.stat(self.path).st_mode
         except FileNotFoundError:
             raise self._error(f"{self.path} is not there any more; scan again") from None
         except OSError as error:

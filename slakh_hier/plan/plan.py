@@ -117,6 +117,7 @@ class Plan:
         root: str | Path,
         *,
         compare: bool = True,
+        follow_links: bool = False,
         jobs: int | None = None,
         progress: Progress | None = None,
     ) -> Plan:
@@ -127,6 +128,8 @@ class Plan:
         compare
             Compare the stems that the plan uses with those that it was drawn from, by what they hold: of FLAC files the
             header is read, others are decoded.
+        follow_links
+            Links of the data set may lead out of it.
         jobs
             Threads that compare; None or 0: one per CPU core.
 
@@ -142,7 +145,9 @@ class Plan:
         try:
             hierarchy = read_tree(folder)
             with open_catalog(folder) as file:
-                catalog = Catalog.parse(file, str(folder / CATALOG_NAME), root, hierarchy)
+                catalog = Catalog.parse(
+                    file, str(folder / CATALOG_NAME), root, hierarchy, follow_links=follow_links
+                )
             catalog = replace(catalog, scheme=document["catalog"]["split_scheme"])
             clips = read_clips(folder)
             plan = cls(

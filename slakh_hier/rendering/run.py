@@ -246,7 +246,12 @@ class _Job:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SlakhHierWarning)  # the scan has said it
-                there = Plan.load(self.folder, self.plan.catalog.root, compare=False).digest
+                there = Plan.load(
+                    self.folder,
+                    self.plan.catalog.root,
+                    compare=False,
+                    follow_links=self.plan.catalog.follow_links,
+                ).digest
         except SlakhHierError:
             there = ""
         if there != self.plan.digest:

@@ -48,6 +48,8 @@ class Catalog:
         Those problems that left something out.
     notes
         Choices that were made and that a user may want to make otherwise.
+    follow_links
+        Links of the data set may lead out of it.
     """
 
     root: Path
@@ -57,6 +59,7 @@ class Catalog:
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    follow_links: bool = False
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -198,12 +201,22 @@ class Catalog:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], root: str | os.PathLike[str], hierarchy: Hierarchy
+        cls,
+        path: str | os.PathLike[str],
+        root: str | os.PathLike[str],
+        hierarchy: Hierarchy,
+        *,
+        follow_links: bool = False,
     ) -> Catalog:
         """Read a saved catalog of the data set ``root`` and match its stems to ``hierarchy``.
 
         The file's category and level columns are not read, so that any tree may be given; its splits are
         taken as they are.
+
+        Parameters
+        ----------
+        follow_links
+            Links of the data set may lead out of it.
 
         Raises
         ------
@@ -220,16 +233,24 @@ class Catalog:
         try:
             with open(path, "rb") as file:
                 data = file if file.seekable() else io.BytesIO(file.read())  # such as a pipe
-                return cls.parse(data, str(path), root, hierarchy)
+                return cls.parse(data, str(path), root, hierarchy, follow_links=follow_links)
         except OSError as error:
             raise InputError(f"{path}: cannot be read as a catalog: {error.strerror}") from error
 
     @classmethod
-    def parse(cls, data: BinaryIO, file: str, root: str | os.PathLike[str], hierarchy: Hierarchy) -> Catalog:
+    def parse(
+        cls,
+        data: BinaryIO,
+        file: str,
+        root: str | os.PathLike[str],
+        hierarchy: Hierarchy,
+        *,
+        follow_links: bool = False,
+    ) -> Catalog:
         """:meth:`load` for a saved catalog that is open; ``file`` is its name for messages."""
         resolved = resolve_root(root)
-        rows = check_files(file, resolved, read_rows(data, file))
-        catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy))
+        rows = check_files(file, resolved, read_rows(data, file), follow_links=follow_links)
+        catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy), follow_links=follow_links)
         if catalog.leaks:
             catalog.problems.append(describe_leaks(catalog.leaks, FROM_FILE))
             warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from slakh_hier.csv_text import CsvReader, csv_lines
 from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
 from slakh_hier.slakh.frame import FLAGS, INTEGERS, STATUSES, StemRow, cells
+from slakh_hier.slakh.layout import LEADS_OUT, inside, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,20 +141,34 @@ def _row(line: dict[str, str | None]) -> StemRow:
     return StemRow(**values)
 
 
-def check_files(file: str, root: Path, rows: Iterable[StemRow]) -> Iterator[StemRow]:
+def check_files(
+    file: str, root: Path, rows: Iterable[StemRow], *, follow_links: bool = False
+) -> Iterator[StemRow]:
     """The rows, and after the last an InputError unless the files are those that were scanned, by size.
 
-    Reading compares their headers.
+    Reading compares their headers. Links lead out of ``root`` with ``follow_links`` only.
     """
-    changed = []
+    changed, outside = [], []
+    bounds, folder, folder_inside = within(root, follow_links), "", True
     for row in rows:
         if row.status == "audio":
+            path = os.path.join(root, row.path)
             try:
-                if os.stat(os.path.join(root, row.path)).st_size != row.size:
+                info = os.lstat(path)
+                if os.path.dirname(path) != folder:  # of a track's stems it is the same
+                    folder = os.path.dirname(path)
+                    folder_inside = inside(bounds, folder)
+                if stat.S_ISLNK(info.st_mode) and inside(bounds, path):
+                    info = os.stat(path)
+                if stat.S_ISLNK(info.st_mode) or not folder_inside:
+                    outside.append(row.path)
+                elif info.st_size != row.size:
                     changed.append(row.path)
             except OSError:
                 changed.append(row.path)
         yield row
+    if outside:
+        raise InputError(f"{file}: {len(outside)} stems, {outside[0]} first: {LEADS_OUT}")
     if changed:
         raise InputError(
             f"{file} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "

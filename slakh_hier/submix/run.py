@@ -166,7 +166,9 @@ def write_submixes(
         ]
         return sum(_bytes(track, audio_format, sample_rate) for track in missing), "writing the submixes"
 
-    common = Settings(str(catalog.root), audio_format, sample_rate, on_clip, digest_of(settings))
+    common = Settings(
+        str(catalog.root), audio_format, sample_rate, on_clip, digest_of(settings), catalog.follow_links
+    )
     if not overwrite:
         _refuse_other_data_set(folder, catalog, tasks, common)
     with folder.claimed(prepare, scheduler=scheduler, overwrite=overwrite) as target:

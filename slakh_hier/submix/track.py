@@ -24,7 +24,7 @@ from slakh_hier.plain_files import read_plain
 from slakh_hier.safe_yaml import MAX_BYTES
 from slakh_hier.signals import Atoms, length_at, read_atoms
 from slakh_hier.slakh.content import content_of
-from slakh_hier.slakh.layout import inside
+from slakh_hier.slakh.layout import LEADS_OUT, inside, within
 from slakh_hier.slakh.tracks import MAX_MIDI
 from slakh_hier.submix.layout import Files
 from slakh_hier.submix.metadata import dbfs, describe_outputs, submix_metadata
@@ -36,13 +36,17 @@ OnClip = Literal["scale", "float", "error"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all tracks. ``sample_rate`` is None for each track's own; ``digest`` is that of all settings."""
+    """What holds for all tracks.
+
+    ``sample_rate`` is None for each track's own; ``digest`` is that of all settings; ``follow_links`` is the catalog's.
+    """
 
     root: str
     format: AudioFormat
     sample_rate: int | None
     on_clip: OnClip
     digest: str
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,9 @@ class _Source(NamedTuple):
     @classmethod
     def of(cls, task: TrackTask, settings: Settings) -> Self:
         root = Path(settings.root)
-        metadata = _read(root, task.source, METADATA)
-        midi = _midi_files(root, task.source) if task.midi else {}
+        bounds = within(root, settings.follow_links)
+        metadata = _read(bounds, root / task.source, METADATA)
+        midi = _midi_files(bounds, root / task.source) if task.midi else {}
         stems = [stem._replace(content=content_of(root / stem.path)) for stem in task.stems]
         known = asdict(replace(task, stems=tuple(stems)))
         copied = {name: sha256(data) for name, data in midi.items()}
@@ -234,11 +239,11 @@ def _write(folder: Path, task: TrackTask, settings: Settings, atoms: Atoms) -> t
     return (encoding := Encoding("wav", "FLOAT")), one_pass(1.0, encoding), 1.0
 
 
-def _read(root: Path, source: str, name: str) -> bytes:
+def _read(bounds: Path, folder: Path, name: str) -> bytes:
     """A small file of the data set, which must lie inside it, of a size that the scan reads too."""
-    path = root / source / name
-    if not inside(root, path):
-        raise InputError(f"{path} leads out of the data set ({root}); links are not followed out of it")
+    path = folder / name
+    if not inside(bounds, path):
+        raise InputError(f"{path}: {LEADS_OUT}")
     try:
         return read_plain(Path(os.path.realpath(path)), MAX_BYTES if name == METADATA else MAX_MIDI)
     except OSError as error:
@@ -252,8 +257,7 @@ def _read(root: Path, source: str, name: str) -> bytes:
         ) from error
 
 
-def _midi_files(root: Path, source: str) -> dict[str, bytes]:
+def _midi_files(bounds: Path, folder: Path) -> dict[str, bytes]:
     """The track's MIDI files by their names below its folder, as far as they are there."""
-    folder = root / source
     names = [SOURCE_MIDI, *(f"{MIDI}/{path.name}" for path in sorted((folder / MIDI).glob("*.mid")))]
-    return {name: _read(root, source, name) for name in names if (folder / name).is_file()}
+    return {name: _read(bounds, folder, name) for name in names if (folder / name).is_file()}
