@@ -26,10 +26,16 @@ from slakh_hier.cli.inputs import follow_links_option, hierarchy_option, note_le
     "--errata/--no-errata", default=True, show_default=True, help="Exclude stems that are known to be noise."
 )
 @click.option(
-    "--deep", is_flag=True, help="Decode every file and compare the MD5 that FLAC carries (slow, once)."
+    "--deep",
+    is_flag=True,
+    help="Decode every file, compare the MD5 that FLAC carries, and look for the same audio in two splits (slow, once).",
 )
 @follow_links_option
-@click.option("--strict", is_flag=True, help="Make tracks left out and songs in two splits an error.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Make tracks left out, and songs or the same audio in two splits, an error.",
+)
 @click.option(
     "--cache/--no-cache",
     default=True,

@@ -27,7 +27,7 @@ class StemRow(NamedTuple):
     """A stem before a tree is applied; the fields are the catalog's first columns and its last two.
 
     ``frames`` to ``mtime_ns`` are 0 and ``path`` is empty where there is no audio. ``content`` is the MD5 of the samples (hex),
-    empty where it is not known. ``status`` is ``audio`` for every stem whose audio can be used.
+    empty where it is not known or the stem is broken. ``status`` is ``audio`` for every stem whose audio can be used.
     """
 
     track: str

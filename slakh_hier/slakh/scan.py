@@ -18,6 +18,7 @@ from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh.assign import assign_splits, default_scheme
 from slakh_hier.slakh.cache import load_facts, pack, save_facts, unpack
 from slakh_hier.slakh.catalog import Catalog
+from slakh_hier.slakh.duplicates import describe_shared, shared_audio
 from slakh_hier.slakh.frame import StemTable
 from slakh_hier.slakh.layout import TrackFolder, find_tracks, resolve_root
 from slakh_hier.slakh.rows import Track, stem_rows
@@ -59,9 +60,10 @@ def scan(
     errata
         Exclude the stems of Slakh2100 that are known to be noise.
     deep
-        Decode every file and compare its MD5: about 250 ms for a stem of four minutes, once.
+        Decode every file and compare its MD5: about 250 ms for a stem of four minutes, once. Looks also for the same audio
+        in two splits.
     strict
-        Make every problem an error: tracks left out, songs in two splits, no audio at all.
+        Make every problem an error: tracks left out, songs or the same audio in two splits, no audio at all.
     follow_links
         Follow links that lead out of the data set. Trust its maker then: any audio file may be read through them.
     cache
@@ -79,7 +81,7 @@ def scan(
     Warns
     -----
     SlakhHierWarning
-        A song lies in two splits.
+        A song, or the same audio, lies in two splits.
     """
     if split_scheme is not None:
         check_scheme(split_scheme)
@@ -124,6 +126,10 @@ def scan(
         catalog.notes.append(f"artists in more than one split: {some(artists)}")
     if catalog.leaks:
         catalog.problems.append(describe_leaks(catalog.leaks, scheme))
+        if not strict:
+            warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)
+    if deep and (shared := shared_audio(catalog.frame)):
+        catalog.problems.append(describe_shared(shared))
         if not strict:
             warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)
     if strict and catalog.problems:
