@@ -12,7 +12,7 @@ from slakh_hier.slakh.cache import load_facts, scan_cache
 from slakh_hier.testing import make_slakh
 
 PATHS = [b"train/Track00001", b"validation/Track00002", b"test/Track00003"]
-SMALL = {"tracks": 3, "stems": 3, "every_category": False, "seconds": 0.5, "sample_rate": 8000}
+SMALL = {"tracks": 3, "stems": 3, "every_category": False, "seconds": 2, "sample_rate": 8000}
 
 
 @pytest.fixture

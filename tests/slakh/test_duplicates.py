@@ -20,7 +20,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return make_slakh(
         tmp_path / "slakh",
         tracks=4,
-        seconds=1,
+        seconds=2,
         sample_rate=8000,
         stems=2,
         every_category=False,
