@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -151,20 +150,14 @@ def check_files(
     changed, outside = [], []
     bounds, folder, folder_inside = within(root, follow_links), "", True
     for row in rows:
-        if row.status == "audio":
+        if row.path:
             path = os.path.join(root, row.path)
-            try:
-                info = os.lstat(path)
-                if os.path.dirname(path) != folder:  # of a track's stems it is the same
-                    folder = os.path.dirname(path)
-                    folder_inside = inside(bounds, folder)
-                if stat.S_ISLNK(info.st_mode) and inside(bounds, path):
-                    info = os.stat(path)
-                if stat.S_ISLNK(info.st_mode) or not folder_inside:
-                    outside.append(row.path)
-                elif info.st_size != row.size:
-                    changed.append(row.path)
-            except OSError:
+            if os.path.dirname(path) != folder:  # of a track's stems it is the same
+                folder = os.path.dirname(path)
+                folder_inside = inside(bounds, folder)
+            if not folder_inside or (os.path.islink(path) and not inside(bounds, path)):
+                outside.append(row.path)
+            elif row.status == "audio" and _size(path) != row.size:
                 changed.append(row.path)
         yield row
     if outside:
@@ -174,3 +167,10 @@ def check_files(
             f"{file} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "
             "Scan again, or give the data set it was made from"
         )
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
