@@ -6,16 +6,16 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from slakh_hier.audio import StemRef
-from slakh_hier.errors import FaultError, LockedError, SlakhHierError, SlakhHierWarning
+from slakh_hier.errors import ActivityError, FaultError, LockedError, SlakhHierWarning
 from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
@@ -28,6 +28,7 @@ from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
 from slakh_hier.slakh.tracks import stamp_of
 
+T = TypeVar("T")
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks per worker."""
 PACKED_SHARE = 0.65
@@ -69,10 +70,17 @@ def measure_activity(
         A worker died or the disk is full; finished parts are kept and the same call resumes from there. Or there is not
         enough free disk space for what is to be measured.
     """
-    target = Path(path) if path is not None else _sound(default_path(catalog.root))
+    target = Path(path) if path is not None else default_path(catalog.root)
     wanted = _wanted(catalog)
     parts = _parts_of(target)
-    if part is None and _measured(target, wanted).keys() == wanted.keys():
+    try:
+        done = _measured(target, wanted)
+    except ActivityError as error:
+        if path is not None:
+            raise
+        _forget(target, error)
+        done = {}
+    if part is None and done.keys() == wanted.keys():
         if parts.is_dir():  # a run was killed after the merge
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
@@ -103,6 +111,26 @@ def measure_activity(
         if part is None:
             _merge(target, parts, wanted)
     return target if part is None else parts
+
+
+def from_activity(
+    read: Callable[[Path], T], catalog: Catalog, path: str | Path | None = None, **how: Any
+) -> T:
+    """What ``read`` makes of the activity file, which is measured where needed; one in the cache that is damaged, again.
+
+    Parameters
+    ----------
+    path, how
+        As for :func:`measure_activity`.
+    """
+    target = measure_activity(catalog, path, **how)
+    try:
+        return read(target)
+    except ActivityError as error:
+        if path is not None:
+            raise
+        _forget(target, error)
+    return read(measure_activity(catalog, **how))
 
 
 def refuse_measuring(root: str | Path, path: str | Path | None, part: tuple[int, int] | None) -> None:
@@ -204,20 +232,15 @@ def _wanted(catalog: Catalog) -> dict[str, str]:
     return wanted
 
 
-def _sound(path: Path) -> Path:
-    """The path of a file in the cache, which is measured again where it cannot be read as it stands."""
+def _forget(path: Path, error: ActivityError) -> None:
+    """Remove a damaged file of the cache, which is then measured again."""
     try:
-        if path.exists():
-            ActivityFile(path).close()
-    except SlakhHierError as error:
-        with suppress(OSError):
-            path.unlink()
-        if path.exists():
-            raise
-        warnings.warn(
-            f"{error}. It lay in the cache; its tracks are measured again", SlakhHierWarning, stacklevel=3
-        )
-    return path
+        path.unlink()
+    except OSError:
+        raise error from None
+    warnings.warn(
+        f"{error}. It lay in the cache; its tracks are measured again", SlakhHierWarning, stacklevel=4
+    )
 
 
 def _measured(path: Path, wanted: dict[str, str]) -> dict[str, Path]:

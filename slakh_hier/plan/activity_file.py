@@ -31,7 +31,7 @@ from h5py import h5z
 from numpy.typing import NDArray
 
 from slakh_hier.audio import MAX_FRAMES
-from slakh_hier.errors import InputError, PlanError
+from slakh_hier.errors import ActivityError, InputError
 from slakh_hier.plain_hdf5 import (
     NotPlainError,
     attribute,
@@ -95,7 +95,7 @@ class TrackActivity:
 class ActivityFile:
     """Read access to an activity file; tracks are read one at a time.
 
-    Every method raises :class:`~slakh_hier.errors.PlanError` where the file is damaged.
+    Every method raises :class:`~slakh_hier.errors.ActivityError` where the file is damaged.
     """
 
     def __init__(self, path: Path):
@@ -109,12 +109,12 @@ class ActivityFile:
         try:
             with self._damage():
                 found = {name: attribute(self._file, name) for name in _ROOT}
-        except PlanError:
+        except ActivityError:
             self._file.close()
             raise
         if found != _ROOT:
             self._file.close()
-            raise PlanError(
+            raise ActivityError(
                 f"{path}: is not an activity file of version {FORMAT_VERSION} (found version {found['format_version']}); make "
                 "a new one with `slakh-hier activity`"
             )
@@ -213,7 +213,7 @@ class ActivityFile:
         except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
             where = f"{track} in it is damaged" if track else "is not a readable activity file"
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise PlanError(
+            raise ActivityError(
                 f"{self.path}: {where} ({reason}). Delete it, or give another name, and run again"
             ) from error
 

@@ -18,7 +18,7 @@ from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.parallel import Backend
-from slakh_hier.plan.activity import measure_activity
+from slakh_hier.plan.activity import from_activity
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.plan.candidates import WindowsTable, track_candidates
 from slakh_hier.plan.draw import Drawn, NodeReport, draw_split
@@ -243,10 +243,15 @@ def plan_clips(
     )
     parameters.check(hierarchy)
     catalog = catalog.with_hierarchy(hierarchy)
-    path = measure_activity(
-        catalog, activity, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
+    catalog, tables = from_activity(
+        lambda path: _candidates(catalog, hierarchy, parameters, path, progress or Silent()),
+        catalog,
+        activity,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        progress=progress,
     )
-    catalog, tables = _candidates(catalog, hierarchy, parameters, path, progress or Silent())
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
         windows = tables.pop(split).frame()
