@@ -130,7 +130,9 @@ class Catalog:
                 f"{self.root}: {len(other)} stems are not those of the catalog, {other[0]} first: their samples differ. Scan "
                 "again, or give the data set that the catalog was made from"
             )
-        return replace(self, frame=self.frame.assign(content=[new for *_, new in found]))
+        content = self.frame["content"].copy()  # which keeps its type
+        content[:] = [new for *_, new in found]
+        return replace(self, frame=self.frame.assign(content=content))
 
     @cached_property
     def digest(self) -> str:

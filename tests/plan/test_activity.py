@@ -216,7 +216,7 @@ def test_a_file_that_is_no_activity_is_refused_with_advice(
 def test_other_hdf5_files_are_not_taken_for_activity(small_catalog: Catalog, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = [1]
-    with pytest.raises(PlanError, match="is not an activity file of version 1"):
+    with pytest.raises(PlanError, match="is not an activity file of version 2"):
         measure_activity(small_catalog, tmp_path / "other.h5", jobs=1)
     with pytest.raises(InputError, match="is a folder"):
         measure_activity(small_catalog, tmp_path, jobs=1)
