@@ -160,7 +160,7 @@ def test_a_worker_without_its_parent_publishes_nothing(tmp_path: Path, parent: s
         [sys.executable, "-B", "-c", code, tmp_path], capture_output=True, text=True, timeout=60, check=False
     )
     assert ("went on" in done.stdout) == published
-    assert ("the run that asked for this is over" in done.stderr) != published
+    assert ("the run that asked for this has ended" in done.stderr) != published
     assert [p.name for p in tmp_path.iterdir()] == (["a"] if published else [])
 
 
@@ -184,14 +184,14 @@ def test_what_a_cluster_still_does_for_a_killed_run_is_not_published_into_a_newe
     write(first)  # nobody else came: the work is good
     shutil.rmtree(tmp_path / "out") if folder else (tmp_path / "out").unlink()
     with folder_lock(tmp_path) as second:
-        with pytest.raises(FaultError, match="is over"):
+        with pytest.raises(FaultError, match="has ended"):
             write(first)
         write(second)
     with folder_lock(tmp_path, part=(1, 2)) as share, folder_lock(tmp_path, part=(2, 2)):
-        with pytest.raises(FaultError, match="is over"):
+        with pytest.raises(FaultError, match="has ended"):
             write(second)
         write(share)
-    with folder_lock(tmp_path), pytest.raises(FaultError, match="is over"):
+    with folder_lock(tmp_path), pytest.raises(FaultError, match="has ended"):
         write(share)
     assert {path.name for path in tmp_path.iterdir()} == {"out", ".lock"}
 

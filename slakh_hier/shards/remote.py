@@ -15,11 +15,12 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from slakh_hier.errors import FaultError, ShardError
+from slakh_hier.errors import ShardError
 from slakh_hier.files import (
     ABANDONED_SECONDS,
     TEMPORARY_PREFIX,
     cache_folder,
+    cannot_write,
     make_folder,
     publish,
     remove_temporaries,
@@ -114,7 +115,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, temporary)
         os.replace(temporary, target)
     except OSError as error:
-        raise FaultError(f"cannot write {target}: {error.strerror}") from error
+        raise cannot_write(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -161,7 +161,7 @@ class Store:
             ) from error
         if isinstance(error, OSError) and error.errno in FULL - {None}:
             raise FaultError(
-                f"cannot write {target.parent}: {error.strerror}. Make room in the cache ({cache_folder()}), or set "
+                f"cannot write {target.parent}: {error.strerror}. Free disk space in the cache ({cache_folder()}), or set "
                 f"{CACHE_VARIABLE} to another place"
             ) from error
         raise FaultError(

@@ -18,8 +18,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from slakh_hier.audio import INT16_SUBTYPES
+from slakh_hier.flac import STREAMINFO_END, streaminfo
 from slakh_hier.plain_files import open_plain
-from slakh_hier.slakh.flac import STREAMINFO_END, streaminfo
 
 BLOCK = 1 << 18
 UNKNOWN = ""

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from slakh_hier.slakh.flac import STREAMINFO_END, StreamInfo, first_frame_rate, skip_id3, streaminfo
+from slakh_hier.flac import STREAMINFO_END, StreamInfo, first_frame, skip_id3, streaminfo
 from slakh_hier.slakh.headers import libsndfile_reason
 
 _BLOCK = 1 << 18
@@ -42,8 +42,9 @@ def check_audio(path: str | os.PathLike[str]) -> str:
         start = file.tell()
         info = streaminfo(file.read(STREAMINFO_END))
         file.seek(start)
-        rate = first_frame_rate(file) if info else None
-    if info and rate not in (None, info.sample_rate):
+        first = first_frame(file) if info else None
+    rate = first[1].sample_rate if first else 0
+    if info and rate not in (0, info.sample_rate):
         return f"its header says {info.sample_rate} Hz, its first frame {rate} Hz: one of them is damaged"
     try:
         return _decode(path, info)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import soundfile
 
 from slakh_hier.audio import MAX_FRAMES
+from slakh_hier.flac import streaminfo
 from slakh_hier.slakh.content import UNKNOWN, content_in
-from slakh_hier.slakh.flac import streaminfo
 
 _HEAD = 4096
 _SAMPLES = (0x0001, 0x0003, 0xFFFE)

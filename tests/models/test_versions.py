@@ -51,19 +51,19 @@ def test_weights(task: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "steps.csv"])
-def test_a_run_of_a_stranger_leads_nowhere_else(
+def test_a_run_of_untrusted_people_leads_nowhere_else(
     name: str, guitar_shards: Path, frozen_config: Callable[[str, int], Config], tmp_path: Path
 ) -> None:
     run = shutil.copytree(DATA / "sss", tmp_path / "run")
     (tmp_path / "mine").write_text("mine\n")
     (run / name).unlink(missing_ok=True)
     (run / name).symlink_to(tmp_path / "mine")
-    with pytest.raises(FaultError, match=rf"{name}: cannot be written: is a symbolic link"):
+    with pytest.raises(FaultError, match=rf"cannot write \S*/{name}: is a symbolic link"):
         train(frozen_config("sss", 2), guitar_shards, run)
     assert (tmp_path / "mine").read_text() == "mine\n"
 
 
-def test_a_training_goes_on(
+def test_a_training_is_resumed(
     guitar_shards: Path, frozen_config: Callable[[str, int], Config], tmp_path: Path
 ) -> None:
     run = shutil.copytree(DATA / "sss", tmp_path / "run")

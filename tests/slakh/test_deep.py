@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from slakh_hier.flac import first_frame, skip_id3, streaminfo
 from slakh_hier.slakh.deep import check_audio
-from slakh_hier.slakh.flac import first_frame_rate, skip_id3, streaminfo
 
 RATE, BLOCK = 16000, 4096
 
@@ -151,7 +151,9 @@ def test_the_rate_of_the_first_frame(tmp_path, noise, rate):
     path = tmp_path / "S00.flac"
     soundfile.write(path, noise[:2000], rate)
     with open(path, "rb") as file:
-        assert first_frame_rate(file) == rate
+        found = first_frame(file)
+        assert found is not None
+        assert found[1].sample_rate == rate
     assert check_audio(path) == ""
     data = bytearray(path.read_bytes())
     packed = int.from_bytes(data[18:21], "big") ^ 1 << 7  # the rate is the first 20 bits

@@ -28,11 +28,13 @@ def test_trainings_that_are_not_run_are_those_that_are() -> None:
 
 
 def test_every_layout_is_imported_and_has_its_section() -> None:
-    imported = {found for line in commands("sh") for found in re.findall(r"import --layout (\w+)", line)}
+    imported = {
+        found for line in commands("sh") for found in re.findall(r"import --layout ([a-z0-9]+)", line)
+    }
     assert imported == set(LAYOUTS)
     for layout in LAYOUTS.values():
         section = PAGE.partition(f"\n## {layout.title}\n")[2].partition("\n## ")[0]
         assert "**Get it**" in section
         assert "**Known**" in section
-        assert "**Not known**" in section
+        assert "**Unknown**" in section
         assert f"`{layout.tree}`" in PAGE
