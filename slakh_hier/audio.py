@@ -146,7 +146,7 @@ class StemFile:
         if inside == 0:
             return np.zeros((channels, count), dtype)
         try:
-            got = self._excerpts.read(start, inside) if self._excerpts is not None else None
+            got: NDArray[Any] | None = self._excerpts.read(start, inside) if self._excerpts else None
             if got is None:
                 got = self._read_with_libsndfile(start, inside)
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slakh_hier.audio import StemRef
-from slakh_hier.plan.activity import measure_track
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity
 from slakh_hier.plan.energy import hop_edge, mixture_si_sdr, rms_dbfs, submix_energy, window_sums
+from slakh_hier.plan.measure import measure_track
 from slakh_hier.slakh import Catalog
 
 RATES = [8000, 11025, 22050]
@@ -72,7 +72,7 @@ def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     audio = {f"S{i:02d}": random.integers(-9000, 9000, 40_000, dtype=np.int16) for i in range(3)}
     stems = refs(tmp_path, audio, 11025)
     whole = measure_track(stems, tmp_path)
-    monkeypatch.setattr("slakh_hier.plan.activity.BLOCK_HOPS", 1)
+    monkeypatch.setattr("slakh_hier.plan.measure.BLOCK_HOPS", 1)
     small = measure_track(stems, tmp_path)
     np.testing.assert_array_equal(small.gram, whole.gram)
     np.testing.assert_array_equal(small.sums, whole.sums)
@@ -183,7 +183,9 @@ def test_full_scale_is_0_dbfs() -> None:
 
 def test_a_mixture_of_the_target_alone_is_infinitely_good() -> None:
     """Other stems that rest do not count; a stem that cancels out does."""
-    activity = TrackActivity(("a", "b"), {}, 8000, 4000, np.zeros((1, 2)), np.diag([4.0, 0.0])[None])
+    activity = TrackActivity(
+        ("a", "b"), {}, ("", ""), 8000, 4000, np.zeros((1, 2)), np.diag([4.0, 0.0])[None]
+    )
     member = np.array([[True, False], [False, True], [True, True]])
     got = mixture_si_sdr(activity.gram, activity.sums, 4000, member)[0]
     assert got[0] == np.inf

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 import slakh_hier as sh
-from slakh_hier.plan.activity import measure_track
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.plan.energy import hop_edge, mixture_si_sdr, rms_dbfs, submix_energy, window_sums
+from slakh_hier.plan.measure import measure_track
 from slakh_hier.testing import make_slakh
 
 HOPS, STEP = 8, 3  # windows of 4 s every 1.5 s
