@@ -16,7 +16,7 @@ from slakh_hier.cli.common import (
     print_json,
     print_table,
 )
-from slakh_hier.cli.inputs import audio_format_option, overwrite_option
+from slakh_hier.cli.inputs import audio_format_option, channels_option, overwrite_option
 
 if TYPE_CHECKING:
     from slakh_hier.importing.jobs import Bleed
@@ -88,13 +88,7 @@ _MOST = 20
     show_default="that of most of a song's files",
     help="Sample rate of converted files (Hz).",
 )
-@click.option(
-    "--channels",
-    type=click.Choice(["auto", "1", "2"]),
-    default="auto",
-    show_default=True,
-    help="Of converted files: as the song's widest file, folded down to one, or two.",
-)
+@channels_option("Of converted files; auto: as the song's widest file. 1 averages left and right.")
 @audio_format_option
 @click.option("--metadata", type=click.Path(), help="medleydb: folder with the files <id>_METADATA.yaml.")
 @click.option(
@@ -127,7 +121,7 @@ def import_(
     bleed: Bleed,
     audio: AudioMode,
     sample_rate: int | None,
-    channels: str,
+    channels: int | None,
     audio_format: AudioFormat,
     metadata: str | None,
     mixing_coefficients: str | None,
@@ -190,7 +184,7 @@ def import_(
         shared_with=shared_with,
         audio=audio,
         sample_rate=sample_rate,
-        channels=None if channels == "auto" else int(channels),
+        channels=channels,
         audio_format=audio_format,
         update=update,
         overwrite=overwrite,

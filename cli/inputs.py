@@ -43,6 +43,20 @@ audio_format_option = click.option(
     show_default=True,
     help="Format of the audio files.",
 )
+
+
+def channels_option(text: str) -> Callable[[F], F]:
+    """--channels: 1, 2, or None for ``auto``; ``text`` is its help."""
+    return click.option(
+        "--channels",
+        type=click.Choice(["auto", "1", "2"]),
+        callback=lambda context, parameter, value: None if value == "auto" else int(value),
+        default="auto",
+        show_default=True,
+        help=text,
+    )
+
+
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
@@ -118,6 +132,7 @@ def plan_options(command: F) -> F:
         click.option(
             "--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."
         ),
+        channels_option("Of the clips; auto: 2 if any stem is stereo. 1 averages left and right."),
         click.option(
             "--queries/--no-queries",
             default=None,
@@ -214,6 +229,7 @@ def draw_plan(
     salience_below_mix: float | None,
     companion: Companion | None,
     queries: bool | None,
+    channels: int | None,
     seed: int,
     jobs: int,
     backend: Backend,
@@ -239,6 +255,7 @@ def draw_plan(
         salience_below_mix=salience_below_mix,
         companion=companion,
         queries=queries,
+        channels=channels,
         seed=seed,
         activity=activity,
         jobs=jobs,
@@ -261,6 +278,19 @@ def note_left_out(catalog: Catalog) -> bool:
             note(f"... and {len(stems) - 20} more {status} stems; `slakh-hier scan` lists them")
         found = found or bool(stems)
     return found or bool(catalog.skipped)
+
+
+def note_folding(plan: Plan) -> None:
+    """Say on stderr which nodes of stereo tracks lose much where they are folded down to mono."""
+    from slakh_hier.plan.folding import HEAVY_LOSS_DB
+
+    what = "costs" if plan.parameters.channels == 1 else "would cost"
+    for loss in plan.folding:
+        worst = "all of it" if loss.worst_db is None else f"{loss.worst_db:g} dB"
+        note(
+            f"note: one channel {what} {loss.node} more than {HEAVY_LOSS_DB:g} dB in {loss.heavy} of {loss.tracks} tracks "
+            f"(the most in {loss.worst_track}: {worst})"
+        )
 
 
 def note_short(plan: Plan) -> bool:

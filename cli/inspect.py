@@ -13,7 +13,7 @@ from slakh_hier.cli.common import (
     say,
 )
 
-SHOWN_ABOVE = ("plan", "masks", "sample_rate", "clip_seconds", "dtype")
+SHOWN_ABOVE = ("plan", "masks", "sample_rate", "channels", "clip_seconds", "dtype")
 
 
 @click.command()
@@ -37,10 +37,10 @@ def inspect(shards: str, split: str | None, output_format: str) -> None:
 
 
 def _show(found: dict[str, Any], split: str | None) -> None:
-    seconds, rate = found["clip_seconds"], found["sample_rate"]
+    seconds, rate, channels = found["clip_seconds"], found["sample_rate"], found["channels"]
     say(
         f"{found['folder']}: {found['clips']:,} clips of {seconds:g} s ({found['hours']:.2f} h) at {rate:,} Hz, "
-        f"{found['dtype']}, {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB"
+        f"{'mono' if channels == 1 else 'stereo'}, {found['dtype']}, {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB"
     )
     if found["failures"]:
         say(f"Clips left out because a stem could not be read (see failures.jsonl): {found['failures']:,}")

@@ -7,7 +7,14 @@ from typing import Any
 import click
 
 from slakh_hier.cli.common import format_option, jobs_option, note, print_json, print_table, shown_warnings
-from slakh_hier.cli.inputs import backend_options, draw_plan, note_left_out, note_short, plan_options
+from slakh_hier.cli.inputs import (
+    backend_options,
+    draw_plan,
+    note_folding,
+    note_left_out,
+    note_short,
+    plan_options,
+)
 
 
 @click.command()
@@ -22,8 +29,8 @@ from slakh_hier.cli.inputs import backend_options, draw_plan, note_left_out, not
 def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     """Draw the clips of SLAKH and say what there will be, before any audio is rendered.
 
-    Prints clips and hours of each split and node, the disk that shards of it take at 16 kHz, and the SI-SDR of the
-    untouched mixture against the target at each level.
+    Prints clips and hours of each split and node, the disk that shards of it take at 16 kHz, the SI-SDR of the
+    untouched mixture against the target at each level, and the nodes of stereo data that one channel would cost much.
     """
     from slakh_hier.plan.summary import node_rows, split_rows
 
@@ -32,7 +39,17 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
         drawn.save(out)
     splits, nodes = split_rows(drawn), node_rows(drawn)
     if output_format == "json":
-        print_json({"digest": drawn.digest, "splits": splits, "nodes": nodes})
+        folding = [vars(loss) for loss in drawn.folding]
+        channels = drawn.parameters.channels
+        print_json(
+            {
+                "digest": drawn.digest,
+                "channels": channels,
+                "splits": splits,
+                "nodes": nodes,
+                "folding": folding,
+            }
+        )
     elif output_format == "csv":
         print_table(nodes, "csv")
     else:
@@ -40,6 +57,7 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
         print_table(nodes, title="Target nodes")
         links = " --follow-links" if drawn.catalog.follow_links else ""
         note(f"render it with: slakh-hier render {slakh} --plan {out}{links} -o SHARDS")
+    note_folding(drawn)
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)
     if left_out or short:
         raise click.exceptions.Exit(1)

@@ -162,7 +162,7 @@ def _refuse_plan_options(context: click.Context) -> None:
     """With a saved plan, options that would draw another one are a mistake, not to be passed over."""
     drawing = {
         "hierarchy", "split_scheme", "catalog", "errata", "activity", "target", "any_target", "clips", "clip_seconds",
-        "step", "salience_db", "salience_below_mix", "companion", "queries", "seed",
+        "step", "salience_db", "salience_below_mix", "companion", "queries", "channels", "seed",
     }  # fmt: skip
     given = [
         f"--{name.replace('_', '-').replace('any-target', 'any')}"

@@ -19,6 +19,7 @@ from slakh_hier.cli.inputs import (
     audio_format_option,
     backend_options,
     catalog_options,
+    channels_option,
     dry_run_option,
     load_catalog,
     note_left_out,
@@ -65,6 +66,7 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
     show_default="the data set's own",
     help="Sample rate of the audio files (Hz).",
 )
+@channels_option("Of the audio files; auto: as the track's widest stem. 1 averages left and right.")
 @click.option(
     "--on-clip",
     type=click.Choice(["scale", "float", "error"]),
@@ -90,6 +92,7 @@ def submix(
     splits: tuple[str, ...],
     audio_format: AudioFormat,
     sample_rate: int | None,
+    channels: int | None,
     on_clip: OnClip,
     on_broken: OnBroken,
     jobs: int,
@@ -118,6 +121,7 @@ def submix(
             splits=splits,
             audio_format=audio_format,
             sample_rate=sample_rate,
+            channels=channels,
             on_clip=on_clip,
             on_broken=on_broken,
             jobs=jobs,

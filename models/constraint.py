@@ -18,7 +18,7 @@ def hierarchical_maximum(masks: Tensor, dim: int = 1) -> Tensor:
     Parameters
     ----------
     masks
-        Real or complex, (batch, levels, bins, frames), leaf first. Complex masks are compared by magnitude; a
+        Real or complex, (batch, levels, channels, bins, frames), leaf first. Complex masks are compared by magnitude; a
         mask that loses keeps its phase.
     dim
         Axis of the levels.

@@ -172,6 +172,11 @@ def _dataset(
             f"{folder}: its audio has {shards.sample_rate} Hz, but {trained.folder} was trained at "
             f"{about.sample_rate} Hz; render a set with --sample-rate {about.sample_rate}"
         )
+    if trained.separator.channels not in (None, shards.channels):
+        raise InputError(
+            f"{folder}: its audio has {shards.channels} channels, but the separator of {trained.folder} sees "
+            f"{trained.separator.channels} at once; render a set with --channels {trained.separator.channels}"
+        )
     if shards.index.hierarchy_digest != about.hierarchy_digest:
         warnings.warn(
             f"{folder} was rendered with another tree than the separator's training data; nodes are taken by name",

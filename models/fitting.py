@@ -65,7 +65,7 @@ def fit(
         torch.set_num_threads(config.hardware.threads)
     shards, levels = data.sets["train"], data.selections["train"].levels
     loaders = ShardData(config, data.sets, data.selections)
-    separator = build_separator(config, len(levels))
+    separator = build_separator(config, len(levels), shards.channels)
     _check_hardware(config.hardware, separator.parameter_count)
     if config.hardware.compile:
         separator.network.compile()
@@ -94,6 +94,7 @@ def fit(
             names=data.names,
             node=data.node,
             sample_rate=shards.sample_rate,
+            channels=shards.channels,
             clip_seconds=loaders.clip_seconds,
             hierarchy_digest=shards.index.hierarchy_digest,
             plan_digest=shards.index.plan_digest,

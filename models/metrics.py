@@ -25,8 +25,8 @@ class Metric:
     Attributes
     ----------
     function
-        Of estimates, targets and mixtures, float32 (clips, levels, samples), the mixtures broadcast over levels: the value
-        of each, (clips, levels); NaN where there is none.
+        Of estimates, targets and mixtures, float32 (clips, levels, channels, samples), the mixtures broadcast over levels: the
+        value of each, (clips, levels); NaN where there is none.
     unit, heading, better, where
         See :class:`~slakh_hier.scores.summary.MetricAbout`.
     """
@@ -52,9 +52,9 @@ def measure(name: str, estimates: Tensor, targets: Tensor, mixtures: Tensor) -> 
         The metric's function gives another shape.
     """
     found = METRICS[name].function(estimates, targets, mixtures)
-    if found.shape != targets.shape[:-1]:
+    if found.shape != targets.shape[:2]:
         raise InputError(
-            f"metric {name} gave {tuple(found.shape)} values; (clips, levels) is {tuple(targets.shape[:-1])} here"
+            f"metric {name} gave {tuple(found.shape)} values; (clips, levels) is {tuple(targets.shape[:2])} here"
         )
     return found.double()
 
@@ -62,10 +62,13 @@ def measure(name: str, estimates: Tensor, targets: Tensor, mixtures: Tensor) -> 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     """Scale-invariant SDR in dB: zero mean, optimal scaling (Le Roux et al., ICASSP 2019), by torchmetrics.
 
+    With the mean of each channel removed from the estimate e and the target s, one scale a = <e, s> / <s, s> for all
+    channels, and products that are sums over all channels: 10 log10 (|a s|^2 / |e - a s|^2).
+
     Parameters
     ----------
     estimate, target
-        (..., samples), broadcast against each other. Computed in float64.
+        (..., channels, samples), broadcast against each other. Computed in float64.
 
     Returns
     -------
@@ -74,20 +77,26 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         0 dB for a silent estimate, better than most mixtures.
     """
     shape = torch.broadcast_shapes(estimate.shape, target.shape)  # type: ignore[no-untyped-call]
-    estimate, target = estimate.double().expand(shape), target.double().expand(shape)
-    value = scale_invariant_signal_distortion_ratio(estimate, target, zero_mean=True)
-    silent = _constant(estimate) | _constant(target)
+    estimate, target = (_centred(signal).expand(shape).flatten(-2) for signal in (estimate, target))
+    value = scale_invariant_signal_distortion_ratio(estimate, target)
+    silent = _silent(estimate) | _silent(target)
     return value.masked_fill(silent, math.nan)
 
 
 def leakage(estimate: Tensor, mixture: Tensor) -> Tensor:
-    """Energy of an estimate that should be silent, in dB of the mixture's; (..., samples) to float64 (...)."""
-    energy = estimate.double().square().sum(-1) / mixture.double().square().sum(-1).clamp_min(1e-30)
+    """Energy of an estimate that should be silent, in dB of the mixture's; (..., channels, samples) to float64 (...)."""
+    energies = [signal.double().square().sum((-2, -1)) for signal in (estimate, mixture)]
+    energy = energies[0] / energies[1].clamp_min(1e-30)
     return 10 * torch.log10(energy.clamp_min(10 ** (FLOOR_DB / 10)))
 
 
-def _constant(signal: Tensor) -> Tensor:
-    return (signal - signal.mean(-1, keepdim=True)).abs().amax(-1) < 1e-12
+def _centred(signal: Tensor) -> Tensor:
+    signal = signal.double()
+    return signal - signal.mean(-1, keepdim=True)
+
+
+def _silent(centred: Tensor) -> Tensor:
+    return centred.abs().amax(-1) < 1e-12
 
 
 METRICS: dict[str, Metric] = {

@@ -229,7 +229,7 @@ class Training(pl.LightningModule):
 
     def _losses(self, batch: dict[str, Any], *, reduce: bool = True) -> tuple[Tensor, Tensor]:
         """This device's loss sum (with gradient), and :class:`Sums` values, of all devices if ``reduce``."""
-        spectra = self.separator.stft(batch["signals"])  # (batch, 1 + levels, bins, frames)
+        spectra = self.separator.stft(batch["signals"])  # (batch, 1 + levels, channels, bins, frames)
         mixture, sources = spectra[:, 0], spectra[:, 1:]
         anchor = self.separator.encode(batch["query"]) if self.separator.takes_query else None
         tf_masks, available = self.separator.tf_masks(mixture, anchor), batch["available"]

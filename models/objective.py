@@ -19,13 +19,13 @@ class Estimate:
     Attributes
     ----------
     tf_masks
-        Time-frequency masks after the hierarchical constraint, (batch, levels, bins, frames), leaf first.
+        Time-frequency masks after the hierarchical constraint, (batch, levels, channels, bins, frames), leaf first.
     mixture
-        Spectrum, complex64, (batch, bins, frames).
+        Spectrum, complex64, (batch, channels, bins, frames).
     sources
-        Spectra of the ground truth, complex64, (batch, levels, bins, frames); zeros where withheld or silent.
+        Spectra of the ground truth, complex64, (batch, levels, channels, bins, frames); zeros where withheld or silent.
     signals
-        float32, (batch, 1 + levels, samples): the mixture, then the ground truth.
+        float32, (batch, 1 + levels, channels, samples): the mixture, then the ground truth.
     available
         bool, (batch, levels): False where ground truth is withheld.
     stft
@@ -41,7 +41,7 @@ class Estimate:
 
     @cached_property
     def estimates(self) -> Tensor:
-        """Estimated signals, float32, (batch, levels, samples); computed for the losses that ask for them."""
+        """Estimated signals, float32, (batch, levels, channels, samples); computed for the losses that ask for them."""
         return self.stft.inverse(self.tf_masks * self.mixture.unsqueeze(1), self.signals.shape[-1])
 
 

@@ -17,14 +17,14 @@ def oracle(stft: Stft, mixture: Tensor, sources: Tensor) -> Tensor:
     stft
         The separator's transform.
     mixture
-        float32, (batch, samples).
+        float32, (batch, channels, samples).
     sources
-        float32, (batch, levels, samples): the ground truth.
+        float32, (batch, levels, channels, samples): the ground truth.
 
     Returns
     -------
     Tensor
-        float32, (batch, levels, samples).
+        float32, (batch, levels, channels, samples).
     """
     spectrum = stft(mixture).unsqueeze(1)
     magnitude = truncated_target(spectrum, stft(sources))

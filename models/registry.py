@@ -93,7 +93,7 @@ class NetworkSpec:
     bins
         Frequency bins of the spectra.
     channels
-        Channels that it sees at once: 1 unless its options have ``joint_channels``.
+        Channels that it sees at once: those of the clips if its options have ``joint_channels``, else 1.
     levels
         Masks to estimate, leaf first.
     query

@@ -123,6 +123,7 @@ def data_record(
         "plan_digest": some.index.plan_digest,
         "hierarchy_digest": some.index.hierarchy_digest,
         "sample_rate": some.sample_rate,
+        "channels": some.channels,
         "clip_seconds": some.clip_seconds,
         "levels": list(selections["train"].levels),
         "names": list(names),

@@ -59,7 +59,7 @@ def separate(
     separator
         A run folder, or what :func:`~slakh_hier.models.weights.load_weights` returned.
     audio
-        float, (samples,) or (channels, samples), full scale 1.0. Channels are separated each for itself.
+        float, (samples,) or (channels, samples), full scale 1.0; see :class:`Model` for what becomes of channels.
     sample_rate
         Of ``audio``, Hz; the separator works at its own rate, and the estimates come back at this one.
     query
@@ -105,6 +105,9 @@ class Model:
     """A separator on a device, with its query encoded, ready for any number of signals.
 
     ``at_once`` windows of a signal are worked off together: several on a GPU, one on processors.
+
+    A separator whose network sees each channel by itself takes any number of them. One that sees two at once takes stereo
+    signals as they are; each channel of others sounds in both of its channels, and the estimate is their mean.
     """
 
     def __init__(
@@ -130,12 +133,12 @@ class Model:
                 raise InputError(
                     f"{trained.folder} was trained for sss ({trained.about.names[0]}): it takes no query; leave it out"
                 )
-            mono = _channels(query, "query").mean(0)
-            if not mono.any():
+            many = _channels(query, "query")
+            if not many.any():
                 raise InputError("the query is silent; give a recording of the instrument to separate")
-            sound = torch.from_numpy(_resample(mono[None], query_rate or self.rate, self.rate))
+            sound = torch.from_numpy(_resample(many, query_rate or self.rate, self.rate))
             with torch.inference_mode():
-                self.anchor = self.separator.encode(sound.to(self.device))
+                self.anchor = self.separator.encode(sound.to(self.device).unsqueeze(0))
 
     def blocks(
         self,
@@ -194,17 +197,24 @@ class Model:
         """Estimates, (levels, channels, samples) each, of mixtures, (channels, samples) each, all of one length."""
         channels, samples = mixtures[0].shape
         batch = torch.from_numpy(_resample(np.concatenate(mixtures), rate, self.rate)).to(self.device)
+        wide = self.separator.channels
+        if wide in (None, channels):
+            batch = batch.reshape(-1, channels, batch.shape[-1])
+        else:
+            assert wide is not None
+            batch = batch.unsqueeze(1).expand(-1, wide, -1)  # (windows x channels, wide, samples)
         anchor = None if self.anchor is None else self.anchor.expand(len(batch), -1)
-        estimates = (
-            self.separator.estimate(batch, anchor).cpu().numpy()
-        )  # (windows x channels, levels, samples)
+        found = self.separator.estimate(batch, anchor)  # (batch, levels, channels, samples)
+        if wide not in (None, channels):
+            found = found.mean(2)
+            found = found.reshape(-1, channels, *found.shape[1:]).transpose(1, 2)
+        estimates = found.cpu().numpy()  # (windows, levels, channels, samples)
         if not np.isfinite(estimates).all():
             raise InputError(
                 f"{self.folder}: its weights give estimates that are NaN or infinite; train it again"
             )
         flat = _resample(estimates.reshape(-1, estimates.shape[-1]), self.rate, rate, samples)
-        whole = flat.reshape(len(mixtures), channels, -1, samples)
-        return list(np.ascontiguousarray(whole.transpose(0, 2, 1, 3)))
+        return list(flat.reshape(*estimates.shape[:-1], samples))
 
 
 def check_windows(window_seconds: float, overlap_seconds: float) -> None:

@@ -11,7 +11,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
 from slakh_hier.models.constraint import hierarchical_maximum
 from slakh_hier.models.registry import NETWORKS, NetworkSpec
-from slakh_hier.models.stft import Stft
+from slakh_hier.models.stft import Stft, energy
 
 
 class Separator(nn.Module):
@@ -27,8 +27,8 @@ class Separator(nn.Module):
         How many levels the network estimates.
     takes_query
         The network has a ``query``.
-    joint_channels
-        The network sees all channels of a clip at once.
+    channels
+        How many channels of a clip the network sees at once; None: each of them is a clip of its own.
     constraint
         Raise each level's mask to the one below it, in training and inference alike.
     """
@@ -40,12 +40,12 @@ class Separator(nn.Module):
         levels: int,
         *,
         takes_query: bool = False,
-        joint_channels: bool = False,
+        channels: int | None = None,
         constraint: bool = True,
     ):
         super().__init__()
         self.network, self.stft, self.levels = network, stft, levels
-        self.takes_query, self.joint_channels, self.constraint = takes_query, joint_channels, constraint
+        self.takes_query, self.channels, self.constraint = takes_query, channels, constraint
 
     def encode(self, query: Tensor) -> Tensor:
         """What a query sounds like.
@@ -53,7 +53,8 @@ class Separator(nn.Module):
         Parameters
         ----------
         query
-            float32, (batch, samples).
+            float32, (batch, channels, samples), any number of channels. The mean of what each sounds like, weighted by its
+            energy, so that one that is silent, or two that cancel each other, do no harm.
 
         Returns
         -------
@@ -67,7 +68,11 @@ class Separator(nn.Module):
         """
         if not self.takes_query:
             raise InputError("this separator was trained for one source; it takes no query")
-        return cast(Tensor, cast(nn.Module, self.network.query)(self.stft(query)))
+        spectra = self.stft(query)  # (batch, channels, bins, frames)
+        anchors = cast(nn.Module, self.network.query)(spectra.flatten(0, 1)).unflatten(0, spectra.shape[:2])
+        energies = energy(spectra)
+        weights = energies / energies.sum(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        return cast(Tensor, (weights.unsqueeze(-1) * anchors).sum(1))
 
     def tf_masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
         """Time-frequency masks of spectra.
@@ -75,31 +80,37 @@ class Separator(nn.Module):
         Parameters
         ----------
         mixture
-            complex64, (batch, bins, frames).
+            complex64, (batch, channels, bins, frames).
         anchor
             float32, (batch, embedding), for separators that take a query.
 
         Returns
         -------
         Tensor
-            (batch, levels, bins, frames), leaf first; real in [0, 1], or complex, as the network has them.
+            (batch, levels, channels, bins, frames), leaf first; real in [0, 1], or complex, as the network has them.
 
         Raises
         ------
         InputError
-            A query is missing, or the network gives masks of another shape.
+            A query is missing, the mixture has not the channels that the network sees at once, or the network gives masks
+            of another shape.
         """
         if self.takes_query and anchor is None:
             raise InputError("this separator needs a query: the sound of what it shall separate")
-        found = cast(Tensor, self.network(mixture.unsqueeze(1) if self.joint_channels else mixture, anchor))
-        if self.joint_channels:
-            found = found.squeeze(2)  # of one channel
-        expected = (len(mixture), self.levels, *mixture.shape[1:])
-        if found.shape != expected:
+        joint, (batch, channels) = self.channels is not None, mixture.shape[:2]
+        if self.channels not in (None, channels):
+            raise InputError(f"this separator takes mixtures of {self.channels} channels, not of {channels}")
+        seen = mixture if joint else mixture.flatten(0, 1)
+        if anchor is not None and not joint:
+            anchor = anchor.repeat_interleave(channels, 0)
+        found = cast(Tensor, self.network(seen, anchor))
+        if found.shape != (expected := (len(seen), self.levels, *seen.shape[1:])):
+            axes = "(batch, levels, channels, bins, frames)" if joint else "(batch, levels, bins, frames)"
             raise InputError(
-                f"network {type(self.network).__name__} gave masks of shape {tuple(found.shape)}; (batch, levels, bins, "
-                f"frames) is {expected} here"
+                f"network {type(self.network).__name__} gave masks of shape {tuple(found.shape)}; {axes} is {expected} here"
             )
+        if not joint:
+            found = found.reshape(batch, channels, *found.shape[1:]).transpose(1, 2)
         return hierarchical_maximum(found) if self.constraint else found
 
     def estimate(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
@@ -113,14 +124,14 @@ class Separator(nn.Module):
         Parameters
         ----------
         mixture
-            float32, (batch, samples).
+            float32, (batch, channels, samples).
         query
-            float32, (batch, query samples), for separators that take one.
+            float32, (batch, channels, query samples), for separators that take one.
 
         Returns
         -------
         Tensor
-            float32, (batch, levels, samples), leaf first.
+            float32, (batch, levels, channels, samples), leaf first.
         """
         return self.estimate(mixture, None if query is None else self.encode(query))
 
@@ -130,7 +141,7 @@ class Separator(nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
-def build_separator(config: Config, levels: int) -> Separator:
+def build_separator(config: Config, levels: int, channels: int = 1) -> Separator:
     """A separator with fresh weights, which follow from ``config.training.seed`` alone.
 
     Parameters
@@ -139,16 +150,16 @@ def build_separator(config: Config, levels: int) -> Separator:
         Task, network, STFT, constraint.
     levels
         How many levels it estimates.
+    channels
+        Of its mixtures; counts for networks that see all channels at once.
     """
     stft, query = Stft(config.stft.window, config.stft.hop), config.task == "qbe"
-    joint = config.network.joint_channels
+    joint = channels if config.network.joint_channels else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        network = NETWORKS.build(config.network, NetworkSpec(stft.bins, 1, levels, query))
+        network = NETWORKS.build(config.network, NetworkSpec(stft.bins, joint or 1, levels, query))
     if query and not isinstance(getattr(network, "query", None), nn.Module):
         raise InputError(
             f"network {config.network.kind} takes no query (it has no module `query`); it is for sss"
         )
-    return Separator(
-        network, stft, levels, takes_query=query, joint_channels=joint, constraint=config.constraint
-    )
+    return Separator(network, stft, levels, takes_query=query, channels=joint, constraint=config.constraint)

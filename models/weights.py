@@ -18,12 +18,12 @@ from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.plain_files import parse_json, read_plain
-from slakh_hier.shards.format import NODE_NAMES
+from slakh_hier.shards.format import CHANNELS, NODE_NAMES
 
 WEIGHTS: Final = "weights.safetensors"
 ABOUT: Final = "weights.json"
 FORMAT: Final = "slakh-hier-separator"
-VERSION: Final = 2
+VERSION: Final = 3
 MAX_JSON: Final = 1 << 20
 MAX_WEIGHTS: Final = 4 << 30
 """The paper's networks have 130 MB."""
@@ -43,6 +43,8 @@ class About(BaseModel):
     node
         SSS: the finest node of the path (which ``levels`` need not include); None for QBE.
     sample_rate : int, Hz
+    channels : int
+        Of the training examples; networks that see all channels at once were built for so many.
     clip_seconds : float, s
         Length of the training examples.
     config
@@ -54,12 +56,13 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["slakh-hier-separator"] = FORMAT
-    format_version: Literal[2] = VERSION
+    format_version: Literal[3] = VERSION
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
     node: str | None
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
+    channels: Annotated[int, Field(ge=1, le=max(CHANNELS))]
     clip_seconds: Annotated[float, Field(gt=0)]
     hierarchy_digest: str
     plan_digest: str
@@ -135,7 +138,7 @@ def load_weights(run: Path) -> Trained:
     try:
         tensors = load_tensors(data)
         _compare(tensors, about)
-        separator = build_separator(about.config, len(about.levels))
+        separator = build_separator(about.config, len(about.levels), about.channels)
         separator.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: does not hold the network that {ABOUT} describes: {error}") from None
@@ -146,7 +149,7 @@ def load_weights(run: Path) -> Trained:
 def _compare(tensors: dict[str, torch.Tensor], about: About) -> None:
     """Raise ValueError unless the tensors are those of the network, before memory is taken for one."""
     with torch.device("meta"):  # shapes alone: whoever wrote the description may have made it gigantic
-        expected = build_separator(about.config, len(about.levels)).state_dict()
+        expected = build_separator(about.config, len(about.levels), about.channels).state_dict()
     for name in sorted(tensors.keys() | expected.keys()):
         found, right = (tuple(x[name].shape) if name in x else None for x in (tensors, expected))
         if found != right:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -38,6 +38,7 @@ class StemRef(NamedTuple):
     path: str
     sample_rate: int
     frames: int
+    channels: int
     content: str = ""
 
     def open(self, root: Path) -> StemFile:
@@ -51,7 +52,13 @@ class StemRef(NamedTuple):
             stem=self.stem,
             sample_rate=self.sample_rate,
             frames=self.frames,
+            channels=self.channels,
         )
+
+
+def channels_of(stems: Iterable[StemRef]) -> int:
+    """Channels of a track: those of its widest stem, 1 or 2; stems of more are folded down to one."""
+    return 2 if any(stem.channels == 2 for stem in stems) else 1
 
 
 class StemFile:
@@ -63,7 +70,7 @@ class StemFile:
         The audio file; links are followed.
     track, stem
         Names for error messages.
-    sample_rate, frames
+    sample_rate, frames, channels
         What the catalog says; ``None`` takes what the header says.
 
     Attributes
@@ -71,7 +78,7 @@ class StemFile:
     sample_rate : int, Hz
     frames : int, samples
     channels : int
-        More than one is folded down to their mean.
+        Of the file, however many are read.
     integer : bool
         The file holds at most 16 bits, so that reads are exact integers.
     """
@@ -84,6 +91,7 @@ class StemFile:
         stem: str,
         sample_rate: int | None = None,
         frames: int | None = None,
+        channels: int | None = None,
     ):
         self.track, self.stem, self.path = track, stem, path
         self.sample_rate: int
@@ -112,17 +120,17 @@ class StemFile:
                 raise self._error(f"sample rate is {self.sample_rate} Hz, but {sample_rate} Hz was expected")
             if frames is not None and self.frames != frames:
                 raise self._error(f"has {self.frames} frames, but the catalog says {frames}; scan again")
+            if channels is not None and self.channels != channels:
+                raise self._error(
+                    f"has {self.channels} channels, but the catalog says {channels}; scan again"
+                )
             if not 0 < self.frames <= MAX_FRAMES:
                 raise self._error(f"its header declares {self.frames} frames, which is not plausible")
         except AudioError:
             self.close()
             raise
 
-    def read(self, start: int, count: int) -> NDArray[Any]:
-        """:meth:`read_channels` as one channel, shape (count,)."""
-        return np.asarray(self.read_channels(start, count, 1)[0])
-
-    def read_channels(self, start: int, count: int, channels: int) -> NDArray[Any]:
+    def read(self, start: int, count: int, channels: int) -> NDArray[Any]:
         """Read ``count`` samples from sample ``start``; after the file's end come zeros.
 
         Parameters

@@ -101,7 +101,7 @@ class Atoms:
 
 
 def read_atoms(
-    files: Sequence[StemFile], groups: Sequence[Sequence[int]], rate: int, frames: int, channels: int = 1
+    files: Sequence[StemFile], groups: Sequence[Sequence[int]], rate: int, frames: int, channels: int
 ) -> Iterator[list[Block]]:
     """Whole songs: the atoms block by block, at one rate.
 
@@ -114,7 +114,7 @@ def read_atoms(
     frames
         Length of every atom at ``rate``: what is longer is cut, what is shorter is followed by zeros.
     channels
-        Of every atom; see :meth:`~slakh_hier.audio.StemFile.read_channels`.
+        Of every atom; see :meth:`~slakh_hier.audio.StemFile.read`.
 
     Yields
     ------
@@ -141,15 +141,11 @@ def _at_rate(files: Sequence[StemFile], rate: int, frames: int, channels: int) -
         stream = soxr.ResampleStream(native, rate, channels, dtype="float32", quality="HQ")
     for start in range(0, end, BLOCK):
         count = min(BLOCK, end - start)
-        block = _add_up([file.read_channels(start, count, channels) for file in files])
+        block = _add_up([file.read(start, count, channels) for file in files])
         if stream is not None:
             last = start + count == end
             block = stream.resample_chunk(block.astype(np.float32).T, last=last).T.astype(np.float64)
         yield block
-
-
-def _decoded(file: StemFile, start: int, count: int) -> Block:
-    return file.read(start, count)[None]
 
 
 def _add_up(parts: Sequence[Block]) -> Block:
@@ -198,16 +194,18 @@ class TrackReader:
     ----------
     members
         bool (outputs, stems): which stem sounds in which output.
+    channels
+        Of every signal; see :meth:`~slakh_hier.audio.StemFile.read`.
     """
 
-    def __init__(self, stems: Sequence[StemRef], members: NDArray[np.bool_], root: Path):
-        self.sample_rate = stems[0].sample_rate
+    def __init__(self, stems: Sequence[StemRef], members: NDArray[np.bool_], root: Path, channels: int):
+        self.sample_rate, self.channels = stems[0].sample_rate, channels
         self._stems, self._root, self._atoms = stems, root, Atoms(members)
         self._files: list[StemFile | None] = [None] * len(stems)
         self._last: tuple[tuple[int, int, int, int], ClipSignals] | None = None
         # What is decoded: native samples from _start to _end, added up by atom.
         self._start = self._end = 0
-        self._sums = np.empty((len(self._atoms.groups), 1, 0), np.float32)
+        self._sums = np.empty((len(self._atoms.groups), channels, 0), np.float32)
         self._sounds_until = [0] * len(stems)  # one past the last sample that is not zero
 
     def clip(self, start: int, count: int, rate: int, samples: int) -> ClipSignals:
@@ -243,9 +241,9 @@ class TrackReader:
 
     def alone(self, members: Sequence[int], start: int, count: int, rate: int, samples: int) -> Signal | None:
         """The sum of some stems between two native samples, as :meth:`clip`; None where all are silent."""
-        total = np.zeros((1, count), np.float32)
+        total = np.zeros((self.channels, count), np.float32)
         for index in members:
-            total += _decoded(self._open(index), start, count)  # exact, as in _decode
+            total += self._open(index).read(start, count, self.channels)  # exact, as in _decode
         return resampled(total, self.sample_rate, rate, samples) if total.any() else None
 
     def close(self) -> None:
@@ -280,13 +278,13 @@ class TrackReader:
             fresh = self._sums[:, :, kept:count]
             written: set[int] = set()
             for index, atom in enumerate(self._atoms.of_stem):
-                decoded = _decoded(self._open(index), start + kept, count - kept)
+                decoded = self._open(index).read(start + kept, count - kept, self.channels)
                 length = _sounding_length(decoded)
                 if length == 0:
                     continue
                 self._sounds_until[index] = start + kept + length
                 if atom in written:
-                    fresh[atom] += decoded  # exact: fewer than 256 int16 stay below 2**24
+                    fresh[atom] += decoded  # exact for 16 bits: fewer than 256 stems stay below 2**24
                 else:
                     fresh[atom] = decoded
                     written.add(atom)

@@ -45,7 +45,7 @@ def test_any_order_of_reads_gives_the_samples_and_zeros_after_the_end(
     padded = np.concatenate([NOISE, np.zeros(7000, np.int16)])
     with open_stem(noise, sample_rate=RATE, frames=FRAMES) as file:
         for start, count in cuts:
-            got = file.read(start, count)
+            got = file.read(start, count, 1)[0]
             assert got.dtype == np.int16
             np.testing.assert_array_equal(got, padded[start : start + count])
 
@@ -60,7 +60,7 @@ def test_other_sample_formats_come_in_units_of_16_bits(tmp_path: Path, suffix: s
     soundfile.write(path, wanted, RATE, subtype=subtype)
     step = {"PCM_24": 2.0**-8, "FLOAT": 2.0**-9, "PCM_U8": 256.0}[subtype]
     with open_stem(path) as file:
-        got = file.read(100, 5000).astype(np.float64)
+        got = file.read(100, 5000, 1)[0].astype(np.float64)
     np.testing.assert_allclose(got, wanted[100:5100] * 32768, atol=step)
 
 
@@ -71,8 +71,20 @@ def test_channels_are_folded_down_to_their_mean(tmp_path: Path, channels: int) -
     soundfile.write(path, data, RATE, subtype="PCM_16")
     with open_stem(path) as file:
         assert file.channels == channels
-        np.testing.assert_allclose(file.read(10, 2000), data[10:2010].mean(axis=1), rtol=1e-6, atol=1e-2)
-        assert not file.read(2990, 50)[10:].any()
+        got = file.read(10, 2000, 1)[0]
+        np.testing.assert_allclose(got, data[10:2010].mean(axis=1), rtol=1e-6, atol=1e-2)
+        assert not file.read(2990, 50, 1)[0, 10:].any()
+
+
+def test_two_channels_are_read_as_they_are_and_a_mono_file_sounds_in_both(tmp_path: Path) -> None:
+    data = RANDOM.integers(-20000, 20000, (3000, 2), dtype=np.int16)
+    soundfile.write(tmp_path / "stereo.flac", data, RATE, subtype="PCM_16")
+    soundfile.write(tmp_path / "mono.flac", data[:, 0], RATE, subtype="PCM_16")
+    for name, wanted in (("stereo", data.T), ("mono", np.stack([data[:, 0]] * 2))):
+        with open_stem(tmp_path / f"{name}.flac") as file:
+            got = file.read(10, 3000, 2)
+        assert got.dtype == np.int16
+        np.testing.assert_array_equal(got, np.pad(wanted[:, 10:], ((0, 0), (0, 10))))
 
 
 def missing(path: Path) -> None:
@@ -132,7 +144,7 @@ FAULTS = [
 def test_every_fault_is_an_error_that_names_the_stem(noise: Path, damage: Callable[[Path], None]) -> None:
     damage(noise)
     with pytest.raises(AudioError) as caught, open_stem(noise, sample_rate=RATE, frames=FRAMES) as file:
-        file.read(0, FRAMES)
+        file.read(0, FRAMES, 1)
     assert (caught.value.track, caught.value.stem) == ("Track00042", "S07")
     assert str(caught.value).startswith("Track00042/S07: ")
     assert caught.value.exit_code == 3
@@ -145,9 +157,9 @@ def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     path = tmp_path / "S07.wav"
     soundfile.write(path, samples, RATE, subtype="FLOAT")
     with open_stem(path) as file:
-        assert np.isfinite(file.read(0, 12_345)).all()
+        assert np.isfinite(file.read(0, 12_345, 1)).all()
         with pytest.raises(AudioError, match=r"NaN or Inf near 1\.50 s"):
-            file.read(12_000, 1000)
+            file.read(12_000, 1000, 1)
 
 
 def test_links_are_followed(noise: Path, tmp_path: Path) -> None:
@@ -155,7 +167,7 @@ def test_links_are_followed(noise: Path, tmp_path: Path) -> None:
     link = tmp_path / "train" / noise.name
     link.symlink_to(noise)
     with open_stem(link) as file:
-        np.testing.assert_array_equal(file.read(0, 100), NOISE[:100])
+        np.testing.assert_array_equal(file.read(0, 100, 1)[0], NOISE[:100])
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +197,7 @@ def test_damaged_frames_are_an_error_or_the_right_samples(
     path.write_bytes(damaged)
     try:
         with open_stem(path, sample_rate=RATE, frames=FRAMES) as file:
-            got = file.read(0, FRAMES)
+            got = file.read(0, FRAMES, 1)[0]
     except AudioError:
         return
     np.testing.assert_array_equal(got, NOISE)
@@ -200,10 +212,10 @@ def test_what_lies_before_and_after_a_damaged_place_can_still_be_read(
     path.write_bytes(damaged)
     with open_stem(path) as file:
         with pytest.raises(AudioError, match="decoding fails"):
-            file.read(5000, 12_000)
+            file.read(5000, 12_000, 1)
         # The frame with the fault has 4096 samples; well away from it all is as it was, in any order.
         for start in (17_000, 500, 16_500, 0):
-            np.testing.assert_array_equal(file.read(start, 2500), NOISE[start : start + 2500])
+            np.testing.assert_array_equal(file.read(start, 2500, 1)[0], NOISE[start : start + 2500])
 
 
 ABSURD = """
@@ -215,8 +227,8 @@ from slakh_hier.errors import AudioError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     with StemFile(Path(sys.argv[1]), track="T", stem="S") as file:
-        file.read(0, 10_000)
-        file.read(10**9, 1000)
+        file.read(0, 10_000, 1)
+        file.read(10**9, 1000, 1)
 except AudioError as error:
     print("refused", error.reason)
 print("MB", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -252,10 +264,12 @@ def test_errors_pass_between_processes() -> None:
 
 
 def test_a_stem_opens_as_its_catalog_row_says(noise: Path) -> None:
-    right = StemRef("Track00042", "S07", noise.name, RATE, FRAMES)
+    right = StemRef("Track00042", "S07", noise.name, RATE, FRAMES, 1)
     with right.open(noise.parent) as file:
         assert (file.sample_rate, file.frames, file.channels, file.integer) == (RATE, FRAMES, 1, True)
     with pytest.raises(AudioError, match="8000 Hz, but 44100 Hz was expected"):
         right._replace(sample_rate=44100).open(noise.parent)
     with pytest.raises(AudioError, match="20000 frames, but the catalog says 19999"):
         right._replace(frames=19_999).open(noise.parent)
+    with pytest.raises(AudioError, match="1 channels, but the catalog says 2"):
+        right._replace(channels=2).open(noise.parent)

@@ -90,7 +90,7 @@ def test_without_miniaudio_the_samples_are_the_same(tmp_path: Path, monkeypatch:
     assert FlacExcerpts.open(path) is None
     with StemFile(path, track="T", stem="S") as file:
         assert (file.sample_rate, file.frames, file.channels, file.integer) == (RATE, FRAMES, 1, True)
-        np.testing.assert_array_equal(file.read(1000, 9000), samples[1000:10_000, 0])
+        np.testing.assert_array_equal(file.read(1000, 9000, 1), samples[1000:10_000].T)
 
 
 def mutated(good: bytes) -> bytes:
@@ -127,7 +127,7 @@ def test_damaged_files_are_refused_or_give_the_right_samples(tmp_path: Path, cha
             try:
                 with StemFile(path, track="T", stem="S") as file:
                     fast = file._excerpts.read(start, count) if file._excerpts else None
-                    got = file.read_channels(start, count, channels).T
+                    got = file.read(start, count, channels).T
             except AudioError:
                 assert fast is None
                 refused += 1

@@ -36,7 +36,7 @@ def together(
 ) -> list[list[np.ndarray]]:
     with ExitStack() as stack:
         files = [stack.enter_context(StemFile(path, track="song", stem=path.name)) for path in paths]
-        return list(read_atoms(files, groups, rate, frames))
+        return list(read_atoms(files, groups, rate, frames, 1))
 
 
 @given(st.integers(0, 10**6), RATES)
@@ -139,9 +139,9 @@ def test_a_clip_is_the_same_whatever_was_read_before(tmp_path: Path) -> None:
     values[2, 5000:] = 0
     for i, samples in enumerate(values):
         write(tmp_path / f"{i}.wav", samples)
-    stems = [StemRef("t", f"S{i}", f"{i}.wav", 8000, 20_000) for i in range(3)]
+    stems = [StemRef("t", f"S{i}", f"{i}.wav", 8000, 20_000, 1) for i in range(3)]
     members = np.array([[1, 1, 1], [1, 1, 0], [0, 0, 1]], bool)
-    with TrackReader(stems, members, tmp_path) as reader:
+    with TrackReader(stems, members, tmp_path, 1) as reader:
         for start in (0, 3000, 3000, 6000, 18_000):
             clip = reader.clip(start, 4000, 8000, 4000)
             expected = np.pad(values, ((0, 0), (0, 4000)))[:, start : start + 4000] / 32768

@@ -19,13 +19,13 @@ class ComplexOptions(LossOptions):
 
 
 def complex_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:
-    """L1 of real and imaginary part of M X - S, averaged over bins and frames.
+    """L1 of real and imaginary part of M X - S, averaged over channels, bins and frames.
 
     The frequency part of the band-split network's loss (Luo and Yu, 2023, equation 5). Shapes as for
     :func:`~slakh_hier.models.losses.tpsa.tpsa_terms`.
     """
     difference = torch.view_as_real(tf_masks * mixture.unsqueeze(1) - sources)
-    return difference.abs().sum(4).mean((2, 3))
+    return difference.abs().sum(-1).mean((2, 3, 4))
 
 
 def build(options: ComplexOptions) -> Callable[[Estimate], Tensor]:

@@ -36,6 +36,8 @@ class SiSdrOptions(LossOptions):
 def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: float = 0.0) -> Tensor:
     """-SI-SDR in dB (Le Roux et al., ICASSP 2019) plus ``level`` times the absolute difference in level in dB.
 
+    The estimate has one scale for all channels: every product is a sum over them.
+
     Inner products are those of the spectra: the STFT is a tight frame, so that they are those of the signals, times a
     constant, but for the part of a masked spectrum that no signal has. That part counts as error. This saves the way back
     to signals, and its gradient, and means are not removed, since music has none.
@@ -43,11 +45,11 @@ def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: floa
     Parameters
     ----------
     tf_masks
-        Real or complex, (batch, levels, bins, frames).
+        Real or complex, (batch, levels, channels, bins, frames).
     mixture
-        complex64, (batch, bins, frames).
+        complex64, (batch, channels, bins, frames).
     sources
-        complex64, (batch, levels, bins, frames).
+        complex64, (batch, levels, channels, bins, frames).
 
     Returns
     -------
@@ -61,8 +63,10 @@ def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: floa
     else:
         masks = tf_masks.float()
         overlap, estimated = inner_product(mixture, sources, masks), energy(mixture, masks.square())
-    unit = energy(mixture).clamp_min(torch.finfo(torch.float32).tiny)
-    overlap, estimated, target = overlap / unit, estimated / unit, energy(sources) / unit
+    unit = energy(mixture).sum(-1).clamp_min(torch.finfo(torch.float32).tiny)
+    overlap, estimated, target = (
+        products.sum(-1) / unit for products in (overlap, estimated, energy(sources))
+    )
     silent = target < SILENT
     target = target.clamp_min(SILENT)
     projected = overlap.clamp_min(0).square() / target  # what points the other way is no target at all

@@ -52,16 +52,16 @@ def _truncated(mixture: Tensor, loudness: Tensor, source: Tensor) -> Tensor:
 
 
 def tpsa_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:
-    """L1 between M |X| and the truncated phase-sensitive target, averaged over bins and frames.
+    """L1 between M |X| and the truncated phase-sensitive target, averaged over channels, bins and frames.
 
     Parameters
     ----------
     tf_masks
-        Real, (batch, levels, bins, frames).
+        Real, (batch, levels, channels, bins, frames).
     mixture
-        complex64, (batch, bins, frames).
+        complex64, (batch, channels, bins, frames).
     sources
-        complex64, (batch, levels, bins, frames).
+        complex64, (batch, levels, channels, bins, frames).
 
     Returns
     -------
@@ -70,7 +70,7 @@ def tpsa_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor) -> Tensor:
     """
     mixture = mixture.unsqueeze(1)
     loudness = magnitude(mixture)
-    return (tf_masks.float() * loudness - _truncated(mixture, loudness, sources)).abs().mean((2, 3))
+    return (tf_masks.float() * loudness - _truncated(mixture, loudness, sources)).abs().mean((2, 3, 4))
 
 
 def build(options: TpsaOptions) -> Callable[[Estimate], Tensor]:

@@ -3,7 +3,8 @@
 After Luo and Yu, *Music Source Separation with Band-Split RNN*, IEEE/ACM TASLP 31, 2023: the spectrum is cut
 into bands, narrow where instruments have their fundamentals; recurrent layers run along time within each band
 and along the bands within each frame; a small network per band estimates complex masks. Here with fewer layers
-and bands than in the article, one mask per level, and optionally the anchor of a query.
+and bands than in the article, one mask per level and channel, and optionally the anchor of a query. All channels of a
+clip are seen at once: a band's features are those of all of them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class BandSplitOptions(QueryOptions):
     """
 
     complex_masks: ClassVar[bool] = True
+    joint_channels: ClassVar[bool] = True
     kind: Literal["bandsplit"] = "bandsplit"
     layers: Layers = 3
     features: Width = 64
@@ -57,8 +59,8 @@ class BandSplit(nn.Module):
         self.query = query_encoder(options, spec, units=options.query_units, dropout=options.dropout)
         self.widths = band_widths(spec.bins)
         self.split = nn.ModuleList(
-            nn.Sequential(nn.GroupNorm(1, 2 * width), nn.Conv1d(2 * width, features, 1))
-            for width in self.widths
+            nn.Sequential(nn.GroupNorm(1, numbers), nn.Conv1d(numbers, features, 1))
+            for numbers in (2 * spec.channels * width for width in self.widths)
         )
         self.condition = nn.Linear(options.embedding, features) if spec.query else None
         self.along_time, self.along_bands = (
@@ -72,7 +74,7 @@ class BandSplit(nn.Module):
                 nn.LayerNorm(features),
                 nn.Linear(features, 4 * features),
                 nn.Tanh(),
-                nn.Linear(4 * features, 4 * width * spec.levels),
+                nn.Linear(4 * features, 4 * width * spec.channels * spec.levels),
                 nn.GLU(),
             )
             for width in self.widths
@@ -84,19 +86,19 @@ class BandSplit(nn.Module):
         Parameters
         ----------
         mixture
-            complex64, (batch, bins, frames).
+            complex64, (batch, channels, bins, frames).
         anchor
             float32, (batch, embedding), from ``query``; only for a network with one.
 
         Returns
         -------
         Tensor
-            complex64, (batch, levels, bins, frames), leaf first; magnitudes are not bounded.
+            complex64, (batch, levels, channels, bins, frames), leaf first; magnitudes are not bounded.
         """
-        batch, _, frames = mixture.shape
-        parts = torch.view_as_real(mixture).permute(0, 1, 3, 2)  # (batch, bins, 2, frames)
+        batch, channels, _, frames = mixture.shape
+        parts = torch.view_as_real(mixture).permute(0, 2, 1, 4, 3)  # (batch, bins, channels, 2, frames)
         bands = [
-            split(part.flatten(1, 2))  # (batch, features, frames)
+            split(part.flatten(1, 3))  # (batch, features, frames)
             for split, part in zip(self.split, torch.split(parts, self.widths, dim=1), strict=True)
         ]
         hidden = torch.stack(bands, 1).transpose(2, 3)  # (batch, bands, frames, features)
@@ -108,10 +110,12 @@ class BandSplit(nn.Module):
             hidden = hidden.transpose(1, 2)  # (batch, frames, bands, features)
             hidden = along_bands(hidden.flatten(0, 1)).unflatten(0, (batch, frames)).transpose(1, 2)
         tf_masks = [
-            head(hidden[:, band]).float().unflatten(2, (self.levels, width, 2))
+            head(hidden[:, band]).float().unflatten(2, (self.levels, channels, width, 2))
             for band, (head, width) in enumerate(zip(self.heads, self.widths, strict=True))
         ]
-        joined = torch.cat(tf_masks, 3).permute(0, 2, 3, 1, 4)  # (batch, levels, bins, frames, 2)
+        joined = torch.cat(tf_masks, 4).permute(
+            0, 2, 3, 4, 1, 5
+        )  # (batch, levels, channels, bins, frames, 2)
         return torch.view_as_complex(joined.contiguous())
 
 

@@ -2,6 +2,7 @@
 
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters, parse_clips
-from slakh_hier.plan.plan import Plan, plan_clips
+from slakh_hier.plan.plan import Plan
+from slakh_hier.plan.planning import plan_clips
 
 __all__ = ["DEFAULT_CLIPS", "Parameters", "Plan", "measure_activity", "parse_clips", "plan_clips"]

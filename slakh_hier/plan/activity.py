@@ -185,7 +185,9 @@ def estimated_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
     longest = np.zeros(len(names))
     np.maximum.at(longest, numbers, (frame["frames"] / frame["sample_rate"]).to_numpy()[readable])
     stems = np.bincount(numbers, minlength=len(names))
-    pairs = stems * (stems + 3) // 2  # sums, and upper triangles
+    signals = np.ones(len(names), int)
+    np.maximum.at(signals, numbers, 1 + (frame["channels"] == 2).to_numpy()[readable])
+    pairs = signals * stems * (stems + 3) // 2  # sums, and upper triangles, of mids and sides
     values = pd.Series(np.ceil(longest * HOPS_PER_SECOND) * pairs, names)
     return round(8 * float(values.loc[list(tracks)].sum()) * PACKED_SHARE)
 
@@ -222,7 +224,7 @@ def _wanted(catalog: Catalog) -> dict[str, str]:
     Of files that do not store what their content is, all that the system notes of a file.
     """
     wanted = {}
-    columns = ["stem", "size", "mtime_ns", "frames", "sample_rate", "path", "content"]
+    columns = ["stem", "size", "mtime_ns", "frames", "sample_rate", "channels", "path", "content"]
     for track, rows in _readable(catalog).items():
         files = [
             [*map(str, row), *(() if row[-1] else stamp_of(catalog.root / str(row[-2])))]

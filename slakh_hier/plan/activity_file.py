@@ -3,12 +3,16 @@
 Layout (format 2), readable with plain h5py::
 
     /                       attrs: format, format_version, hops_per_second, tool_version
-    /TRACK                  attrs: key (digest of its files' paths, sizes, times), sample_rate, frames
+    /TRACK                  attrs: key (digest of its files' paths, sizes, times), sample_rate, frames, channels
     /TRACK/stems            (stems,) S
     /TRACK/broken           (stems,) S      why a stem could not be decoded; empty: it could
     /TRACK/content          (stems,) S      MD5 of its samples (:mod:`slakh_hier.slakh.content`)
-    /TRACK/sums             (hops, stems)   float64
-    /TRACK/gram             (hops, pairs)   float64, upper triangles, row by row
+    /TRACK/sums_mid         (hops, stems)   float64
+    /TRACK/gram_mid         (hops, pairs)   float64, upper triangles, row by row
+    /TRACK/sums_side        (hops, stems)   float64, of tracks with two channels only
+    /TRACK/gram_side        (hops, pairs)   float64, of tracks with two channels only
+
+Mid is ``(L + R) / 2``, or the samples of a mono stem; side is ``(L - R) / 2`` (:mod:`slakh_hier.plan.energy`).
 
 Every dataset carries a checksum, so that a flipped bit is an error and not another plan. A file may be untrusted:
 what it says of itself is compared with this layout before a value is read (see :mod:`slakh_hier.plain_hdf5`).
@@ -43,7 +47,7 @@ from slakh_hier.plain_hdf5 import (
     is_type,
     open_dataset,
 )
-from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats
+from slakh_hier.plan.energy import HOPS_PER_SECOND, Floats, Moments
 from slakh_hier.plan.hdf5_stream import hdf5_stream
 from slakh_hier.version import VERSION
 
@@ -57,8 +61,9 @@ MAX_BYTES: Final = 2 << 30
 MAX_PACKING: Final = 1100
 """Deflate packs bytes into a thousandth at best."""
 _ROOT: Final = {"format": FORMAT, "format_version": FORMAT_VERSION, "hops_per_second": HOPS_PER_SECOND}
-_TRACK: Final = {"key": str, "sample_rate": int, "frames": int}
-_MEMBERS: Final = ("stems", "broken", "content", "sums", "gram")
+_TRACK: Final = {"key": str, "sample_rate": int, "frames": int, "channels": int}
+_SIGNALS: Final = ("mid", "side")
+"""Of which there are moments: the first of them for each channel."""
 _CHECKSUM: Final = [h5z.FILTER_FLETCHER32]
 _PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
@@ -77,10 +82,8 @@ class TrackActivity:
         MD5 of each stem's samples; empty where it is broken.
     sample_rate, frames
         Native rate in Hz; samples of the longest stem.
-    sums
-        (hops, stems) float64, sums of integer samples.
-    gram
-        (hops, stems, stems) float64, inner products of each pair.
+    moments
+        Of the mids, and in tracks with two channels of the sides.
     """
 
     stems: tuple[str, ...]
@@ -88,8 +91,16 @@ class TrackActivity:
     content: tuple[str, ...]
     sample_rate: int
     frames: int
-    sums: Floats
-    gram: Floats
+    moments: tuple[Moments, ...]
+
+    @property
+    def channels(self) -> int:
+        """1, or 2 where a stem is stereo."""
+        return len(self.moments)
+
+    def parts(self, channels: int) -> tuple[Moments, ...]:
+        """What products are sums of in so many channels: the mids alone in one."""
+        return self.moments[:channels]
 
 
 class ActivityFile:
@@ -152,19 +163,16 @@ class ActivityFile:
         with self._damage(track):
             group, about = self._checked(track)
             stems = tuple(_texts(group["stems"]))
-            packed = group["gram"][:]
-            rows, columns = np.triu_indices(len(stems))
-            gram = np.empty((len(packed), len(stems), len(stems)))
-            gram[:, rows, columns] = packed
-            gram[:, columns, rows] = packed
             return TrackActivity(
                 stems=stems,
                 broken=_reasons(group),
                 content=tuple(_texts(group["content"])),
                 sample_rate=about["sample_rate"],
                 frames=about["frames"],
-                sums=group["sums"][:],
-                gram=gram,
+                moments=tuple(
+                    Moments(group[f"sums_{signal}"][:], _unpacked(group[f"gram_{signal}"][:], len(stems)))
+                    for signal in _SIGNALS[: about["channels"]]
+                ),
             )
 
     def copy(self, track: str, target: h5py.File) -> None:
@@ -186,10 +194,12 @@ class ActivityFile:
     def _checked(self, track: str) -> tuple[h5py.Group, dict[str, Any]]:
         """A track's group and attributes, all of which agree with the number of its stems and its length."""
         about = self._attributes(track)
-        check_group(self._file.id, track, _MEMBERS)
-        rate, frames = about["sample_rate"], about["frames"]
-        if not (0 < rate <= MAX_RATE and 0 < frames <= MAX_FRAMES):
-            raise NotPlainError(f"/{track} has {frames} frames at {rate} Hz")
+        rate, frames, channels = about["sample_rate"], about["frames"], about["channels"]
+        if not (0 < rate <= MAX_RATE and 0 < frames <= MAX_FRAMES and 0 < channels <= len(_SIGNALS)):
+            raise NotPlainError(f"/{track} has {channels} channels of {frames} frames at {rate} Hz")
+        signals = _SIGNALS[:channels]
+        members = [f"{kind}_{signal}" for signal in signals for kind in ("sums", "gram")]
+        check_group(self._file.id, track, ("stems", "broken", "content", *members))
         hops = -(-frames * HOPS_PER_SECOND // rate)
         names = open_dataset(self._file.id, f"{track}/stems", f"/{track}/stems")
         stems = names.shape[0] if names.rank == 1 else 0
@@ -199,8 +209,8 @@ class ActivityFile:
             ("stems", (stems,)),
             ("broken", (stems,)),
             ("content", (stems,)),
-            ("sums", (hops, stems)),
-            ("gram", (hops, stems * (stems + 1) // 2)),
+            *((f"sums_{signal}", (hops, stems)) for signal in signals),
+            *((f"gram_{signal}", (hops, stems * (stems + 1) // 2)) for signal in signals),
         ):
             _check_dataset(self._file, f"{track}/{member}", shape)
         return self._file[track], about
@@ -239,6 +249,15 @@ def _texts(dataset: h5py.Dataset) -> list[str]:
     return [text.decode() for text in dataset[:]]
 
 
+def _unpacked(packed: Floats, stems: int) -> Floats:
+    """Whole matrices of upper triangles."""
+    rows, columns = np.triu_indices(stems)
+    gram = np.empty((len(packed), stems, stems))
+    gram[:, rows, columns] = packed
+    gram[:, columns, rows] = packed
+    return gram
+
+
 def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
     """Refuse a dataset of another type, shape or filters, or that says to hold more than its bytes can."""
     where = f"/{path}"
@@ -262,16 +281,18 @@ def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str)
     group.attrs["key"] = np.bytes_(key.encode())  # of fixed length: others carry no checksum
     group.attrs["sample_rate"] = activity.sample_rate
     group.attrs["frames"] = activity.frames
+    group.attrs["channels"] = activity.channels
     rows, columns = np.triu_indices(len(activity.stems))
     _dataset(group, "stems", np.array(activity.stems, "S"))
     for name, texts in (
-        ("broken", [activity.broken.get(s, "") for s in activity.stems]),
+        ("broken", [activity.broken.get(stem, "") for stem in activity.stems]),
         ("content", activity.content),
     ):
         encoded = [text.encode(errors="backslashreplace") for text in texts]
         _dataset(group, name, np.array(encoded, f"S{max(1, *map(len, encoded))}"))
-    _dataset(group, "sums", activity.sums)
-    _dataset(group, "gram", activity.gram[:, rows, columns])
+    for signal, moments in zip(_SIGNALS, activity.moments, strict=False):
+        _dataset(group, f"sums_{signal}", moments.sums)
+        _dataset(group, f"gram_{signal}", moments.gram[:, rows, columns])
     group.id.close()  # as in shards: the layout must not depend on who else holds a reference
 
 

@@ -17,7 +17,7 @@ from slakh_hier.plan.energy import (
     mixture_si_sdr,
     rms_dbfs,
     submix_energy,
-    window_sums,
+    total_gram,
 )
 from slakh_hier.plan.membership import membership
 
@@ -59,12 +59,15 @@ class Grid:
         From which RMS over the clip a node is salient.
     companion
         Which other finest node must be salient too.
+    channels
+        Of the clips: 1 or 2.
     """
 
     clip_hops: int
     step_hops: int
     salience: Salience
     companion: Companion
+    channels: int
 
 
 @dataclass(frozen=True)
@@ -170,8 +173,8 @@ def track_candidates(
     frames = int(stems["frames"].max())
     hops = min(hops, frames * HOPS_PER_SECOND // activity.sample_rate)
     first = np.arange(0, hops - grid.clip_hops + 1, grid.step_hops, dtype=np.int64)
-    gram = window_sums(activity.gram[:, index][:, :, index], first, grid.clip_hops)
-    sums = window_sums(activity.sums[:, index], first, grid.clip_hops)
+    parts = [part.of_stems(index).windows(first, grid.clip_hops) for part in activity.parts(grid.channels)]
+    gram = total_gram(parts)
     samples = hop_edge(grid.clip_hops, activity.sample_rate)
     energy = submix_energy(gram, membership(stems, [(name, 1) for name in finest]))
     mix = submix_energy(gram, np.ones((1, len(index)), bool))[:, 0]
@@ -180,7 +183,7 @@ def track_candidates(
     mix_si_sdr = np.empty((len(node), hierarchy.levels), np.float32)
     for level in range(1, hierarchy.levels + 1):
         nodes = hierarchy.level_nodes(level)
-        si_sdr = mixture_si_sdr(gram, sums, samples, membership(stems, [(name, level) for name in nodes]))
+        si_sdr = mixture_si_sdr(parts, samples, membership(stems, [(name, level) for name in nodes]))
         ancestor = np.array([nodes.index(hierarchy.path(name)[level - 1]) for name in finest], np.intp)
         mix_si_sdr[:, level - 1] = si_sdr[window, ancestor[node]]
     return Windows(

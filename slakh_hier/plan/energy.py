@@ -4,9 +4,16 @@ For stems ``x_1 ... x_S`` and one hop, ``gram[i, j] = sum_t x_i[t] x_j[t]`` and 
 with membership vector ``m`` (0/1 per stem) then has energy ``m' gram m``, so that every tree and every
 threshold is answered without reading audio again. Samples are integers (full scale 32768); for 16-bit audio all
 values stay below 2**53 and are exact in float64 whatever the order of summation.
+
+Stereo stems have moments of their mid, ``(L + R) / 2``, which is the stem folded down to mono, and of their side,
+``(L - R) / 2``. The mean over the channels of any product is that of the mids plus that of the sides, as the cross terms
+cancel: ``(L L' + R R') / 2 = M M' + S S'``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +25,38 @@ HOPS_PER_SECOND = 2
 """Half-second hops: every grid of whole half seconds is answered exactly."""
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """First and second moments of a track's stems, of one signal each, in hops or windows.
+
+    Attributes
+    ----------
+    sums
+        (hops, stems) float64, sums of samples.
+    gram
+        (hops, stems, stems) float64, inner products of each pair.
+    """
+
+    sums: Floats
+    gram: Floats
+
+    def of_stems(self, index: Sequence[int]) -> Moments:
+        """Those of some stems."""
+        return Moments(self.sums[:, index], self.gram[:, index][:, :, index])
+
+    def windows(self, first: NDArray[np.int64], hops: int) -> Moments:
+        """Those of windows of ``hops`` hops; see :func:`window_sums`."""
+        return Moments(window_sums(self.sums, first, hops), window_sums(self.gram, first, hops))
+
+
+def total_gram(parts: Sequence[Moments]) -> Floats:
+    """Inner products, as the mean over channels: of a mono signal, or of mid and side together."""
+    total = parts[0].gram
+    for part in parts[1:]:
+        total = total + part.gram
+    return total
 
 
 def hop_edge(hop: int, sample_rate: int) -> int:
@@ -59,17 +98,17 @@ def rms_dbfs(energy: Floats, samples: int) -> Floats:
         return np.asarray(10 * np.log10(energy / (samples * FULL_SCALE**2)))
 
 
-def mixture_si_sdr(gram: Floats, sums: Floats, samples: int, membership: NDArray[np.bool_]) -> Floats:
+def mixture_si_sdr(parts: Sequence[Moments], samples: int, membership: NDArray[np.bool_]) -> Floats:
     """SI-SDR (dB) of the untouched mixture of all stems against each submix, zero-mean and optimally scaled.
 
-    With mixture ``m``, target ``n``, rest ``r = m - n`` (means removed) and ``a = <m, n> / <n, n>``:
-    ``|a n|^2 / |m - a n|^2``, where ``m - a n = r + (1 - a) n`` avoids the cancellation of ``|m|^2 - |a n|^2``
-    (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019, eq. 5).
+    With mixture ``m``, target ``n``, rest ``r = m - n`` (the mean of each channel removed) and ``a = <m, n> / <n, n>``,
+    products being sums over all channels: ``|a n|^2 / |m - a n|^2``, where ``m - a n = r + (1 - a) n`` avoids the
+    cancellation of ``|m|^2 - |a n|^2`` (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019, eq. 5).
 
     Parameters
     ----------
-    gram, sums
-        (windows, stems, stems) and (windows, stems) of the mixture's stems.
+    parts
+        Moments of the mixture's stems in windows: of a mono signal, or of mid and side.
     samples
         Length of a window.
     membership
@@ -79,7 +118,8 @@ def mixture_si_sdr(gram: Floats, sums: Floats, samples: int, membership: NDArray
     -------
     (windows, nodes) float64; NaN for a silent target, inf where the mixture is the target alone.
     """
-    centred = gram - sums[:, :, None] * sums[:, None, :] / samples
+    gram = total_gram(parts)
+    centred = gram - sum(part.sums[:, :, None] * part.sums[:, None, :] for part in parts) / samples
     member = membership.astype(np.float64)
     rest = 1 - member
     products = member @ centred  # (windows, nodes, stems)

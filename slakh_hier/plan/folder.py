@@ -21,7 +21,7 @@ from slakh_hier.errors import PlanError, SlakhHierError
 from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
 from slakh_hier.plain_files import open_limited, read_plain
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 PLAN_NAME: Final = "plan.yaml"
 CLIPS_NAME: Final = "clips.csv"
 CATALOG_NAME: Final = "catalog.csv"

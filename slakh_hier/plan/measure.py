@@ -1,4 +1,4 @@
-"""Measure one track: what its stems do, hop by hop, and which files they are."""
+"""Moments of one track's stems, and which files they are, from the one time that they are decoded."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slakh_hier.audio import StemFile, StemRef
+from slakh_hier.audio import StemFile, StemRef, channels_of
 from slakh_hier.errors import AudioError
 from slakh_hier.plan.activity_file import TrackActivity
-from slakh_hier.plan.energy import HOPS_PER_SECOND, hop_edge
+from slakh_hier.plan.energy import HOPS_PER_SECOND, Moments, hop_edge
 from slakh_hier.slakh.content import UNKNOWN, SampleDigest, stored_content
 
 BLOCK_HOPS = 32
@@ -32,7 +32,6 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
     rate = rows[0].sample_rate
     frames = max(row.frames for row in rows)
     hops = -(-frames * HOPS_PER_SECOND // rate)
-    hop_samples = hop_edge(1, rate) + 1  # one more than the floor: hops of odd rates differ by a sample
     files: list[StemFile | None] = []
     broken: dict[str, str] = {}
     contents = [stored_content(root / row.path) for row in rows]
@@ -45,9 +44,7 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
         except AudioError as error:
             broken[row.stem] = error.reason
             files.append(None)
-    sums = np.zeros((hops, len(rows)))
-    gram = np.zeros((hops, len(rows), len(rows)))
-    samples = np.zeros((len(rows), hop_samples))  # one hop: it stays in the CPU's cache
+    sums = [_HopSums(hops, len(rows), rate) for _ in range(channels_of(rows))]
     try:
         for first in range(0, hops, BLOCK_HOPS):
             count = min(BLOCK_HOPS, hops - first)
@@ -57,25 +54,58 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
                 if file is None:
                     continue
                 try:
-                    decoded[index] = file.read(edges[0], edges[-1] - edges[0])
+                    own = 2 if file.channels == 2 else 1
+                    decoded[index] = file.read(edges[0], edges[-1] - edges[0], own)
                 except AudioError as error:
                     broken[row.stem] = error.reason
                     files[index] = None
-                    samples[index] = 0
-                    sums[:, index] = gram[:, index, :] = gram[:, :, index] = 0
+                    for signal in sums:
+                        signal.forget(index)
             for hop, (begin, end) in enumerate(pairwise(edges), start=first):
                 for index, block in decoded.items():
-                    samples[index, : end - begin] = block[begin - edges[0] : end - edges[0]]
-                here = samples[:, : end - begin]
-                sums[hop] = here.sum(axis=1)
-                gram[hop] = (
-                    here @ here.T
-                )  # numpy sees that it is symmetric: half the work of a batched product
+                    here = block[:, begin - edges[0] : end - edges[0]]
+                    sums[0].put(index, here, np.add)
+                    if len(here) == 2:  # a mono stem has no side
+                        sums[1].put(index, here, np.subtract)
+                for signal in sums:
+                    signal.close(hop, end - begin)
     finally:
         for file in files:
             if file is not None:
                 file.close()
+    moments = tuple(signal.moments for signal in sums)
     for index, digest in digests.items():
         contents[index] = UNKNOWN if rows[index].stem in broken else digest.hex()
     stems = tuple(row.stem for row in rows)
-    return TrackActivity(stems, broken, tuple(contents), rate, frames, sums, gram)
+    return TrackActivity(stems, broken, tuple(contents), rate, frames, moments)
+
+
+class _HopSums:
+    """Moments of mids or of sides, as they are added up hop by hop."""
+
+    def __init__(self, hops: int, stems: int, rate: int):
+        self.moments = Moments(np.zeros((hops, stems)), np.zeros((hops, stems, stems)))
+        # One hop, which stays in the CPU's cache; one sample more than the floor, since hops of odd rates differ by one.
+        self._samples = np.zeros((stems, hop_edge(1, rate) + 1))
+
+    def put(self, stem: int, block: NDArray[Any], combine: np.ufunc) -> None:
+        """Set a stem's samples of the next hop: those of a mono stem, or half of what two channels are combined to."""
+        place = self._samples[stem, : block.shape[1]]
+        if len(block) == 1:
+            place[:] = block[0]
+        else:
+            combine(block[0], block[1], out=place, dtype=np.float64)
+            place *= 0.5
+
+    def close(self, hop: int, count: int) -> None:
+        """Add up the hop, of ``count`` samples."""
+        here = self._samples[:, :count]
+        self.moments.sums[hop] = here.sum(axis=1)
+        # numpy sees that it is symmetric: half the work of a batched product
+        self.moments.gram[hop] = here @ here.T
+
+    def forget(self, stem: int) -> None:
+        """Take a stem as silent from the first hop on."""
+        self._samples[stem] = 0
+        self.moments.sums[:, stem] = 0
+        self.moments.gram[:, stem, :] = self.moments.gram[:, :, stem] = 0

@@ -39,6 +39,8 @@ class Parameters:
         tree any other), ``any``, or ``none``.
     queries
         Draw a query for each clip.
+    channels
+        Of the clips: 1 (stereo stems are folded down to their mid) or 2.
     seed
         Another seed, another draw.
     """
@@ -51,6 +53,7 @@ class Parameters:
     salience_below_mix: float | None = None
     companion: Companion = "family"
     queries: bool = True
+    channels: int = 1
     seed: int = 588
 
     def check(self, hierarchy: Hierarchy) -> None:
@@ -72,6 +75,8 @@ class Parameters:
             raise InputError(
                 f"the salience threshold must lie 0 to 200 dB below the mixture, not {self.salience_below_mix:g}"
             )
+        if self.channels not in (1, 2):
+            raise InputError(f"clips have 1 or 2 channels, not {self.channels}")
         if self.companion not in get_args(Companion):
             raise InputError(f"companion must be {', '.join(get_args(Companion))}, not {self.companion!r}")
         for split, count in self.clips.items():
@@ -100,6 +105,7 @@ class Parameters:
             int(self.step * HOPS_PER_SECOND),
             self.salience,
             self.companion,
+            self.channels,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
     signals = {
         track: distinct_signals(stems, columns) for track, stems in plan.catalog.usable_by_track.items()
     }
-    signal_bytes = sample_at(plan.parameters.clip_seconds, SUMMARY_RATE) * SUMMARY_BYTES
+    samples = sample_at(plan.parameters.clip_seconds, SUMMARY_RATE)
+    signal_bytes = plan.parameters.channels * samples * SUMMARY_BYTES
     rows = []
     for split, asked in plan.parameters.as_dict()["clips"].items():
         clips = plan.clips[plan.clips["split"] == split]

@@ -202,10 +202,9 @@ class _Job:
         self.plan, self.folder, self.options = plan, folder, options
         self.samples = samples_of(plan.parameters.clip_seconds, options.sample_rate)
         self.usable = plan.catalog.usable_by_track
-        item = 2 if options.dtype == "int16" else 4
-        self.shards = shard_layout(
-            plan.clips, self.usable, options.columns, self.samples * item, options.shard_mb
-        )
+        self.channels = plan.parameters.channels
+        row_bytes = self.channels * self.samples * np.dtype(options.dtype).itemsize
+        self.shards = shard_layout(plan.clips, self.usable, options.columns, row_bytes, options.shard_mb)
         self.settings: dict[str, Any] = {
             "plan": plan.digest,
             "hierarchy": {"name": plan.hierarchy.name, "digest": plan.hierarchy.digest},
@@ -265,6 +264,7 @@ class _Job:
         by_name = {shard.name: shard for shard in shards}
         header = ShardHeader(
             sample_rate=self.options.sample_rate,
+            channels=self.channels,
             clip_seconds=self.plan.parameters.clip_seconds,
             samples=self.samples,
             dtype=self.options.dtype,
@@ -312,6 +312,7 @@ class _Job:
             plan_digest=self.plan.digest,
             hierarchy_digest=self.plan.hierarchy.digest,
             sample_rate=self.options.sample_rate,
+            channels=self.channels,
             clip_seconds=self.plan.parameters.clip_seconds,
             samples=self.samples,
             dtype=self.options.dtype,

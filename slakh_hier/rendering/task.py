@@ -102,7 +102,7 @@ def _render(target: Target, task: ShardTask) -> ShardDone:
     for index, nodes, query in _clips(task, failures):
         kept.append(index)
         if nodes is not last:  # clips that differ in their target only share their rows
-            rows = [builder.add_signal(signal[0]) for signal in nodes.signals]
+            rows = [builder.add_signal(signal) for signal in nodes.signals]
             levels = [
                 -np.inf if row == SILENT else rms_of(signal)
                 for row, signal in zip(rows, nodes.signals, strict=True)
@@ -114,7 +114,7 @@ def _render(target: Target, task: ShardTask) -> ShardDone:
             elif place == SILENT:
                 builder.set(index, column, SILENT, -np.inf)
         if query is not None:
-            builder.set_query(index, builder.add_signal(query[0]))
+            builder.set_query(index, builder.add_signal(query))
     if failures:
         builder.keep(kept)
     masks = {mask: availability(mask, flags[kept], header.columns) for mask, flags in task.withheld.items()}
@@ -159,7 +159,8 @@ class _Tracks:
 
     def open(self, track: str) -> TrackReader:
         rows = self._rows[track]
-        return TrackReader(stem_refs(rows), column_membership(rows, self._header.columns), self._root)
+        members = column_membership(rows, self._header.columns)
+        return TrackReader(stem_refs(rows), members, self._root, self._header.channels)
 
     def clip(self, reader: TrackReader, start: float) -> ClipSignals:
         """Every node's signal."""
@@ -183,9 +184,7 @@ class _Tracks:
         return window(start, self._header.clip_seconds, reader.sample_rate)
 
 
-def _clips(
-    task: ShardTask, failures: list[Failure]
-) -> Iterator[tuple[int, ClipSignals, NDArray[np.float32] | None]]:
+def _clips(task: ShardTask, failures: list[Failure]) -> Iterator[tuple[int, ClipSignals, Signal | None]]:
     """Signals of the shard's clips, in their order; clips of one track stand together in a plan."""
     tracks = _Tracks(task)
     table = task.clips[list(_Clip._fields)].itertuples(index=False, name=None)

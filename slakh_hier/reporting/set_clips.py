@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from slakh_hier.plan.energy import mixture_si_sdr
+from slakh_hier.plan.energy import Moments, mixture_si_sdr
 from slakh_hier.reporting.document import Lane, Player, PlayerClip, Signal
 from slakh_hier.reporting.parts import disjoint
 from slakh_hier.shards.inspect import tree_order
@@ -111,9 +111,9 @@ def _scores(clip: Clip, signals: Mapping[int, Signal]) -> dict[str, float]:
     place = next((n for n, column in enumerate(clip.shards.nodes) if column.name == clip.target), 0)
     if not {0, place} <= signals.keys():
         return {}
-    target = np.atleast_2d(signals[place].astype(np.float64))
-    both = np.stack([target, np.atleast_2d(signals[0]) - target])
+    target = signals[place].astype(np.float64)
+    both = np.stack([target, signals[0] - target])
     both -= both.mean(axis=-1, keepdims=True)
-    gram = np.einsum("ict,jct->ij", both, both)[None]
-    (value,) = mixture_si_sdr(gram, np.zeros((1, 2)), target.shape[-1], np.array([[True, False]]))[0]
+    moments = Moments(np.zeros((1, 2)), np.einsum("ict,jct->ij", both, both)[None])
+    (value,) = mixture_si_sdr([moments], target.shape[-1], np.array([[True, False]]))[0]
     return {MIXTURE_SI_SDR: float(value)} if np.isfinite(value) else {}

@@ -63,9 +63,9 @@ def export_clip(
         signals = _signals(chosen)
         encoding, gain = _encoding(list(signals.values()), shards.index.dtype, audio_format)
         paths = [target / f"{name}.{audio_format}" for name in signals]
-        with audio_files(paths, shards.sample_rate, 1, shards.samples, encoding) as writers:
+        with audio_files(paths, shards.sample_rate, shards.channels, shards.samples, encoding) as writers:
             for writer, samples in zip(writers, signals.values(), strict=True):
-                scaled = samples[None].astype(np.float64) * (gain * encoding.full_scale)
+                scaled = samples.astype(np.float64) * (gain * encoding.full_scale)
                 writer.write(scaled if encoding.subtype == "FLOAT" else np.rint(scaled))
         publish_json(target / CLIP_FILE, _about(chosen, gain, encoding))
     return [*paths, target / CLIP_FILE]
@@ -132,6 +132,7 @@ def _about(clip: Clip, gain: float, encoding: Encoding) -> dict[str, Any]:
         "start": clip.start,
         "seconds": shards.clip_seconds,
         "sample_rate": shards.sample_rate,
+        "channels": shards.channels,
         "target": clip.target,
         "query": None
         if clip.query_track is None

@@ -1,4 +1,4 @@
-"""Shard format 1: names, types and shapes of everything in a shard file (docs/shard-format.md).
+"""Shard format 2: names, types and shapes of everything in a shard file (docs/shard-format.md).
 
 Declared here once: the writer creates what :data:`TABLES` and the attributes say, and the reader accepts nothing else.
 """
@@ -18,13 +18,14 @@ from slakh_hier.signals import sample_at
 
 SHARD_FORMAT: Final = "slakh-hier-shard"
 MASK_FORMAT: Final = "slakh-hier-mask"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 LIBVER: Final = ("v110", "v110")
 """HDF5 1.10's file format: all metadata carry checksums, and every HDF5 from 2016 on reads it."""
 
 ABSENT: Final = -1
 SILENT: Final = -2
 NO_QUERY: Final = -1
+CHANNELS: Final = (1, 2)
 
 Dtype = Literal["int16", "float32"]
 NODE_NAMES: Final = re.compile(r"[^\x00-\x1f\x7f/\\. ][^\x00-\x1f\x7f/\\]{0,199}")
@@ -35,7 +36,7 @@ MAX_STRING: Final = 4096
 FLETCHER32_BYTES: Final = 4
 
 Field = Literal["int8", "int16", "int32", "float32", "float64", "bool", "S"]
-Size = Literal["clips", "rows", "nodes", "samples"]
+Size = Literal["clips", "rows", "nodes", "channels", "samples"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Table:
         return Dataset(self.path, self.field or dtype, shape, chunk)
 
 
-AUDIO: Final = Table("audio", None, ("rows", "samples"), by_row=True)
+AUDIO: Final = Table("audio", None, ("rows", "channels", "samples"), by_row=True)
 SCALE: Final = Table("scale", "float32", ("rows",))
 ROW: Final = Table("row", "int32", ("clips", "nodes"))
 RMS: Final = Table("rms", "float32", ("clips", "nodes"))
@@ -112,6 +113,7 @@ SHARD_ATTRIBUTES: Final[Mapping[str, type]] = {
     "format": str,
     "format_version": np.int32,
     "sample_rate": np.int32,
+    "channels": np.int32,
     "clip_seconds": np.float64,
     "split": str,
     "first_clip": np.int64,
@@ -136,6 +138,8 @@ class ShardHeader:
     Attributes
     ----------
     sample_rate : int, Hz
+    channels : int
+        1 or 2, of every row.
     clip_seconds : float, s
     samples : int
         ``clip_seconds * sample_rate``, rounded down, the length of every row.
@@ -152,6 +156,7 @@ class ShardHeader:
     """
 
     sample_rate: int
+    channels: int
     clip_seconds: float
     samples: int
     dtype: Dtype
@@ -166,6 +171,8 @@ class ShardHeader:
                 f"a clip of {self.clip_seconds:g} s at {self.sample_rate} Hz has "
                 f"{samples_of(self.clip_seconds, self.sample_rate)} samples, not {self.samples}"
             )
+        if self.channels not in CHANNELS:
+            raise InputError(f"a shard has 1 or 2 channels, not {self.channels}")
         if self.dtype not in get_args(Dtype):
             raise InputError(
                 f"the sample type must be one of {', '.join(get_args(Dtype))}, not {self.dtype!r}"

@@ -50,7 +50,7 @@ class Handles:
         Parameters
         ----------
         out
-            C-contiguous, one dimension, of the stored type; its length is what is read.
+            C-contiguous, (channels, count), of the stored type; its length is what is read.
 
         Raises
         ------
@@ -71,8 +71,8 @@ class Handles:
             _, audio, space = entry
             try:
                 # What audio.read_direct does, in a fifth of its time.
-                space.select_hyperslab((row, begin), (1, len(out)))
-                audio.id.read(h5s.create_simple((len(out),)), space, out)
+                space.select_hyperslab((row, 0, begin), (1, *out.shape))
+                audio.id.read(h5s.create_simple(out.shape), space, out)
             except Exception as error:  # HDF5's errors have no class of their own
                 raise RefusedError(
                     self._expected[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"

@@ -12,7 +12,7 @@ from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
 from slakh_hier.plain_files import parse_json, read_plain
-from slakh_hier.shards.format import FORMAT_VERSION, Dtype, check_columns, samples_of
+from slakh_hier.shards.format import CHANNELS, FORMAT_VERSION, Dtype, check_columns, samples_of
 from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskMode
 
 INDEX_NAME: Final = "index.json"
@@ -120,11 +120,12 @@ class Index(_Strict):
     """
 
     format: Literal["slakh-hier-shards"] = INDEX_FORMAT
-    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
+    format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)] = FORMAT_VERSION
     tool_version: Name
     plan_digest: Digest
     hierarchy_digest: Digest
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
+    channels: Annotated[int, Field(ge=min(CHANNELS), le=max(CHANNELS))]
     clip_seconds: Annotated[float, Field(gt=0, le=86_400)]
     samples: Annotated[int, Field(ge=1, lt=2**31)]
     dtype: Dtype
@@ -187,7 +188,7 @@ def read_index(folder: Path) -> Index:
     InputError
         The folder does not exist or holds nothing of ours.
     ShardError
-        The set is unfinished, its index is damaged, or a newer slakh-hier wrote it.
+        The set is unfinished, its index is damaged, or it is of another version of the format.
     """
     path = folder / INDEX_NAME
     data = _read(folder, path)
@@ -198,8 +199,8 @@ def read_index(folder: Path) -> Index:
     if not isinstance(raw, dict) or raw.get("format") != INDEX_FORMAT:
         raise ShardError(f"{path}: is not the index of a shard set (format is not {INDEX_FORMAT!r})")
     found = raw.get("format_version")
-    if isinstance(found, int) and found > FORMAT_VERSION:
-        raise ShardError(f"{path}: {'. '.join(newer_version(found))}")
+    if isinstance(found, int) and found != FORMAT_VERSION:
+        raise ShardError(f"{path}: {'. '.join(other_version(found))}")
     try:
         return Index.model_validate_json(data)
     except ValidationError as error:
@@ -209,15 +210,15 @@ def read_index(folder: Path) -> Index:
         raise ShardError(f"{path}: {where}: {first['msg']}{more}. {_RENDER_AGAIN}") from None
 
 
-def newer_version(found: int) -> tuple[str, str]:
-    """What is wrong with a file of a format this version does not know, and what to do."""
-    return (
-        f"has format version {found}; this slakh-hier reads versions up to {FORMAT_VERSION}",
-        "Update slakh-hier to open it",
-    )
-
-
 _RENDER_AGAIN = "Run the same slakh-hier render command again with --overwrite"
+
+
+def other_version(found: int) -> tuple[str, str]:
+    """What is wrong with a file of another version of the format, and what to do."""
+    return (
+        f"has format version {found}; this slakh-hier reads version {FORMAT_VERSION}",
+        "Update slakh-hier to open it" if found > FORMAT_VERSION else _RENDER_AGAIN,
+    )
 
 
 def _read(folder: Path, path: Path) -> bytes:

@@ -45,6 +45,7 @@ def summary(folder: str | PathLike[str], *, split: str | None = None) -> dict[st
             "shards": len(index.shards),
             "bytes": sum(shard.bytes for shard in index.shards),
             "sample_rate": index.sample_rate,
+            "channels": index.channels,
             "clip_seconds": index.clip_seconds,
             "dtype": index.dtype,
             "format_version": index.format_version,

@@ -44,7 +44,7 @@ from slakh_hier.shards.format import (
     mask_table,
     schema,
 )
-from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, ShardRecord, newer_version
+from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, ShardRecord, other_version
 
 ADVICE: Final = (
     "Do not use it: slakh-hier verify lists all damage, and the same slakh-hier render command makes the file "
@@ -79,12 +79,14 @@ def expected_shard(folder: Path, index: Index, shard: ShardRecord) -> ExpectedFi
         "clips": shard.clips,
         "rows": shard.rows,
         "nodes": len(index.nodes),
+        "channels": index.channels,
         "samples": index.samples,
     }
     rendered = [mask.name for mask in index.masks if mask.file is None]
     known = {
         "format": SHARD_FORMAT,
         "sample_rate": index.sample_rate,
+        "channels": index.channels,
         "clip_seconds": index.clip_seconds,
         "split": shard.split,
         "first_clip": shard.first_clip,
@@ -191,8 +193,8 @@ def _check_attributes(file: h5py.File, expected: ExpectedFile) -> None:
             path, f"is not a {expected.attributes['format']} file (format {found.get('format')!r})"
         )
     version = found.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise RefusedError(path, *newer_version(version))
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        raise RefusedError(path, *other_version(version))
     if missing := sorted(expected.attributes.keys() ^ found.keys()):
         raise RefusedError(path, f"attribute {missing[0]} is missing or does not belong there")
     for name, value in expected.attributes.items():

@@ -60,7 +60,7 @@ def open_shards(
     InputError
         No such folder or split.
     ShardError
-        The set is unfinished, damaged, hostile, or of a newer format.
+        The set is unfinished, damaged, hostile, or of another version of the format.
     FaultError
         Shards cannot be fetched.
     """
@@ -87,6 +87,8 @@ class ShardSet:
     splits : tuple of str
         The splits that are open here.
     sample_rate : int, Hz
+    channels : int
+        1 or 2, of every signal.
     samples : int
         Length of every signal.
     clip_seconds : float, s
@@ -107,11 +109,8 @@ class ShardSet:
     def __init__(self, folder: Path, index: Index, split: str | None, max_open: int):
         self.folder, self.index = folder, index
         self.splits = tuple(index.splits) if split is None else (split,)
-        self.sample_rate, self.samples, self.clip_seconds = (
-            index.sample_rate,
-            index.samples,
-            index.clip_seconds,
-        )
+        self.sample_rate, self.channels = index.sample_rate, index.channels
+        self.samples, self.clip_seconds = index.samples, index.clip_seconds
         self.nodes: tuple[Column, ...] = index.columns
         self.dtype = np.dtype(index.dtype)
         self._column = {column.name: place for place, column in enumerate(self.nodes)}
@@ -190,7 +189,7 @@ class ShardSet:
         return self._masks[name]
 
     def audio(self, clip: int, node: int | str) -> NDArray[np.float32]:
-        """A node's signal in a clip: float32, shape (samples,), full scale 1.0.
+        """A node's signal in a clip: float32, shape (channels, samples), full scale 1.0.
 
         Absent and silent nodes are zeros. Otherwise it is one HDF5 read.
         """
@@ -201,8 +200,8 @@ class ShardSet:
     def audio_row(self, clip: int, row: int) -> NDArray[np.float32]:
         """The signal in a row of the clip's shard; zeros for a negative row (absent, silent)."""
         if row < 0:
-            return np.zeros(self.samples, np.float32)
-        stored = np.empty(self.samples, self.dtype)
+            return np.zeros((self.channels, self.samples), np.float32)
+        stored = np.empty((self.channels, self.samples), self.dtype)
         factor = self.read_stored(clip, row, stored)
         if stored.dtype == np.float32:
             if not np.isfinite(stored).all():
@@ -221,7 +220,7 @@ class ShardSet:
         row
             0 or more.
         out
-            C-contiguous, of :attr:`dtype`, one dimension.
+            C-contiguous, of :attr:`dtype`, (channels, count).
 
         Returns
         -------
@@ -234,7 +233,7 @@ class ShardSet:
         return factor
 
     def query(self, clip: int) -> NDArray[np.float32] | None:
-        """A clip's query signal, or None where it has none: float32, shape (samples,)."""
+        """A clip's query signal, or None where it has none: float32, shape (channels, samples)."""
         clip = self._place(clip)
         row = int(self.query_row[clip])
         return None if row < 0 else self.audio_row(clip, row)
@@ -277,12 +276,12 @@ class Clip:
         return f"<Clip {self.number}: {self.split}, {self.track} at {self.start:g} s, target {self.target}>"
 
     def __getitem__(self, node: str) -> NDArray[np.float32]:
-        """A node's signal: float32, shape (samples,); zeros where it is silent or absent."""
+        """A node's signal: float32, shape (channels, samples); zeros where it is silent or absent."""
         return self.shards.audio(self.number, node)
 
     @property
     def mix(self) -> NDArray[np.float32]:
-        """The mixture: float32, shape (samples,)."""
+        """The mixture: float32, shape (channels, samples)."""
         return self.shards.audio(self.number, 0)
 
     @property

@@ -88,8 +88,8 @@ class ShardBuilder:
         audio = AUDIO.sized(self._sizes, header.dtype)
         self._audio = self._file.create_dataset(
             audio.path,
-            shape=(0, header.samples),
-            maxshape=(None, header.samples),
+            shape=(0, *audio.shape[1:]),
+            maxshape=(None, *audio.shape[1:]),
             dtype=audio.field,
             chunks=audio.chunk,
             fletcher32=True,
@@ -104,15 +104,15 @@ class ShardBuilder:
         Parameters
         ----------
         samples
-            float32, shape (samples,), full scale 1.0.
+            float32, shape (channels, samples), full scale 1.0.
 
         Raises
         ------
         InputError
             Wrong shape, or a sample is NaN or infinite.
         """
-        if samples.shape != (self.header.samples,):
-            raise InputError(f"a signal must have shape ({self.header.samples},), not {samples.shape}")
+        if samples.shape != (wanted := (self.header.channels, self.header.samples)):
+            raise InputError(f"a signal must have shape {wanted}, not {samples.shape}")
         row = len(self._scales)
         if self.header.dtype == "int16":
             stored, scale = quantise(samples)
@@ -122,10 +122,10 @@ class ShardBuilder:
         if not stored.any():
             return SILENT
         # h5py's own indexing would take as long as writing the row.
-        self._audio.id.set_extent((row + 1, len(stored)))
+        self._audio.id.set_extent((row + 1, *stored.shape))
         place = self._audio.id.get_space()
-        place.select_hyperslab((row, 0), (1, len(stored)))
-        self._audio.id.write(h5py.h5s.create_simple((1, len(stored))), place, stored)
+        place.select_hyperslab((row, 0, 0), (1, *stored.shape))
+        self._audio.id.write(h5py.h5s.create_simple((1, *stored.shape)), place, stored)
         self._scales.append(scale)
         return row
 
@@ -207,6 +207,7 @@ class ShardBuilder:
             "clips": len(self._query_row),
             "rows": len(self._scales),
             "nodes": len(self.header.columns),
+            "channels": self.header.channels,
             "samples": self.header.samples,
         }
 

@@ -72,6 +72,11 @@ class Catalog:
         return StemsByTrack(self.frame, self._used)
 
     @property
+    def channels(self) -> int:
+        """Channels of the mixtures: 2 where any of their stems is stereo; stems of more than 2 count as one."""
+        return 2 if (self.usable["channels"] == 2).any() else 1
+
+    @property
     def _used(self) -> list[Status]:
         return ["audio", "unassigned"] if self.hierarchy.unassigned == "keep" else ["audio"]
 

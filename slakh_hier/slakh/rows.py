@@ -53,7 +53,7 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
         else:
             status, why = _status(file, rate, faults.get(stem, ()), entry.faults if errata else "")
             warnings = [entry.warnings, f"{', '.join(names[1:])} not used" if names[1:] else ""]
-            if file.channels > 1:
+            if file.channels > 2:
                 warnings.append(f"{file.channels} channels, folded down to one")
             why = "; ".join(filter(None, [why, *warnings]))
         there = file or FileFacts(Stamp(0, 0, 0))

@@ -81,6 +81,7 @@ def write_submixes(
     splits: Sequence[str] = (),
     audio_format: AudioFormat = "flac",
     sample_rate: int | None = None,
+    channels: int | None = None,
     on_clip: OnClip = "scale",
     on_broken: OnBroken = "stop",
     jobs: int | None = None,
@@ -93,7 +94,7 @@ def write_submixes(
     """Write full-length submixes as audio files, one folder per track; a folder that holds part of the same is resumed.
 
     A track gets ``mix``, one file for each node that it has stems of, ``unassigned`` for stems without a category
-    (where the tree keeps them in the mix), and ``metadata.yaml``. The files are 16-bit mono, and those of one level
+    (where the tree keeps them in the mix), and ``metadata.yaml``. The files have 16 bits, and those of one level
     add up to the mix bit by bit. The same data set and options give the same bytes, whatever the jobs.
 
     Parameters
@@ -109,6 +110,8 @@ def write_submixes(
         ``flac`` or ``wav``.
     sample_rate
         In Hz; None keeps each track's own. Resampled with soxr HQ.
+    channels
+        1 folds stereo stems down to their mean, in 2 mono stems sound in both; None: as the widest stem of each track.
     on_clip
         When a file would exceed full scale: ``scale`` all files of the track by one gain, which its metadata hold;
         ``float``: write that track as 32-bit float WAV; ``error``: stop.
@@ -142,7 +145,9 @@ def write_submixes(
     check_audio(audio_format, sample_rate)
     if on_clip not in get_args(OnClip):
         raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
-    settings = _settings(catalog, level, audio_format, sample_rate, on_clip)
+    if channels not in (None, 1, 2):
+        raise InputError(f"submixes have 1 or 2 channels, not {channels}")
+    settings = _settings(catalog, level, audio_format, sample_rate, channels, on_clip)
     folder = OutputFolder(
         out,
         "submix",
@@ -158,16 +163,24 @@ def write_submixes(
         check_audio(audio_format, sample_rate or rate)
     if dry_run:
         folder.check(overwrite=overwrite)
-        return _estimate(out, tasks, audio_format, sample_rate, overwrite)
+        return _estimate(out, tasks, audio_format, sample_rate, channels, overwrite)
 
     def prepare() -> tuple[int, str]:
         missing = [
             track for track in tasks.outlines.values() if not (out / track.target / TRACK_NOTE).exists()
         ]
-        return sum(_bytes(track, audio_format, sample_rate) for track in missing), "writing the submixes"
+        return sum(
+            _bytes(track, audio_format, sample_rate, channels) for track in missing
+        ), "writing the submixes"
 
     common = Settings(
-        str(catalog.root), audio_format, sample_rate, on_clip, digest_of(settings), catalog.follow_links
+        str(catalog.root),
+        audio_format,
+        sample_rate,
+        channels,
+        on_clip,
+        digest_of(settings),
+        catalog.follow_links,
     )
     if not overwrite:
         _refuse_other_data_set(folder, catalog, tasks, common)
@@ -238,7 +251,12 @@ def _failures_of_others(out: Path, tracks: set[str]) -> list[dict[str, Any]]:
 
 
 def _settings(
-    catalog: Catalog, level: Level, audio_format: AudioFormat, sample_rate: int | None, on_clip: OnClip
+    catalog: Catalog,
+    level: Level,
+    audio_format: AudioFormat,
+    sample_rate: int | None,
+    channels: int | None,
+    on_clip: OnClip,
 ) -> dict[str, Any]:
     """What decides the content of the folder, beside the data set."""
     tree = {"name": catalog.hierarchy.name, "digest": catalog.hierarchy.digest}
@@ -248,13 +266,19 @@ def _settings(
         "level": level_name(level),
         "audio_format": audio_format,
         "sample_rate": sample_rate or "native",
+        "channels": channels or "native",
         "on_clip": on_clip,
         "splits": catalog.scheme,
     }
 
 
 def _estimate(
-    out: Path, tasks: TrackTasks, audio_format: AudioFormat, sample_rate: int | None, overwrite: bool
+    out: Path,
+    tasks: TrackTasks,
+    audio_format: AudioFormat,
+    sample_rate: int | None,
+    channels: int | None,
+    overwrite: bool,
 ) -> SubmixReport:
     """What a run would do, without looking into files."""
     tracks = tasks.outlines.values()
@@ -264,14 +288,15 @@ def _estimate(
         made=0,
         kept=0 if overwrite else sum((out / track.target / TRACK_NOTE).exists() for track in tracks),
         files=sum(track.files for track in tracks),
-        bytes=sum(_bytes(track, audio_format, sample_rate) for track in tracks),
+        bytes=sum(_bytes(track, audio_format, sample_rate, channels) for track in tracks),
         hours=sum(track.frames / track.sample_rate for track in tracks) / 3600,
         empty=tuple(tasks.empty),
     )
 
 
-def _bytes(track: Outline, audio_format: AudioFormat, sample_rate: int | None) -> int:
+def _bytes(track: Outline, audio_format: AudioFormat, sample_rate: int | None, channels: int | None) -> int:
     """About how much disk space the track will take."""
     frames = length_at(track.frames, track.sample_rate, sample_rate or track.sample_rate)
     share = _FLAC_SHARE if audio_format == "flac" else 1.0
-    return round(track.files * frames * Encoding(audio_format).bytes * share)
+    samples = frames * (channels or track.channels)
+    return round(track.files * samples * Encoding(audio_format).bytes * share)

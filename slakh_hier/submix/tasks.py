@@ -29,14 +29,15 @@ class Outline(NamedTuple):
         Its folder in the output.
     files
         Number of audio files.
-    frames, sample_rate
-        Samples of the longest stem; Hz.
+    frames, sample_rate, channels
+        Samples of the longest stem; Hz; channels of the widest stem.
     """
 
     target: str
     files: int
     frames: int
     sample_rate: int
+    channels: int
 
 
 class TrackTasks(Mapping[str, TrackTask]):
@@ -77,7 +78,8 @@ class TrackTasks(Mapping[str, TrackTask]):
                 self.empty.append(track)
             else:
                 files = len(task.files.outputs)
-                self.outlines[track] = Outline(task.target, files, task.frames, task.sample_rate)
+                form = task.frames, task.sample_rate, task.channels
+                self.outlines[track] = Outline(task.target, files, *form)
         if not self.outlines:
             raise InputError(f"{catalog.root}: no track has a stem to mix; `slakh-hier scan` says why")
 

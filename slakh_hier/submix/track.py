@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from slakh_hier.audio import StemRef
+from slakh_hier.audio import StemRef, channels_of
 from slakh_hier.errors import ClippingError, InputError
 from slakh_hier.files import sha256
 from slakh_hier.output import METADATA
@@ -36,17 +36,17 @@ OnClip = Literal["scale", "float", "error"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all tracks.
-
-    ``sample_rate`` is None for each track's own; ``digest`` is that of all settings; ``follow_links`` is the catalog's.
-    """
+    """What holds for all tracks. ``sample_rate`` and ``channels`` are None for each track's own."""
 
     root: str
     format: AudioFormat
     sample_rate: int | None
+    channels: int | None
     on_clip: OnClip
     digest: str
+    """Of all settings."""
     follow_links: bool = False
+    """The catalog's."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ class TrackTask:
     @property
     def sample_rate(self) -> int:
         return self.stems[0].sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Channels of the widest stem."""
+        return channels_of(self.stems)
 
     @property
     def frames(self) -> int:
@@ -181,6 +186,7 @@ def _fill(folder: Path, task: TrackTask, settings: Settings, metadata: bytes) ->
     about: dict[str, Any] = {
         **task.about,
         "sample_rate": rate,
+        "channels": settings.channels or task.channels,
         "frames": frames,
         "subtype": encoding.subtype,
         "gain": gain,
@@ -220,7 +226,7 @@ def _write(folder: Path, task: TrackTask, settings: Settings, atoms: Atoms) -> t
         frames = length_at(task.frames, task.sample_rate, rate)
         with ExitStack() as stack:
             files = [stack.enter_context(stem.open(Path(settings.root))) for stem in task.stems]
-            blocks = read_atoms(files, atoms.groups, rate, frames)
+            blocks = read_atoms(files, atoms.groups, rate, frames, settings.channels or task.channels)
             return write_sums(blocks, sums, paths, rate, frames, encoding, gain)
 
     encoding = Encoding(settings.format)

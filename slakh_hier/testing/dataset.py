@@ -29,13 +29,14 @@ def make_slakh(
     seconds: float = 20.0,
     seed: int = 0,
     sample_rate: int = 44100,
+    channels: int = 1,
     audio_format: AudioFormat = "flac",
     splits: bool = True,
     stems: int = 8,
     every_category: bool = True,
     defects: Collection[str] = (),
 ) -> Path:
-    """Make a data set in Slakh's layout: metadata, stems, mix and MIDI placeholders, 16 bit mono.
+    """Make a data set in Slakh's layout: metadata, stems, mix and MIDI placeholders, 16 bit.
 
     Everything follows from the arguments. At any moment several nodes sound under each coarse node, S00 of
     every track is a clean guitar, and in each split two tracks share most of their finest nodes, so that clips
@@ -53,6 +54,8 @@ def make_slakh(
         Changes melodies and songs.
     sample_rate
         Hz; BabySlakh has 16000.
+    channels
+        2: all stems are stereo but each third one (S02, S05, ...), as in recordings. Slakh's have 1.
     audio_format
         ``flac`` or ``wav``.
     splits
@@ -80,6 +83,8 @@ def make_slakh(
         raise InputError(f"{root} exists and is not an empty folder; choose a new name for the data set")
     if audio_format not in ("flac", "wav"):
         raise InputError(f"audio_format must be flac or wav, not {audio_format!r}")
+    if channels not in (1, 2):
+        raise InputError(f"channels must be 1 or 2, not {channels}")
     if not seconds > 0:
         raise InputError(f"seconds must be above 0, not {seconds}")
     check_defects(defects, tracks, stems, audio_format)
@@ -87,6 +92,7 @@ def make_slakh(
         tracks=tracks,
         seed=seed,
         sample_rate=sample_rate,
+        channels=channels,
         splits=splits,
         stems=stems,
         every_category=every_category,
@@ -140,6 +146,7 @@ def plan_tracks(
     tracks: int = 6,
     seed: int = 0,
     sample_rate: int = 44100,
+    channels: int = 1,
     splits: bool = True,
     stems: int = 8,
     every_category: bool = True,
@@ -158,7 +165,9 @@ def plan_tracks(
     for number, ((split, _), cast) in enumerate(zip(places, casts, strict=True), start=1):
         track = f"Track{number:05d}"
         parts = tuple(
-            StemSpec(track, f"S{i:02d}", INSTRUMENTS[category], sample_rate, seed)
+            StemSpec(
+                track, f"S{i:02d}", INSTRUMENTS[category], sample_rate, seed, 1 if i % 3 == 2 else channels
+            )
             for i, category in enumerate(cast)
         )
         specs.append(TrackSpec(track, split if splits else "", song_of(track, seed), parts))

@@ -50,7 +50,7 @@ class Place:
         return self.spec.stems[0].sample_rate
 
     def samples(self) -> NDArray[np.int16]:
-        """What the stem would be without the defect, int16 (frames,)."""
+        """What the stem would be without the defect, int16 (frames, channels)."""
         stem = next(stem for stem in self.spec.stems if stem.stem == self.stem)
         return stem.samples(0, self.frames)
 
@@ -131,7 +131,7 @@ def _wrong_rate(place: Place) -> None:
 
 
 def _stereo(place: Place) -> None:
-    left = place.samples()
+    left = place.samples()[:, 0]
     write_audio(place.file, np.stack([left, -(left // 2)], axis=1), place.sample_rate)
 
 

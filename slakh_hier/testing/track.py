@@ -16,6 +16,9 @@ from slakh_hier.output.audio import AudioFormat, AudioWriter, Encoding, Subtype
 from slakh_hier.testing.formula import formula_stem
 from slakh_hier.testing.instruments import Instrument
 
+EARLY = 11
+"""Samples by which the channels of a stereo stem differ."""
+
 
 @dataclass(frozen=True)
 class StemSpec:
@@ -26,18 +29,23 @@ class StemSpec:
     instrument: Instrument
     sample_rate: int
     seed: int
+    channels: int = 1
 
     def samples(self, start: int, count: int) -> NDArray[np.int16]:
-        """Samples from ``start``, int16 (count,), as :func:`~slakh_hier.testing.formula_stem` gives them."""
-        return formula_stem(
+        """Samples from ``start``, int16 (count, channels), as :func:`~slakh_hier.testing.formula_stem` gives them.
+
+        The right channel is :data:`EARLY` samples ahead of the left one.
+        """
+        found = formula_stem(
             self.track,
             self.stem,
             self.instrument.program,
             start,
-            count,
+            count + (self.channels - 1) * EARLY,
             sample_rate=self.sample_rate,
             seed=self.seed,
         )
+        return np.stack([found[channel * EARLY :][:count] for channel in range(self.channels)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def write_track(root: Path, spec: TrackSpec, count: int, audio_format: AudioForm
     folder = root / spec.folder
     (folder / "stems").mkdir(parents=True)
     (folder / "MIDI").mkdir()
-    mix = np.zeros(count, np.int32)
+    mix = np.zeros((count, max(stem.channels for stem in spec.stems)), np.int32)
     for stem in spec.stems:
         samples = stem.samples(0, count)
         mix += samples

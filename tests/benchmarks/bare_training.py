@@ -19,9 +19,9 @@ def stepper(separator: Separator, signals: Tensor, query: Tensor | None = None) 
     Parameters
     ----------
     signals
-        (clips, 1 + levels, samples), the mixture first, where the separator is; all ground truth is available.
+        (clips, 1 + levels, channels, samples), the mixture first, where the separator is; all ground truth is available.
     query
-        (clips, samples), for a separator that takes one.
+        (clips, channels, samples), for a separator that takes one.
     """
     adam, clip = torch.optim.Adam(separator.parameters(), lr=1e-4, fused=True), AutoClip(10)
     available = torch.ones(len(signals), signals.shape[1] - 1, dtype=torch.bool, device=signals.device)

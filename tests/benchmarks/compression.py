@@ -78,7 +78,7 @@ def writing(path: Path, rows: NDArray[np.int16], filters: Mapping[str, Any]) -> 
     def write() -> None:
         with h5py.File(path, "w", libver=("v110", "v110")) as file:
             audio = file.create_dataset(
-                "audio", rows.shape, rows.dtype, chunks=(1, rows.shape[1]), fletcher32=True, **filters
+                "audio", rows.shape, rows.dtype, chunks=(1, *rows.shape[1:]), fletcher32=True, **filters
             )
             for index, row in enumerate(rows):
                 audio[index] = row

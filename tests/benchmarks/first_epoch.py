@@ -156,7 +156,7 @@ class OnTheFly(Dataset[dict[str, Any]]):
             ]
         )
         nodes = np.stack([stems[row].sum(0) for row in member])
-        return {"mix": torch.from_numpy(nodes[0]), "sources": torch.from_numpy(nodes[1:])}
+        return {"mix": torch.from_numpy(nodes[:1]), "sources": torch.from_numpy(nodes[1:, None])}
 
 
 if __name__ == "__main__":

@@ -161,8 +161,8 @@ class OnTheFly(Dataset[dict[str, Any]]):
                 ]
         sources = np.stack([resampled[which[column].tobytes()] for column in self.levels])
         return {
-            "mix": torch.from_numpy(resampled[which[0].tobytes()].copy()),
-            "sources": torch.from_numpy(sources),
+            "mix": torch.from_numpy(resampled[which[0].tobytes()][None].copy()),
+            "sources": torch.from_numpy(sources[:, None]),
         }
 
 

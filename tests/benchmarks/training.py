@@ -91,8 +91,8 @@ def bare_step(config: Config, device: str) -> float:
     """Seconds of an optimizer step on signals that lie on the device: the median of twenty."""
     separator = build_separator(config, LEVELS).train().to(device)
     samples = round(RATE * (config.data.crop_seconds or SECONDS))
-    signals = torch.randn(config.training.batch_size, 1 + LEVELS, samples, device=device)
-    query = torch.randn(config.training.batch_size, RATE * SECONDS, device=device)
+    signals = torch.randn(config.training.batch_size, 1 + LEVELS, 1, samples, device=device)
+    query = torch.randn(config.training.batch_size, 1, RATE * SECONDS, device=device)
     step = stepper(separator, signals, query if separator.takes_query else None)
     times = []
     for _ in range(25 if device == "cuda" else 3):

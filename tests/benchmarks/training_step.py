@@ -36,7 +36,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     samples = round(options.seconds * RATE)
-    signals = torch.randn(options.batch, 1 + LEVELS, samples)
+    signals = torch.randn(options.batch, 1 + LEVELS, 1, samples)
 
     settings = [f"network.units={options.units}", f"network.layers={options.layers}"]
     separator = build_separator(load_config("sss", settings=settings), LEVELS).train()

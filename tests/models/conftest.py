@@ -38,8 +38,17 @@ ON, OFF, GONE = "on", "off", "gone"
 Stems = Mapping[str, str]
 
 
-def stem(leaf: str, clip: int, song: int) -> NDArray[np.float32]:
-    """One stem of a clip: tones for guitars (clean low, dirty high), bursts of noise for drums."""
+def stem(leaf: str, clip: int, song: int, channels: int = 1) -> NDArray[np.float32]:
+    """One stem of a clip, (channels, samples); each leaf has a place of its own between left and right."""
+    mono = one_channel(leaf, clip, song)
+    if channels == 1:
+        return mono[None]
+    left = 0.3 + 0.5 * list(LEAVES).index(leaf)
+    return np.stack([left * mono, (1.6 - left) * np.roll(mono, 3)])
+
+
+def one_channel(leaf: str, clip: int, song: int) -> NDArray[np.float32]:
+    """Tones for guitars (clean low, dirty high), bursts of noise for drums."""
     t = np.arange(SAMPLES) / RATE
     if leaf == "drums_1":
         noise = np.random.default_rng((song, clip)).standard_normal(SAMPLES)
@@ -56,6 +65,7 @@ def write_shards(
     queries: bool = True,
     masks: Sequence[str] = (),
     songs: int = 3,
+    channels: int = 1,
     dtype: Literal["int16", "float32"] = "float32",
     change: Callable[[str, int, str, NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Path:
@@ -79,16 +89,16 @@ def write_shards(
                 "query_start": [0.0 if queries else np.nan] * len(clips),
             }
         )
-        header = ShardHeader(RATE, SECONDS, SAMPLES, dtype, split, 0, COLUMNS, "a" * 64)
+        header = ShardHeader(RATE, channels, SECONDS, SAMPLES, dtype, split, 0, COLUMNS, "a" * 64)
         builder = ShardBuilder(header, table)
         for i, (target, states) in enumerate(clips):
             signals = {}
             for leaf in LEAVES:
-                signal = stem(leaf, i, numbers[i])
+                signal = stem(leaf, i, numbers[i], channels)
                 signals[leaf] = change(split, i, leaf, signal) if change else signal
             _add_clip(builder, i, signals, states)
             if queries:
-                builder.set_query(i, builder.add_signal(stem(target, i + 100, numbers[i] + 1)))
+                builder.set_query(i, builder.add_signal(stem(target, i + 100, numbers[i] + 1, channels)))
         withheld = {r: _availability(r, split, len(clips)) for r in parsed}
         image = builder.finish(withheld)
         name = f"{split}-00000.h5"
@@ -111,6 +121,7 @@ def write_shards(
             plan_digest="a" * 64,
             hierarchy_digest="b" * 64,
             sample_rate=RATE,
+            channels=channels,
             clip_seconds=SECONDS,
             samples=SAMPLES,
             dtype=dtype,

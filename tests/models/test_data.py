@@ -148,7 +148,7 @@ def test_processes_of_a_dataloader_change_nothing(any_shards: Path, context: str
         assert one["id"] == other["id"]
         for key in ("mix", "sources", "available", "query", "clip"):
             assert torch.equal(one[key], other[key]), key  # type: ignore[arg-type]
-    assert alone[0]["mix"].shape == (4, 1200)  # type: ignore[attr-defined]
+    assert alone[0]["mix"].shape == (4, 1, 1200)  # type: ignore[attr-defined]
     assert not torch.equal(data[Key(0, 1)]["mix"], data[Key(1, 1)]["mix"])
 
 
@@ -181,12 +181,13 @@ def test_a_row_that_nodes_share_is_read_once(guitar_shards: Path) -> None:
     assert not stored["rows"][-1].any()
 
 
+@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 def test_rows_are_sent_as_they_are_stored(
-    dtype: str, shard_writer: Callable[..., Path], tmp_path: Path
+    dtype: str, channels: int, shard_writer: Callable[..., Path], tmp_path: Path
 ) -> None:
     parts = {"train": [("clean", {"dirty": "off"}), ("clean", {"clean": "off"}), ("clean", {})]}
-    folder = shard_writer(tmp_path / "s", parts, queries=False, dtype=dtype)
+    folder = shard_writer(tmp_path / "s", parts, queries=False, dtype=dtype, channels=channels)
     shards = open_shards(folder, "train")
     every = np.arange(3)
     paths = np.array([[shards.node(name) for name in ("clean", "guitars")]] * 3)
@@ -194,6 +195,7 @@ def test_rows_are_sent_as_they_are_stored(
     stored = data.stored([Key(0, place) for place in range(3)])
     assert stored["rows"].dtype == getattr(torch, dtype)
     batch = signals_of(stored)
+    assert batch["signals"].shape == (3, 3, channels, shards.samples)
     for clip in range(3):
         for signal, name in enumerate(("mix", "clean", "guitars")):
             np.testing.assert_array_equal(batch["signals"][clip, signal], shards[clip][name])
@@ -273,11 +275,11 @@ def test_the_query_pool_draws_every_clip_of_other_songs(songs: list[int], data: 
 
 def test_gains_keep_the_levels_nested() -> None:
     rng = np.random.default_rng(0)
-    parts = torch.from_numpy(rng.standard_normal((2, 4, 50)).astype(np.float32))
+    parts = torch.from_numpy(rng.standard_normal((2, 4, 2, 50)).astype(np.float32))
     signals = torch.cat((parts.sum(1, keepdim=True), parts[:, :3].cumsum(1)), 1)
     gains = torch.tensor([[2, 0.5, 3, 0.25], [1, 1, 1, 0.5]])
     change_gains(signals, torch.ones(2, 3, dtype=torch.bool), gains)
-    scaled = parts * gains[..., None]
+    scaled = parts * gains[..., None, None]
     torch.testing.assert_close(signals[:, 1:], scaled[:, :3].cumsum(1), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(signals[:, 0], scaled.sum(1), rtol=1e-4, atol=1e-5)
 
@@ -285,7 +287,7 @@ def test_gains_keep_the_levels_nested() -> None:
 def test_gains_do_not_use_withheld_audio() -> None:
     """The leaf is withheld in the first clip only: there the second level is one part."""
     rng = np.random.default_rng(0)
-    signals = torch.from_numpy(rng.standard_normal((2, 3, 50)).astype(np.float32))
+    signals = torch.from_numpy(rng.standard_normal((2, 3, 2, 50)).astype(np.float32))
     signals[0, 1] = 0
     before = signals.clone()
     available = torch.tensor([[False, True], [True, True]])
@@ -301,12 +303,12 @@ def test_gains_do_not_use_withheld_audio() -> None:
 def test_a_crop_is_an_excerpt_of_everything_but_the_query(any_shards: Path) -> None:
     data = dataset(any_shards, "qbe", crop_seconds=0.25, seed=3)
     item, clip = data[Key(2, 0)], data.shards[0]
-    assert item["mix"].shape == (1000,)
-    assert item["query"].shape == (2000,)
-    begins = [b for b in range(1001) if np.array_equal(clip.mix[b : b + 1000], item["mix"])]
+    assert item["mix"].shape == (1, 1000)
+    assert item["query"].shape == (1, 2000)
+    begins = [b for b in range(1001) if np.array_equal(clip.mix[:, b : b + 1000], item["mix"])]
     assert len(begins) == 1
-    np.testing.assert_array_equal(item["sources"][0], clip["clean"][begins[0] : begins[0] + 1000])
-    assert dataset(any_shards, crop_seconds=0.6, node="clean")[0]["mix"].shape == (2000,)
+    np.testing.assert_array_equal(item["sources"][0], clip["clean"][:, begins[0] : begins[0] + 1000])
+    assert dataset(any_shards, crop_seconds=0.6, node="clean")[0]["mix"].shape == (1, 2000)
 
 
 @settings(max_examples=60)

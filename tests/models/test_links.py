@@ -17,7 +17,7 @@ from slakh_hier.models.experiments.run import run_experiment
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
 
-DATA = Path(__file__).parent / "data" / "format_2" / "sss"
+DATA = Path(__file__).parent / "data" / "format_3" / "sss"
 SIZES = ("stft.window=16", "stft.hop=8", "network.units=2")
 Make = Callable[..., Config]
 

@@ -21,9 +21,9 @@ from slakh_hier.models.stft import Stft
 
 def test_two_bins_by_hand() -> None:
     """|X| = 2; S = 1 at 60 degrees gives 0.5, S = 3 in phase is cut to 2; masks 0.5 and 0.75."""
-    mixture = torch.tensor([2.0 + 0j, 2.0 + 0j]).reshape(1, 2, 1)
-    source = torch.polar(torch.tensor([1.0, 3.0]), torch.tensor([math.pi / 3, 0.0])).reshape(1, 1, 2, 1)
-    masks = torch.tensor([0.5, 0.75]).reshape(1, 1, 2, 1)
+    mixture = torch.tensor([2.0 + 0j, 2.0 + 0j]).reshape(1, 1, 2, 1)
+    source = torch.polar(torch.tensor([1.0, 3.0]), torch.tensor([math.pi / 3, 0.0])).reshape(1, 1, 1, 2, 1)
+    masks = torch.tensor([0.5, 0.75]).reshape(1, 1, 1, 2, 1)
     expected = (abs(0.5 * 2 - 0.5) + abs(0.75 * 2 - 2.0)) / 2
     torch.testing.assert_close(tpsa_terms(masks, mixture, source), torch.tensor([[expected]]))
 
@@ -43,9 +43,9 @@ def test_target_is_zero_where_the_mixture_is() -> None:
 
 
 def test_complex_loss_by_hand() -> None:
-    mixture = torch.tensor([[[1.0 + 1j]]])
-    source = torch.tensor([[[[0.5 - 1j]]]])
-    masks = torch.full((1, 1, 1, 1), 0.5)
+    mixture = torch.tensor([[[[1.0 + 1j]]]])
+    source = torch.tensor([[[[[0.5 - 1j]]]]])
+    masks = torch.full((1, 1, 1, 1, 1), 0.5)
     # 0.5 (1 + 1j) - (0.5 - 1j) = 0 + 1.5j
     torch.testing.assert_close(complex_terms(masks, mixture, source), torch.tensor([[1.5]]))
 
@@ -82,12 +82,13 @@ def test_parts_of_a_batch_add_up() -> None:
 
 
 def spectra(
-    seed: int = 0, batch: int = 2, levels: int = 3, samples: int = 2000
+    seed: int = 0, batch: int = 2, levels: int = 3, channels: int = 2, samples: int = 2000
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A mixture's and its sources' signals: (batch, samples) and (batch, levels, samples)."""
+    """A mixture's and its sources' signals: (batch, channels, samples) and (batch, levels, channels, samples)."""
     rng = torch.Generator().manual_seed(seed)
-    parts = torch.randn(batch, levels + 1, samples, generator=rng)
+    parts = torch.randn(batch, levels + 1, channels, samples, generator=rng)
     parts[:, 0] *= 3
+    parts[:, :, 0] *= 2  # the left channel is louder
     return parts.sum(1), parts[:, :-1].cumsum(1)
 
 
@@ -102,11 +103,11 @@ def test_si_sdr_of_spectra_is_that_of_signals(hop: int) -> None:
     x = stft(mixture)
     masks = stft(estimates) / x.unsqueeze(1)
     found = si_sdr_terms(masks, x, stft(sources))
-    expected = -scale_invariant_signal_distortion_ratio(estimates, sources)
+    expected = -scale_invariant_signal_distortion_ratio(estimates.flatten(2), sources.flatten(2))
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
     # Twice as loud is the same, but for the level.
     louder = si_sdr_terms(2 * masks, x, stft(sources), level=1.0) - found
-    level = 20 * torch.log10(2 * estimates.norm(dim=2) / sources.norm(dim=2)).abs()
+    level = 20 * torch.log10(2 * estimates.flatten(2).norm(dim=2) / sources.flatten(2).norm(dim=2)).abs()
     torch.testing.assert_close(louder, level, atol=0.05, rtol=0)
 
 
@@ -125,7 +126,7 @@ def test_si_sdr_leaves_silent_targets_out_and_stays_finite_at_both_ends() -> Non
     mixture, sources = spectra()
     sources[0, 0] = 0
     sources[1, 2] = mixture[1]
-    masks = torch.ones(2, 3, stft.bins, stft.frames(2000), requires_grad=True)
+    masks = torch.ones(2, 3, 2, stft.bins, stft.frames(2000), requires_grad=True)
     terms = si_sdr_terms(masks, stft(mixture), stft(sources), 0.1)
     assert terms[0, 0] == 0
     assert float(terms[1, 2].detach()) == pytest.approx(-40, abs=0.1)  # perfect, and no better than that

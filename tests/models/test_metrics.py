@@ -29,21 +29,42 @@ def test_si_sdr_is_the_formula_and_knows_no_scale_or_offset(seed: int, scale: fl
     projected = s * (e @ s) / (s @ s)
     expected = 10 * np.log10((projected @ projected) / ((e - projected) @ (e - projected)))
     for given_estimate in (estimate, scale * estimate + offset):
+        found = si_sdr(torch.from_numpy(given_estimate[None]), torch.from_numpy(target[None])).item()
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 100))
+def test_si_sdr_has_one_scale_for_all_channels_and_a_mean_for_each(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    target, noise = rng.standard_normal((2, 2, 200)) * [[1.0], [0.2]]
+    estimate = target * [[1.0], [0.5]] + 0.1 * noise
+    s, e = (x - x.mean(axis=1, keepdims=True) for x in (target, estimate))
+    a = (e * s).sum() / (s * s).sum()
+    expected = 10 * np.log10(((a * s) ** 2).sum() / ((e - a * s) ** 2).sum())
+    offsets = rng.standard_normal((2, 1))
+    for given_estimate in (estimate, scale * estimate + offsets):
         found = si_sdr(torch.from_numpy(given_estimate), torch.from_numpy(target)).item()
         assert found == pytest.approx(expected, abs=1e-6)
+    # A channel that is too quiet is an error, which a scale for each channel would hide.
+    each = [si_sdr(torch.from_numpy(estimate[[c]]), torch.from_numpy(target[[c]])).item() for c in (0, 1)]
+    assert min(each) > expected - 12
+    assert torch.isnan(si_sdr(torch.from_numpy(0 * target), torch.from_numpy(target)))
+    alone = target * [[1.0], [0.0]]
+    assert torch.isfinite(si_sdr(torch.from_numpy(estimate), torch.from_numpy(alone)))
 
 
 def test_silence_has_no_si_sdr() -> None:
     rng = torch.Generator().manual_seed(0)
-    signal, zero = torch.randn(100, generator=rng), torch.zeros(100)
+    signal, zero = torch.randn(1, 100, generator=rng), torch.zeros(1, 100)
     assert math.isnan(si_sdr(zero, signal).item())
     assert math.isnan(si_sdr(signal, zero).item())
-    assert math.isnan(si_sdr(torch.ones(100), signal).item())
+    assert math.isnan(si_sdr(torch.ones(1, 100), signal).item())
     assert math.isfinite(si_sdr(signal + 1, signal).item())
 
 
 def test_leaks_are_energies_relative_to_the_mixture() -> None:
-    mixture = torch.ones(1000)
+    mixture = torch.ones(2, 1000)
     assert leakage(0.1 * mixture, mixture).item() == pytest.approx(-20)
     assert leakage(0 * mixture, mixture).item() == pytest.approx(-120)
 
@@ -144,7 +165,7 @@ def test_the_oracle_is_better_than_any_other_mask() -> None:
     """In mean squared error of the spectrum, bin by bin, among masks in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
     stft = Stft(64, 32)
-    sources = torch.randn(1, 2, 640, generator=generator)
+    sources = torch.randn(1, 2, 2, 640, generator=generator)
     mixture = sources.sum(1)
     spectrum, truth = stft(mixture).unsqueeze(1), stft(sources)
     from slakh_hier.models.losses.tpsa import truncated_target

@@ -53,15 +53,16 @@ def test_the_papers_networks_have_the_papers_size(task: str, levels: int, millio
 @pytest.mark.parametrize("task", ["sss", "qbe"])
 @pytest.mark.parametrize("kind", OWN)
 @pytest.mark.parametrize("levels", [1, 3])
-def test_all_separators_are_called_alike(task: str, kind: str, levels: int) -> None:
-    separator = build_separator(tiny(task, kind), levels)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_all_separators_are_called_alike(task: str, kind: str, levels: int, channels: int) -> None:
+    separator = build_separator(tiny(task, kind), levels, channels)
     assert separator.takes_query == (task == "qbe")
-    mixture, query = torch.randn(2, 1000), torch.randn(2, 777)
+    mixture, query = torch.randn(2, channels, 1000), torch.randn(2, channels, 777)
     estimates = separator(mixture, query if task == "qbe" else None)
-    assert estimates.shape == (2, levels, 1000)
+    assert estimates.shape == (2, levels, channels, 1000)
     anchor = separator.encode(query) if task == "qbe" else None
     masks = separator.tf_masks(separator.stft(mixture), anchor)
-    assert masks.shape == (2, levels, 33, 33)
+    assert masks.shape == (2, levels, channels, 33, 33)
     assert bool((masks.abs().diff(dim=1) >= -1e-6).all())
     estimates.square().sum().backward()
     for name, parameter in separator.named_parameters():
@@ -70,7 +71,7 @@ def test_all_separators_are_called_alike(task: str, kind: str, levels: int) -> N
 
 def test_real_masks_are_between_zero_and_one_and_use_the_mixtures_phase() -> None:
     separator = build_separator(tiny("sss", "blstm"), 2)
-    spectrum = separator.stft(torch.randn(1, 640))
+    spectrum = separator.stft(torch.randn(1, 1, 640))
     masks = separator.tf_masks(spectrum)
     assert not masks.is_complex()
     assert 0 <= float(masks.detach().min()) <= float(masks.detach().max()) <= 1
@@ -80,8 +81,8 @@ def test_real_masks_are_between_zero_and_one_and_use_the_mixtures_phase() -> Non
 def test_a_querys_anchor_changes_what_a_dense_network_hears(layers: int) -> None:
     config = tiny("qbe", "dense", network={"kind": "dense", "layers": layers, "units": 4, "hidden": 6})
     separator = build_separator(config, 2).eval()
-    spectrum = separator.stft(torch.randn(1, 640))
-    one, other = (separator.encode(torch.randn(1, 640)) for _ in range(2))
+    spectrum = separator.stft(torch.randn(1, 1, 640))
+    one, other = (separator.encode(torch.randn(1, 1, 640)) for _ in range(2))
     assert not torch.allclose(separator.tf_masks(spectrum, one), separator.tf_masks(spectrum, other))
 
 
@@ -93,23 +94,54 @@ def test_merged_bands_cover_all_bins_and_widen(bins: int) -> None:
     assert all(1 <= width <= max(1, 0.015 * edge) for width, edge in zip(widths, edges, strict=False))
 
 
+@pytest.mark.parametrize("kind", ["blstm", "dense"])
+def test_each_channel_is_a_clip_of_its_own(kind: str) -> None:
+    """Weights, and masks of a channel, are those of mono."""
+    separator = build_separator(tiny("sss", kind), 2, 2).eval()
+    mono = build_separator(tiny("sss", kind), 2).eval()
+    assert {name: x.shape for name, x in separator.state_dict().items()} == {
+        name: x.shape for name, x in mono.state_dict().items()
+    }
+    mixture = torch.randn(3, 2, 640)
+    estimates = separator(mixture)
+    for channel in range(2):
+        torch.testing.assert_close(estimates[:, :, [channel]], mono(mixture[:, [channel]]))
+
+
+def test_a_band_split_network_sees_all_channels_at_once() -> None:
+    separator = build_separator(tiny("sss", "bandsplit"), 2, 2).eval()
+    mixture = torch.randn(1, 2, 640)
+    other = torch.stack([mixture[:, 0], torch.randn(1, 640)], 1)
+    assert not torch.allclose(separator(mixture)[:, :, 0], separator(other)[:, :, 0], atol=1e-4)
+    with pytest.raises(InputError, match="takes mixtures of 2 channels, not of 1"):
+        separator(mixture[:, :1])
+
+
+def test_a_silent_channel_of_a_query_changes_nothing() -> None:
+    separator = build_separator(tiny("qbe", "blstm"), 1).eval()
+    query = torch.sin(torch.arange(6400) * 0.1)[None, None]
+    one = separator.encode(query)
+    half = separator.encode(torch.cat([query, torch.zeros_like(query)], 1))
+    torch.testing.assert_close(half, one)
+
+
 def test_a_missing_query_is_named() -> None:
     with pytest.raises(InputError, match="needs a query"):
-        build_separator(tiny("qbe", "blstm"), 1)(torch.randn(1, 640))
+        build_separator(tiny("qbe", "blstm"), 1)(torch.randn(1, 1, 640))
 
 
 @pytest.mark.parametrize("kind", OWN)
 def test_a_query_for_sss_is_refused(kind: str) -> None:
     with pytest.raises(InputError, match="takes no query"):
-        build_separator(tiny("sss", kind), 1)(torch.randn(1, 640), torch.randn(1, 640))
+        build_separator(tiny("sss", kind), 1)(torch.randn(1, 1, 640), torch.randn(1, 1, 640))
 
 
 def test_the_estimate_follows_the_query() -> None:
     separator = build_separator(tiny("qbe", "blstm"), 1)
     generator = torch.Generator().manual_seed(0)
-    mixture = torch.randn(1, 640, generator=generator)
-    low = torch.sin(torch.arange(640) * 0.1)[None]
-    high = torch.sin(torch.arange(640) * 2.5)[None]
+    mixture = torch.randn(1, 1, 640, generator=generator)
+    low = torch.sin(torch.arange(640) * 0.1)[None, None]
+    high = torch.sin(torch.arange(640) * 2.5)[None, None]
     assert not torch.allclose(separator(mixture, low), separator(mixture, high), atol=1e-4)
 
 

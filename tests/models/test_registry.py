@@ -58,7 +58,7 @@ class Options(LossOptions):
     power: float = 1.0
 
 def build(options):
-    return lambda found: (found.estimates - found.signals[:, 1:]).abs().pow(options.power).mean(2)
+    return lambda found: (found.estimates - found.signals[:, 1:]).abs().pow(options.power).mean((2, 3))
 
 register_loss("waveform", Options, build)
 """
@@ -170,7 +170,7 @@ def test_the_loss_is_the_formula(guitar_shards: Path, mine: Path, tmp_path: Path
         item = data[key]
         with torch.no_grad():
             estimates = separator(item["mix"][None])[0]
-        terms.append(((estimates - item["sources"]) ** 2).mean(1).numpy())
+        terms.append(((estimates - item["sources"]) ** 2).mean((1, 2)).numpy())
     assert pd.read_csv(tmp_path / "run" / "steps.csv")["loss"][0] == pytest.approx(np.mean(terms), rel=1e-4)
 
 
@@ -267,7 +267,7 @@ def test_networks_that_do_not_fit(
 
 
 def test_a_loss_that_does_not_fit(guitar_shards: Path, mine: Path, tmp_path: Path) -> None:
-    mine.write_text(NETWORK + LOSS.replace(".mean(2)", ".mean()"))
+    mine.write_text(NETWORK + LOSS.replace(".mean((2, 3))", ".mean()"))
     import_file(mine)
     with pytest.raises(InputError, match=r"loss waveform gave \(\) values; \(batch, levels\) is \(4, 3\)"):
         train(load_config("sss", settings=SETTINGS), guitar_shards, tmp_path / "run")
@@ -280,22 +280,22 @@ def test_a_network_without_a_query_is_for_sss(any_shards: Path, mine: Path, tmp_
 
 
 def test_a_network_may_see_all_channels_at_once(tiny_config: Callable[..., Config], mine: Path) -> None:
-    """It gets and gives an axis of channels, of which there is one so far."""
+    """It gets and gives an axis of channels."""
     joint = NETWORK.replace(
         "    units: int = 8", "    units: int = 8\n    joint_channels: ClassVar[bool] = True"
     )
     joint = joint.replace("import Literal", "import ClassVar, Literal")
     joint = joint.replace(
         "anchor=None):",
-        "anchor=None):\n        assert mixture.shape[1] == 1\n        mixture = mixture[:, 0]",
+        "anchor=None):\n        assert mixture.shape[1] == 2\n        mixture = mixture.sum(1)",
     )
-    joint = joint.replace("permute(0, 2, 3, 1)", "permute(0, 2, 3, 1).unsqueeze(2)")
+    joint = joint.replace("permute(0, 2, 3, 1)", "permute(0, 2, 3, 1).unsqueeze(2).repeat(1, 1, 2, 1, 1)")
     mine.write_text(joint)
     import_file(mine)
     separator = build_separator(
-        load_config("sss", settings=["network.kind=mine", "stft={window: 128, hop: 64}"]), 2
+        load_config("sss", settings=["network.kind=mine", "stft={window: 128, hop: 64}"]), 2, 2
     )
-    assert separator(torch.randn(3, 640)).shape == (3, 2, 640)
+    assert separator(torch.randn(3, 2, 640)).shape == (3, 2, 2, 640)
 
 
 def test_installed_packages_name_theirs_as_entry_points(

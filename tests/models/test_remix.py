@@ -91,5 +91,5 @@ def test_a_pool_has_all_clips_alike(any_shards: Path) -> None:
 def test_gains_and_excerpts_come_after(guitar_shards: Path) -> None:
     data = dataset(guitar_shards, "sss", 1.0, gain_db=6.0, crop_seconds=0.25)
     item = data[Key(2, 0)]
-    assert item["mix"].shape == (1000,)
+    assert item["mix"].shape == (1, 1000)
     assert item["mix"].isfinite().all()

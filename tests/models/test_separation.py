@@ -42,6 +42,7 @@ def trained(separator: Separator, config: Config, names: tuple[str, ...] = ("lea
         names=names,
         node=None,
         sample_rate=RATE,
+        channels=separator.channels or 1,
         clip_seconds=0.5,
         hierarchy_digest="",
         plan_digest="",
@@ -146,7 +147,9 @@ def test_the_query_decides_and_may_have_its_own_rate(tiny_config: Callable[..., 
     same = separate(model, audio, RATE, query=np.stack([upsampled, upsampled]), query_rate=16_000)
     assert np.abs(same["leaf"] - one["leaf"]).max() < 0.05 * np.abs(one["leaf"] - other["leaf"]).max()
     with torch.inference_mode():
-        direct = model.separator(torch.from_numpy(audio)[None], torch.from_numpy(query)[None])[0]
+        direct = model.separator(torch.from_numpy(audio)[None, None], torch.from_numpy(query)[None, None])[
+            0, :, 0
+        ]
     np.testing.assert_allclose(one["leaf"], direct[0], atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What earlier versions wrote stays readable: ``data/format_2`` is never made again.
+"""What an earlier run of this format wrote is read and resumed: ``data/format_3``.
 
 It was made with ``frozen_config`` and one epoch; ``expected.npy`` is what the weights make of :func:`noise`. Of the
 QBE run only the weights are kept.
@@ -20,7 +20,7 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.training import train
 from slakh_hier.models.weights import load_weights
 
-DATA = Path(__file__).parent / "data" / "format_2"
+DATA = Path(__file__).parent / "data" / "format_3"
 SIZES = ("stft.window=16", "stft.hop=8", "network.units=2")
 TASKS = {
     "sss": ("sss", *SIZES),
@@ -35,7 +35,7 @@ def frozen_config(tiny_config: Callable[..., Config]) -> Callable[..., Config]:
 
 
 def noise() -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(1).standard_normal((1, 400)).astype(np.float32) / 10)
+    return torch.from_numpy(np.random.default_rng(1).standard_normal((1, 1, 400)).astype(np.float32) / 10)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -47,7 +47,7 @@ def test_weights(task: str) -> None:
     )
     with torch.no_grad():
         found = trained.separator(noise(), noise() if task == "qbe" else None).numpy()
-    np.testing.assert_allclose(found[..., :50], np.load(DATA / task / "expected.npy"), atol=1e-5)
+    np.testing.assert_allclose(found[:, :, 0, :50], np.load(DATA / task / "expected.npy"), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "steps.csv"])

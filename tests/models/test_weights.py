@@ -28,6 +28,7 @@ def saved(tiny_config: Callable[..., Config], tmp_path: Path) -> Path:
         names=("clean", "guitars"),
         node="clean",
         sample_rate=4000,
+        channels=1,
         clip_seconds=0.5,
         hierarchy_digest="b" * 64,
         plan_digest="a" * 64,
@@ -62,9 +63,9 @@ def change(folder: Path, **values: object) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"format_version": 3}, r"format version 3; this slakh-hier reads version 2\. Update slakh-hier"),
-        ({"format_version": 1}, r"format version 1; this slakh-hier reads version 2\. Train it again"),
-        ({"format_version": "2"}, "format_version: Input should be 2"),
+        ({"format_version": 4}, r"format version 4; this slakh-hier reads version 3\. Update slakh-hier"),
+        ({"format_version": 2}, r"format version 2; this slakh-hier reads version 3\. Train it again"),
+        ({"format_version": "3"}, "format_version: Input should be 3"),
         ({"format": "something"}, "does not describe a separator"),
         ({"levels": [1]}, "a name for each level"),
         ({"sample_rate": "high"}, "sample_rate"),

@@ -62,25 +62,27 @@ def linked(name: str, link: Callable[[h5py.File, Path], Any]) -> Change:
 
 def external_storage(file: h5py.File, group: h5py.Group, folder: Path) -> None:
     (folder / "secret").write_bytes(bytes(10**6))
-    shape = group["sums"].shape
-    del group["sums"]
-    group.create_dataset("sums", shape, "f8", external=[(str(folder / "secret"), 0, 8 * shape[0] * shape[1])])
+    shape = group["sums_mid"].shape
+    del group["sums_mid"]
+    group.create_dataset(
+        "sums_mid", shape, "f8", external=[(str(folder / "secret"), 0, 8 * shape[0] * shape[1])]
+    )
 
 
 def virtual(file: h5py.File, group: h5py.Group, folder: Path) -> None:
-    shape = group["sums"].shape
+    shape = group["sums_mid"].shape
     os.mkfifo(folder / "pipe.h5")  # opening it would hang
     layout = h5py.VirtualLayout(shape, "f8")
     layout[...] = h5py.VirtualSource(str(folder / "pipe.h5"), "x", shape)
-    del group["sums"]
-    group.create_virtual_dataset("sums", layout)
+    del group["sums_mid"]
+    group.create_virtual_dataset("sums_mid", layout)
 
 
 def long_track(file: h5py.File, group: h5py.Group, folder: Path) -> None:
     """Attributes and shapes that agree: a day of audio with 4096 stems in a few kB."""
     group.attrs["frames"], group.attrs["sample_rate"] = 24 * 3600 * 48_000, 48_000
     hops, stems = 24 * 3600 * 2, 4096
-    for name, shape in (("sums", (hops, stems)), ("gram", (hops, stems * (stems + 1) // 2))):
+    for name, shape in (("sums_mid", (hops, stems)), ("gram_mid", (hops, stems * (stems + 1) // 2))):
         del group[name]
         group.create_dataset(
             name, shape, "f8", chunks=(1, shape[1]), fletcher32=True, shuffle=True, compression="gzip"
@@ -104,33 +106,35 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "soft link": (linked(TRACK, lambda f, d: h5py.SoftLink("/Track00001")), "is a link"),
     "another track's group": (linked(TRACK, lambda f, d: f["Track00001"]), "same object"),
     "external link of a member": (
-        linked(f"{TRACK}/gram", lambda f, d: h5py.ExternalLink(str(d / "x.h5"), "/gram")), "gram is a link"
+        linked(f"{TRACK}/gram_mid", lambda f, d: h5py.ExternalLink(str(d / "x.h5"), "/gram_mid")), "gram_mid is a link"
     ),
-    "cycle": (linked(f"{TRACK}/gram", lambda f, d: f["/"]), "same object"),
+    "cycle": (linked(f"{TRACK}/gram_mid", lambda f, d: f["/"]), "same object"),
     "external storage": (external_storage, "not stored in chunks inside"),
     "virtual data set": (virtual, "not stored in chunks inside"),
     "data set in the group's place": (linked(TRACK, lambda f, d: 1), "must have exactly the attributes"),
     "member missing": (lambda f, g, d: g.__delitem__("broken"), "must hold exactly .*otherwise: broken"),
     "member too many": (lambda f, g, d: g.__setitem__("more", 1), "must hold exactly"),
     "group in a data set's place": (
-        lambda f, g, d: (g.__delitem__("gram"), g.create_group("gram"))[1], "gram is not a dataset"
+        lambda f, g, d: (g.__delitem__("gram_mid"), g.create_group("gram_mid"))[1], "gram_mid is not a dataset"
     ),
     "variable-length strings": (member("broken", dtype=h5py.string_dtype(), fletcher32=False), "type and filters"),
-    "integers": (member("sums", dtype="i8"), "type and filters"),
-    "single precision": (member("gram", dtype="f4"), "type and filters"),
-    "big-endian": (member("gram", dtype=">f8"), "type and filters"),
-    "no checksum": (member("gram", fletcher32=False), "type and filters"),
-    "another filter": (member("gram", compression="lzf"), "type and filters"),
+    "integers": (member("sums_mid", dtype="i8"), "type and filters"),
+    "single precision": (member("gram_mid", dtype="f4"), "type and filters"),
+    "big-endian": (member("gram_mid", dtype=">f8"), "type and filters"),
+    "no checksum": (member("gram_mid", fletcher32=False), "type and filters"),
+    "another filter": (member("gram_mid", compression="lzf"), "type and filters"),
     "gigantic strings": (member("stems", data=np.zeros(6, "S100000"), dtype="S100000", chunks=(6,)), "type and filters"),
     "no stem": (member("stems", data=np.zeros(0, "S3"), maxshape=(None,), chunks=(1,)), "stems has shape"),
     "gigantic number of stems": (declared("stems", 2**40), "stems has shape"),
-    "gigantic number of hops": (declared("sums", 2**40), "sums has shape"),
-    "chunks missing": (lambda f, g, d: declared("sums", len(g["sums"]))(f, g, d), "parts of it are missing"),
+    "gigantic number of hops": (declared("sums_mid", 2**40), "sums_mid has shape"),
+    "chunks missing": (lambda f, g, d: declared("sums_mid", len(g["sums_mid"]))(f, g, d), "parts of it are missing"),
     "attributes that agree with gigantic shapes": (long_track, "parts of it are missing"),
     "attribute missing": (attribute("frames", None), "must have exactly the attributes"),
     "attribute of another type": (attribute("frames", "many"), "not a plain scalar"),
     "gigantic attribute": (attribute("key", np.bytes_(b"x" * 60_000)), "not a plain scalar"),
-    "negative length": (attribute("frames", -5), "has -5 frames"),
+    "negative length": (attribute("frames", -5), "has 2 channels of -5 frames"),
+    "sides that no channel has": (attribute("channels", 1), "must hold exactly"),
+    "too many channels": (attribute("channels", 3), "has 3 channels"),
     "no rate": (attribute("sample_rate", 0), "at 0 Hz"),
     "infinite length": (attribute("frames", float("inf")), "must have exactly the attributes"),
 }  # fmt: skip
@@ -175,8 +179,8 @@ def test_bombs_are_not_unpacked(small_activity: Path, tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         group = file[TRACK]
         group.attrs["frames"], group.attrs["sample_rate"] = 500 * hops, 1000
-        declared("sums", hops, hops)(file, group, tmp_path)
-        group["sums"].id.write_direct_chunk((0, 0), bytes(100))
+        declared("sums_mid", hops, hops)(file, group, tmp_path)
+        group["sums_mid"].id.write_direct_chunk((0, 0), bytes(100))
     with pytest.raises(PlanError, match="sums says to hold 240000000 bytes"), ActivityFile(path) as activity:
         activity.read(TRACK)
 

@@ -34,21 +34,25 @@ def possible_windows(
     db: float = SALIENCE,
     below_mix: float | None = None,
     companion: str = "family",
+    channels: int | None = None,
 ) -> tuple[set[Window], set[Window]]:
     """(track, start, finest node) of all salient windows, and of those with a salient companion, from the files.
 
     Facts section 3: candidate starts on a grid, RMS of the node's submix over the clip above the threshold, another
     finest node under the same coarsest one salient too (in a one-level tree: any other), the clip inside the track.
-    With ``below_mix`` the threshold lies so many dB below the mixture.
+    With ``below_mix`` the threshold lies so many dB below the mixture. One channel is the mean of left and right.
     """
+    channels = channels or catalog.channels
     salient: set[Window] = set()
     for track, stems in catalog.usable.groupby("track"):
         rate = int(stems["sample_rate"].iloc[0])
         length = int(stems["frames"].max())
-        nodes: dict[str, np.ndarray] = defaultdict(lambda n=length: np.zeros(n))
-        mix = np.zeros(length)
+        nodes: dict[str, np.ndarray] = defaultdict(lambda n=length: np.zeros((n, channels)))
+        mix = np.zeros((length, channels))
         for row in stems.itertuples():
-            samples = soundfile.read(catalog.root / row.path, always_2d=True)[0].mean(axis=1)
+            samples = soundfile.read(catalog.root / row.path, always_2d=True)[0]
+            if channels == 1:
+                samples = samples.mean(axis=1, keepdims=True)
             mix[: len(samples)] += samples
             if row.level_1 is not None:
                 nodes[row.level_1][: len(samples)] += samples
@@ -94,10 +98,12 @@ def windows_of(plan: Plan) -> list[Window]:
     return list(zip(plan.clips["track"], plan.clips["start"], plan.clips["target"], strict=True))
 
 
-@pytest.mark.parametrize("db", [-30.0, -26.5, -24.0])
-def test_all_that_may_be_drawn_is_drawn_once(small_catalog: Catalog, small_activity: Path, db: float) -> None:
-    plan = draw(small_catalog, small_activity, queries=False, salience_db=db)
-    salient, accompanied = possible_windows(small_catalog, small_catalog.hierarchy, db=db)
+@pytest.mark.parametrize(("db", "channels"), [(-30.0, 2), (-26.5, 1), (-26.5, 2), (-24.0, None)])
+def test_all_that_may_be_drawn_is_drawn_once(
+    small_catalog: Catalog, small_activity: Path, db: float, channels: int | None
+) -> None:
+    plan = draw(small_catalog, small_activity, queries=False, salience_db=db, channels=channels)
+    salient, accompanied = possible_windows(small_catalog, small_catalog.hierarchy, db=db, channels=channels)
     windows = windows_of(plan)
     assert len(windows) == len(set(windows))
     assert set(windows) == accompanied

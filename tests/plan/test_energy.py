@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from slakh_hier.audio import StemRef
 from slakh_hier.plan.activity_file import ActivityFile, TrackActivity
-from slakh_hier.plan.energy import hop_edge, mixture_si_sdr, rms_dbfs, submix_energy, window_sums
+from slakh_hier.plan.energy import (
+    Moments,
+    hop_edge,
+    mixture_si_sdr,
+    rms_dbfs,
+    submix_energy,
+    total_gram,
+    window_sums,
+)
 from slakh_hier.plan.measure import measure_track
 from slakh_hier.slakh import Catalog
 
@@ -25,7 +33,10 @@ def refs(folder: Path, audio: dict[str, np.ndarray], rate: int, subtype: str = "
     """Write stems as WAV files."""
     for stem, samples in audio.items():
         soundfile.write(folder / f"{stem}.wav", samples, rate, subtype=subtype)
-    return [StemRef("T", stem, f"{stem}.wav", rate, len(samples)) for stem, samples in audio.items()]
+    return [
+        StemRef("T", stem, f"{stem}.wav", rate, len(samples), 1 if samples.ndim == 1 else samples.shape[1])
+        for stem, samples in audio.items()
+    ]
 
 
 def padded(samples: np.ndarray, length: int) -> np.ndarray:
@@ -33,8 +44,8 @@ def padded(samples: np.ndarray, length: int) -> np.ndarray:
 
 
 def si_sdr(mixture: np.ndarray, target: np.ndarray) -> float:
-    """Le Roux et al. 2019, eq. 5, of zero-mean signals."""
-    mixture, target = mixture - mixture.mean(), target - target.mean()
+    """Le Roux et al. 2019, eq. 5, of (channels, samples): channels of zero mean, one after the other."""
+    mixture, target = ((x - x.mean(axis=1, keepdims=True)).ravel() for x in (mixture, target))
     scaled = target * (mixture @ target) / (target @ target)
     with np.errstate(divide="ignore"):
         return float(10 * np.log10((scaled @ scaled) / ((mixture - scaled) @ (mixture - scaled))))
@@ -57,14 +68,15 @@ def test_sums_and_products_of_16_bits_are_exact(tmp_path: Path, rate: int) -> No
     activity = measure_track(refs(tmp_path, audio, rate), tmp_path)
     assert activity.frames == max(lengths)
     hops = -(-max(lengths) * 2 // rate)
-    assert activity.gram.shape == (hops, 3, 3)
-    assert activity.sums.shape == (hops, 3)
+    (mid,) = activity.moments
+    assert mid.gram.shape == (hops, 3, 3)
+    assert mid.sums.shape == (hops, 3)
     whole = [padded(samples, max(lengths)).tolist() for samples in audio.values()]
     for hop in range(hops):
         piece = [samples[hop * rate // 2 : (hop + 1) * rate // 2] for samples in whole]
-        assert activity.sums[hop].tolist() == [float(sum(x)) for x in piece]
+        assert mid.sums[hop].tolist() == [float(sum(x)) for x in piece]
         gram = [[float(sum(a * b for a, b in zip(x, y, strict=True))) for y in piece] for x in piece]
-        assert activity.gram[hop].tolist() == gram
+        assert mid.gram[hop].tolist() == gram
 
 
 def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +86,8 @@ def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     whole = measure_track(stems, tmp_path)
     monkeypatch.setattr("slakh_hier.plan.measure.BLOCK_HOPS", 1)
     small = measure_track(stems, tmp_path)
-    np.testing.assert_array_equal(small.gram, whole.gram)
-    np.testing.assert_array_equal(small.sums, whole.sums)
+    np.testing.assert_array_equal(small.moments[0].gram, whole.moments[0].gram)
+    np.testing.assert_array_equal(small.moments[0].sums, whole.moments[0].sums)
 
 
 @settings(max_examples=60, deadline=None)
@@ -120,13 +132,13 @@ def check_random_window(catalog: Catalog, path: Path, data: st.DataObject) -> No
     whole = activity.frames * 2 // activity.sample_rate
     hops = data.draw(st.integers(1, whole))
     first = data.draw(st.integers(0, whole - hops))
-    gram = window_sums(activity.gram[:, places][:, :, places], np.array([first]), hops)
-    sums = window_sums(activity.sums[:, places], np.array([first]), hops)
+    channels = data.draw(st.sampled_from([1, 2]))
+    parts = [part.of_stems(places).windows(np.array([first]), hops) for part in activity.parts(channels)]
     samples = hop_edge(hops, activity.sample_rate)
-    level = rms_dbfs(submix_energy(gram, member[None]), samples)[0, 0]
-    ratio = mixture_si_sdr(gram, sums, samples, member[None])[0, 0]
+    level = rms_dbfs(submix_energy(total_gram(parts), member[None]), samples)[0, 0]
+    ratio = mixture_si_sdr(parts, samples, member[None])[0, 0]
 
-    audio = read_window(catalog, stems, first * 0.5, hops * 0.5)
+    audio = read_window(catalog, stems, first * 0.5, hops * 0.5, channels)
     mixture, target = audio.sum(axis=0), audio[member].sum(axis=0)
     if not target.any():
         assert level == -np.inf
@@ -141,19 +153,25 @@ def check_random_window(catalog: Catalog, path: Path, data: st.DataObject) -> No
         assert ratio == pytest.approx(expected, abs=1e-3)
 
 
-def read_window(catalog: Catalog, stems: pd.DataFrame, start: float, seconds: float) -> np.ndarray:
-    """(stems, samples) in units of 16 bits, straight from the files."""
+def read_window(
+    catalog: Catalog, stems: pd.DataFrame, start: float, seconds: float, channels: int
+) -> np.ndarray:
+    """(stems, channels, samples) in units of 16 bits, straight from the files."""
     audio = []
     for row in stems.itertuples():
         first, last = int(start * row.sample_rate), int((start + seconds) * row.sample_rate)
         samples = read_stem(catalog.root / row.path)
-        audio.append(padded(samples, max(last, len(samples)))[first:last])
+        if channels == 1 or samples.shape[1] > 2:
+            samples = samples.mean(axis=1, keepdims=True)
+        left, right = samples[:, 0], samples[:, -1]
+        whole = [padded(x, max(last, len(x)))[first:last] for x in (left, right)[:channels]]
+        audio.append(whole)
     return np.array(audio)
 
 
 @lru_cache(maxsize=60)
 def read_stem(path: Path) -> np.ndarray:
-    return soundfile.read(path, always_2d=True)[0].mean(axis=1) * 32768
+    return soundfile.read(path, always_2d=True)[0] * 32768
 
 
 def test_si_sdr_agrees_with_torchmetrics(tmp_path: Path) -> None:
@@ -164,9 +182,7 @@ def test_si_sdr_agrees_with_torchmetrics(tmp_path: Path) -> None:
     audio = {stem: samples.astype(np.int16) for stem, samples in audio.items()}
     activity = measure_track(refs(tmp_path, audio, 8000), tmp_path)
     member = np.array([[True, False, False], [True, True, False]])
-    got = mixture_si_sdr(
-        activity.gram.sum(axis=0, keepdims=True), activity.sums.sum(axis=0, keepdims=True), 16_000, member
-    )[0]
+    got = mixture_si_sdr([activity.moments[0].windows(np.array([0]), 4)], 16_000, member)[0]
     mixture = torch.tensor(sum(x.astype(float) for x in audio.values()))
     for row, value in zip(member, got, strict=True):
         target = torch.tensor(
@@ -184,10 +200,10 @@ def test_full_scale_is_0_dbfs() -> None:
 def test_a_mixture_of_the_target_alone_is_infinitely_good() -> None:
     """Other stems that rest do not count; a stem that cancels out does."""
     activity = TrackActivity(
-        ("a", "b"), {}, ("", ""), 8000, 4000, np.zeros((1, 2)), np.diag([4.0, 0.0])[None]
+        ("a", "b"), {}, ("", ""), 8000, 4000, (Moments(np.zeros((1, 2)), np.diag([4.0, 0.0])[None]),)
     )
     member = np.array([[True, False], [False, True], [True, True]])
-    got = mixture_si_sdr(activity.gram, activity.sums, 4000, member)[0]
+    got = mixture_si_sdr(activity.moments, 4000, member)[0]
     assert got[0] == np.inf
     assert np.isnan(got[1])
     assert got[2] == np.inf

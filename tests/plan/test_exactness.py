@@ -11,7 +11,7 @@ import soundfile
 
 import slakh_hier as sh
 from slakh_hier.plan.activity_file import ActivityFile
-from slakh_hier.plan.energy import hop_edge, mixture_si_sdr, rms_dbfs, submix_energy, window_sums
+from slakh_hier.plan.energy import Moments, hop_edge, mixture_si_sdr, rms_dbfs, submix_energy, total_gram
 from slakh_hier.plan.measure import measure_track
 from slakh_hier.testing import make_slakh
 
@@ -19,8 +19,8 @@ HOPS, STEP = 8, 3  # windows of 4 s every 1.5 s
 
 
 def si_sdr(mixture: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> float:
-    """Zero-mean SI-SDR as it is defined: project the mixture on the target."""
-    mixture, target = mixture - mixture.mean(), target - target.mean()
+    """SI-SDR as it is defined, of (channels, samples) of zero mean each: project the mixture on the target."""
+    mixture, target = ((x - x.mean(axis=1, keepdims=True)).ravel() for x in (mixture, target))
     projected = (mixture @ target) / (target @ target) * target
     return float(10 * np.log10((projected @ projected) / np.sum((mixture - projected) ** 2)))
 
@@ -31,22 +31,25 @@ def check_track(catalog: sh.Catalog, path: Path, track: str, seed: int) -> int:
         activity = file.read(track)
     rows = catalog.frame[catalog.frame["track"] == track].set_index("stem").loc[list(activity.stems)]
     native = activity.sample_rate
-    stems = [soundfile.read(catalog.root / p, dtype="int16")[0].astype(np.int64) for p in rows["path"]]
-    longest = max(map(len, stems))
-    audio = np.stack([np.pad(stem, (0, longest - len(stem))) for stem in stems])
+    channels = activity.channels
+    assert channels == rows["channels"].max()
+    stems = [read_stem(catalog.root / path, channels) for path in rows["path"]]
+    longest = max(stem.shape[1] for stem in stems)
+    audio = np.stack([np.pad(stem, ((0, 0), (0, longest - stem.shape[1]))) for stem in stems])
     first = np.arange(0, longest * 2 // native - HOPS + 1, STEP)
-    gram = window_sums(activity.gram, first, HOPS)
-    sums = window_sums(activity.sums, first, HOPS)
+    parts = [part.windows(first, HOPS) for part in activity.moments]
     members = np.random.default_rng(seed).random((6, len(stems))) < 0.5
     members[:, 0] |= ~members.any(axis=1)
     compared = 0
     for window, hop in enumerate(first.tolist()):
-        part = audio[:, hop_edge(hop, native) : hop_edge(hop + HOPS, native)]
-        assert (part @ part.T == gram[window]).all(), "sums of integers are exact"
-        assert (part.sum(axis=1) == sums[window]).all()
-        samples = part.shape[1]
-        levels = rms_dbfs(submix_energy(gram[window : window + 1], members), samples)[0]
-        ratios = mixture_si_sdr(gram[window : window + 1], sums[window : window + 1], samples, members)[0]
+        part = audio[:, :, hop_edge(hop, native) : hop_edge(hop + HOPS, native)]
+        here = [Moments(moments.sums[[window]], moments.gram[[window]]) for moments in parts]
+        products = sum(part[:, channel] @ part[:, channel].T for channel in range(channels))
+        assert (products == channels * total_gram(here)[0]).all(), "sums of integers are exact"
+        assert (part.sum(axis=2).mean(axis=1) == here[0].sums[0]).all()
+        samples = part.shape[2]
+        levels = rms_dbfs(submix_energy(total_gram(here), members), samples)[0]
+        ratios = mixture_si_sdr(here, samples, members)[0]
         mixture = part.sum(axis=0) / 32768
         for member, level, ratio in zip(members, levels, ratios, strict=True):
             submix = part[member].sum(axis=0) / 32768
@@ -63,10 +66,22 @@ def check_track(catalog: sh.Catalog, path: Path, track: str, seed: int) -> int:
     return compared
 
 
+def read_stem(path: Path, channels: int) -> np.ndarray[Any, Any]:
+    """int64 (channels, samples); a mono stem sounds in both channels."""
+    samples = soundfile.read(path, dtype="int16", always_2d=True)[0].T.astype(np.int64)
+    return np.broadcast_to(samples, (channels, samples.shape[1]))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("sample_rate", [16_000, 11_025])
-def test_generated_audio(sample_rate: int, tmp_path: Path) -> None:
+def test_generated_audio(sample_rate: int, channels: int, tmp_path: Path) -> None:
     root = make_slakh(
-        tmp_path / "slakh", tracks=3, seconds=11.3, sample_rate=sample_rate, defects=["shorter_stem"]
+        tmp_path / "slakh",
+        tracks=3,
+        seconds=11.3,
+        sample_rate=sample_rate,
+        channels=channels,
+        defects=["shorter_stem"],
     )
     catalog = sh.scan(root, sh.load_hierarchy("slakh34"), split_scheme="folders")
     path = sh.measure_activity(catalog, tmp_path / "activity.h5", jobs=1)
@@ -86,9 +101,9 @@ def test_energies_agree_with_torchmetrics(tmp_path: Path) -> None:
     functional = pytest.importorskip("torchmetrics.functional.audio")
     generator = np.random.default_rng(5)
     audio = generator.integers(-3000, 3000, (4, 16_000)).astype(np.float64)
-    gram, sums = (audio @ audio.T)[None], audio.sum(axis=1)[None]
+    moments = Moments(audio.sum(axis=1)[None], (audio @ audio.T)[None])
     members = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 1]], bool)
-    found = mixture_si_sdr(gram, sums, 16_000, members)[0]
+    found = mixture_si_sdr([moments], 16_000, members)[0]
     mixture = torch.from_numpy(audio.sum(axis=0))
     for member, value in zip(members, found, strict=True):
         target = torch.from_numpy(audio[member].sum(axis=0))

@@ -150,7 +150,7 @@ def test_a_plan_without_queries_and_with_an_empty_split_loads_too(
 def test_parameters_that_cannot_be_used_are_refused_before_any_work(
     small_catalog: Catalog, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.setattr("slakh_hier.plan.plan.from_activity", None)
+    monkeypatch.setattr("slakh_hier.plan.planning.from_activity", None)
     with pytest.raises(InputError, match=message):
         plan_clips(small_catalog, small_catalog.hierarchy, **(OPTIONS | options))
 
@@ -188,20 +188,20 @@ def test_the_expected_si_sdr_is_that_of_the_audio(small_plan: Plan) -> None:
         own = stems[stems["track"] == clip.track]
         rate = own["sample_rate"].iloc[0]
         place = slice(int(clip.start * rate), int((clip.start + 2) * rate))
-        mixture = np.zeros(2 * rate)
-        targets = {level: np.zeros(2 * rate) for level in (1, 2, 3)}
+        mixture = np.zeros((2 * rate, 2))
+        targets = {level: np.zeros((2 * rate, 2)) for level in (1, 2, 3)}
         for row in own.itertuples():
-            samples = soundfile.read(small_plan.catalog.root / row.path, always_2d=True)[0].mean(axis=1)
-            samples = np.pad(samples, (0, 20 * rate))[place]
+            samples = soundfile.read(small_plan.catalog.root / row.path, always_2d=True)[0]
+            samples = np.pad(samples, ((0, 20 * rate), (0, 0)))[place]
             mixture += samples
             for level, target in targets.items():
                 if getattr(row, f"level_{level}") == tree.path(clip.target)[level - 1]:
                     target += samples
-        mixture -= mixture.mean()
+        mixture -= mixture.mean(axis=0)
         for level, target in targets.items():
-            target -= target.mean()
-            scaled = target * (mixture @ target) / (target @ target)
-            expected = 10 * np.log10((scaled @ scaled) / ((mixture - scaled) @ (mixture - scaled)))
+            target -= target.mean(axis=0)
+            scaled = target * (mixture * target).sum() / (target * target).sum()
+            expected = 10 * np.log10((scaled**2).sum() / ((mixture - scaled) ** 2).sum())
             assert getattr(clip, f"mix_si_sdr_{level}") == pytest.approx(expected, abs=0.006)
 
 

@@ -58,28 +58,31 @@ def categories_by_node(out: Path) -> dict[str, set[str]]:
 
 @lru_cache(maxsize=64)
 def whole_stem(path: Path) -> tuple[np.ndarray, int]:
+    """float64, (frames, 2): a mono stem sounds in both channels."""
     samples, rate = soundfile.read(path, always_2d=True)
-    return samples.mean(axis=1), rate
+    return np.broadcast_to(samples, (len(samples), 2)), rate
 
 
 def reference(
-    root: Path, stems: list[Stem], start: float, seconds: float, rate: int
+    root: Path, stems: list[Stem], start: float, seconds: float, rate: int, channels: int
 ) -> tuple[np.ndarray | None, bool]:
-    """The sum of stems, float64 at ``rate``; None where there are none. And whether any decoded sample is not zero."""
+    """The sum of stems, float64 (channels, samples) at ``rate``; None where there are none. And whether any decoded sample is not zero."""
     if not stems:
         return None, False
     native = int(stems[0]["sample_rate"])
     first, last = int(start * native), int((start + seconds) * native)
-    total, sounds = np.zeros(last - first), False
+    total, sounds = np.zeros((last - first, channels)), False
     for stem in stems:
         samples, found = whole_stem(root / stem["path"])
         assert found == native
         piece = samples[first:last]
+        if channels == 1:
+            piece = piece.mean(axis=1, keepdims=True)
         total[: len(piece)] += piece
         sounds |= bool(piece.any())
     signal = total if rate == native else soxr.resample(total, native, rate, quality="HQ")
     wanted = round(seconds * rate)
-    return np.pad(signal, (0, max(0, wanted - len(signal))))[:wanted], sounds
+    return np.pad(signal, ((0, max(0, wanted - len(signal))), (0, 0)))[:wanted].T, sounds
 
 
 def shards_of(out: Path) -> Iterator[dict[str, Any]]:
@@ -88,7 +91,7 @@ def shards_of(out: Path) -> Iterator[dict[str, Any]]:
         with h5py.File(path) as file:
             audio = file["audio"][...].astype(np.float64)
             if file["audio"].dtype == np.int16:
-                audio *= file["scale"][...][:, None] / 32768
+                audio *= file["scale"][...][:, None, None] / 32768
             yield {
                 "audio": audio,
                 "step": np.float64(file["scale"][...]) / 32768,
@@ -107,6 +110,7 @@ def shards_of(out: Path) -> Iterator[dict[str, Any]]:
                 "nodes": file["node/name"].asstr()[...].tolist(),
                 "rate": int(file.attrs["sample_rate"]),
                 "seconds": float(file.attrs["clip_seconds"]),
+                "channels": int(file.attrs["channels"]),
             }
 
 
@@ -126,11 +130,11 @@ def check(root: Path, out: Path) -> dict[str, int]:
     tracks, categories = stems_by_track(out), categories_by_node(out)
     states = {"sounding": 0, "silent": 0, "absent": 0, "queries": 0, "below -40 dBFS": 0}
     for shard in shards_of(out):
-        seconds, rate = shard["seconds"], shard["rate"]
+        form = shard["seconds"], shard["rate"], shard["channels"]
         for clip, (track, start) in enumerate(zip(shard["clip/track"], shard["clip/start"], strict=True)):
             for column, node in enumerate(shard["nodes"]):
                 stems = [stem for stem in tracks[track] if stem["category"] in categories[node]]
-                expected, sounds = reference(root, stems, start, seconds, rate)
+                expected, sounds = reference(root, stems, start, *form)
                 row, rms = shard["row"][clip, column], shard["rms"][clip, column]
                 if expected is None:
                     assert row == -1
@@ -155,7 +159,7 @@ def check(root: Path, out: Path) -> dict[str, int]:
                     for stem in tracks[shard["clip/query_track"][clip]]
                     if stem["category"] in categories[shard["clip/target"][clip]]
                 ]
-                expected, _ = reference(root, stems, shard["clip/query_start"][clip], seconds, rate)
+                expected, _ = reference(root, stems, shard["clip/query_start"][clip], *form)
                 assert expected is not None
                 assert 10 * np.log10(np.mean(expected**2)) > -30.5
                 check_signal(shard, shard["query_row"][clip], expected)
@@ -275,7 +279,7 @@ def test_silent_is_what_would_be_stored_as_zeros(small_slakh: Path, tmp_path: Pa
     catalog = sh.scan(root, tree, jobs=1)
     plan = sh.plan_clips(
         catalog, tree, clips={"train": 8, "validation": 4, "test": 4}, clip_seconds=2, step=0.5, queries=False,
-        activity=tmp_path / "activity.h5", jobs=1,
+        channels=1, activity=tmp_path / "activity.h5", jobs=1,
     )  # fmt: skip
     out = tmp_path / "shards"
     sh.render(plan, out, levels=[0, 1, 2, 3], dtype=dtype, sample_rate=11025, jobs=1)  # type: ignore[arg-type]
@@ -298,10 +302,10 @@ def test_stems_that_cancel_each_other_are_read_all_the_same(tmp_path: Path) -> N
     from slakh_hier.signals import TrackReader
 
     noise = np.random.default_rng(2).integers(-5000, 5000, 8000, dtype=np.int16)
-    rows = [StemRef("Track00001", "S00", name, 8000, 8000) for name in ("a.wav", "b.wav")]
+    rows = [StemRef("Track00001", "S00", name, 8000, 8000, 1) for name in ("a.wav", "b.wav")]
     for name, samples in (("a.wav", noise), ("b.wav", -noise)):
         soundfile.write(tmp_path / name, samples, 8000, subtype="PCM_16")
-    with TrackReader(rows, np.array([[True, True], [True, False]]), tmp_path) as reader:
+    with TrackReader(rows, np.array([[True, True], [True, False]]), tmp_path, 1) as reader:
         nodes = reader.clip(0, 8000, 8000, 8000)
     assert nodes.place == [0, 1]
     assert not nodes.signals[0].any()

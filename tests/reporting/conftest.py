@@ -35,10 +35,10 @@ TRACK = "</script><script>window.hacked = 2</script>&amp;"
 
 
 def tone(clip: int, leaf: int) -> NDArray[np.float32]:
+    """Stereo, (channels, samples); each leaf has its own place between left and right."""
     time = np.arange(SAMPLES) / RATE
-    return (0.25 * np.exp(-time) * np.sin(2 * np.pi * (200 + 90 * clip + 400 * leaf) * time)).astype(
-        np.float32
-    )
+    mono = 0.25 * np.exp(-time) * np.sin(2 * np.pi * (200 + 90 * clip + 400 * leaf) * time)
+    return np.stack([mono, (1.2 - 0.2 * leaf) * mono]).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def hostile_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "query_start": [0.0] * count,
             }
         )
-        header = ShardHeader(RATE, SECONDS, SAMPLES, "float32", split, 0, COLUMNS, "a" * 64)
+        header = ShardHeader(RATE, 2, SECONDS, SAMPLES, "float32", split, 0, COLUMNS, "a" * 64)
         builder = ShardBuilder(header, table)
         for clip in range(count):
             leaves = {leaf: tone(clip, leaf) for leaf in (3, 4, 5)}
@@ -95,6 +95,7 @@ def hostile_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         plan_digest="a" * 64,
         hierarchy_digest="b" * 64,
         sample_rate=RATE,
+        channels=2,
         clip_seconds=SECONDS,
         samples=SAMPLES,
         dtype="float32",
@@ -159,6 +160,7 @@ def make_run(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
             names=("level_1", "level_2", "level_3"),
             node=None,
             sample_rate=index.sample_rate,
+            channels=2,
             clip_seconds=index.clip_seconds,
             hierarchy_digest=index.hierarchy_digest,
             plan_digest=index.plan_digest,

@@ -33,8 +33,10 @@ def table(report: Report, title: str) -> Table:
 
 
 def numpy_si_sdr(estimate: np.ndarray, target: np.ndarray) -> float:
-    """Le Roux et al., ICASSP 2019, as the formula stands."""
-    estimate, target = (x.astype(float) - x.mean(dtype=float) for x in (estimate, target))
+    """Le Roux et al., ICASSP 2019, as the formula stands, of (channels, samples)."""
+    estimate, target = (
+        (x - x.mean(axis=1, keepdims=True)).ravel() for x in (estimate.astype(float), target.astype(float))
+    )
     part = (estimate @ target) / (target @ target) * target
     return float(10 * np.log10((part @ part) / ((estimate - part) @ (estimate - part))))
 
@@ -246,7 +248,7 @@ def test_a_metric_added_at_run_time_is_on_the_page(
     run = Path(shutil.copytree(run_folder, tmp_path / "run"))
     with monkeypatch.context() as there:
         peak = Metric(
-            lambda estimate, target, mixture: (estimate - target).abs().amax(-1),
+            lambda estimate, target, mixture: (estimate - target).abs().amax((-2, -1)),
             "FS",
             "peak <error>",
             "lower",

@@ -1,4 +1,4 @@
-"""A small shard set whose every sample follows from a formula."""
+"""A small stereo shard set whose every sample follows from a formula."""
 
 from __future__ import annotations
 
@@ -50,19 +50,21 @@ COLUMNS = (
 LEAVES = ("high_strings", "low_strings", "flutes", "unassigned")
 ABOVE = {"high_strings": ("strings",), "low_strings": ("strings",), "flutes": ("winds",), "unassigned": ()}
 PLAN_DIGEST = "ab" * 32
-RATE, SECONDS, SAMPLES = 8000, 0.25, 2000
+RATE, CHANNELS, SECONDS, SAMPLES = 8000, 2, 0.25, 2000
 
 
 def leaf(clip: int, name: str) -> np.ndarray | None:
-    """A leaf's signal in a clip, float32; None where the track has no such stem, zeros where it is silent."""
+    """A leaf's signal in a clip, float32 (channels, samples); None where the track has no such stem, zeros where it is silent."""
     place = LEAVES.index(name)
     if (clip + place) % 5 == 3:
         return None
     if (clip + place) % 7 == 5:
-        return np.zeros(SAMPLES, np.float32)
-    time = np.arange(SAMPLES) / RATE
+        return np.zeros((CHANNELS, SAMPLES), np.float32)
+    time, channel = np.arange(SAMPLES) / RATE, np.arange(CHANNELS)[:, None]
     gain = 0.8 if clip % 4 == 1 else 0.2  # some mixtures exceed full scale
-    return (gain * np.sin(2 * np.pi * (100 + 37 * clip + 211 * place) * time + place)).astype(np.float32)
+    return (gain * np.sin(2 * np.pi * (100 + 37 * clip + 211 * place) * time + place + 2 * channel)).astype(
+        np.float32
+    )
 
 
 def node(clip: int, name: str) -> np.ndarray | None:
@@ -74,8 +76,10 @@ def node(clip: int, name: str) -> np.ndarray | None:
 
 def query(clip: int) -> np.ndarray | None:
     """Every third clip has no query."""
-    time = np.arange(SAMPLES) / RATE
-    return None if clip % 3 == 2 else (0.3 * np.cos(2 * np.pi * (50 + clip) * time)).astype(np.float32)
+    time, channel = np.arange(SAMPLES) / RATE, np.arange(CHANNELS)[:, None]
+    if clip % 3 == 2:
+        return None
+    return (0.3 * np.cos(2 * np.pi * (50 + clip) * time + channel)).astype(np.float32)
 
 
 def clip_rows(numbers: Sequence[int]) -> pd.DataFrame:
@@ -140,7 +144,7 @@ def build(
     signal: Callable[[int, str], np.ndarray | None] = node,
 ) -> tuple[bytes, int]:
     """The bytes of one shard and its number of rows."""
-    header = ShardHeader(RATE, SECONDS, SAMPLES, dtype, split, first_clip, columns, plan_digest)  # type: ignore[arg-type]
+    header = ShardHeader(RATE, CHANNELS, SECONDS, SAMPLES, dtype, split, first_clip, columns, plan_digest)  # type: ignore[arg-type]
     builder = ShardBuilder(header, clip_rows(numbers))
     for place, number in enumerate(numbers):
         rows: dict[bytes, int] = {}
@@ -221,6 +225,7 @@ def make(
         plan_digest=plan_digest,
         hierarchy_digest=parse_hierarchy(TREE, "hierarchy.yaml").digest,
         sample_rate=RATE,
+        channels=CHANNELS,
         clip_seconds=SECONDS,
         samples=SAMPLES,
         dtype=dtype,  # type: ignore[arg-type]
@@ -238,8 +243,8 @@ def make(
 class Formula:
     """The functions above, for tests (a conftest cannot be imported by name)."""
 
-    TREE, COLUMNS, LEAVES, PLAN_DIGEST, RATE, SECONDS, SAMPLES = (
-        TREE, COLUMNS, LEAVES, PLAN_DIGEST, RATE, SECONDS, SAMPLES,
+    TREE, COLUMNS, LEAVES, PLAN_DIGEST, RATE, CHANNELS, SECONDS, SAMPLES = (
+        TREE, COLUMNS, LEAVES, PLAN_DIGEST, RATE, CHANNELS, SECONDS, SAMPLES,
     )  # fmt: skip
     leaf, node, query = staticmethod(leaf), staticmethod(node), staticmethod(query)
     build, clip_rows = staticmethod(build), staticmethod(clip_rows)

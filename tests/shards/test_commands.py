@@ -50,7 +50,7 @@ def test_verify(slakh_hier, make_set):
         assert (code, out) == (0, "")
         assert "no damage found" in err
     data = bytearray(made.file().read_bytes())
-    data[-1] ^= 1
+    data[len(data) // 2] ^= 1
     made.file().write_bytes(data)
     made.file(1).unlink()
     code, out, err = slakh_hier("verify", made.folder, "--full", "-j", "1")
@@ -70,7 +70,9 @@ def test_inspect(slakh_hier, make_set):
     folder = make_set().folder
     code, out, _ = slakh_hier("inspect", folder)
     assert code == 0
-    assert out.startswith(f"{folder}: 8 clips of 0.25 s (0.00 h) at 8,000 Hz, int16, 3 shards, 0.2 MB\n")
+    assert out.startswith(
+        f"{folder}: 8 clips of 0.25 s (0.00 h) at 8,000 Hz, stereo, int16, 3 shards, 0.3 MB\n"
+    )
     lines = [line.split() for line in out.splitlines() if line.strip()]
     assert ["high_strings", "1", "6", "1", "1", "8", "-14.98"] in lines
     assert any(line.startswith("     high_strings") for line in out.splitlines())  # below strings

@@ -47,7 +47,8 @@ def test_sixteen_bits_where_they_are_exact(make_set, tmp_path, format):
     for name, (audio, rate) in exported(tmp_path / "out").items():
         assert rate == shards.sample_rate
         expected = shards[0].query if name == "query" else shards[0][name.partition("_")[2]]
-        assert np.array_equal(audio, expected.astype(np.float64))
+        assert audio.shape == (shards.samples, 2)
+        assert np.array_equal(audio.T, expected.astype(np.float64))
 
 
 @pytest.mark.parametrize(("format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
@@ -63,7 +64,7 @@ def test_beyond_full_scale(make_set, tmp_path, format, subtype):
     assert gain == 1 if format == "wav" else 0.5 < np.abs(clip.mix).max() * gain < 1
     for name, (audio, _) in exported(tmp_path / "out").items():
         expected = (clip.query if name == "query" else clip[name.partition("_")[2]]).astype(np.float64) * gain
-        assert np.abs(audio - expected).max() <= (0 if format == "wav" else 2**-24)
+        assert np.abs(audio.T - expected).max() <= (0 if format == "wav" else 2**-24)
 
 
 @pytest.mark.parametrize(("format", "subtype"), [("wav", "FLOAT"), ("flac", "PCM_24")])
@@ -72,20 +73,20 @@ def test_float_sets(make_set, tmp_path, format, subtype):
     paths = export_clip(made.folder, 0, tmp_path / "out", audio_format=format)
     assert {soundfile.info(path).subtype for path in paths[:-1]} == {subtype}
     audio, _ = exported(tmp_path / "out")["0_mix"]
-    assert np.abs(audio - open_shards(made.folder)[0].mix).max() <= (0 if format == "wav" else 2**-24)
+    assert np.abs(audio.T - open_shards(made.folder)[0].mix).max() <= (0 if format == "wav" else 2**-24)
 
 
 def test_full_scale_exactly(make_set, tmp_path):
     """A peak of exactly 1.0 does not fit into 24 bits without gain."""
     columns = (Column("mix", 3, -1),)
-    signal = {0: np.linspace(-1, 1, 2000, dtype=np.float32)}
+    signal = {0: np.linspace([-1, 0], [1, 0.5], 2000, dtype=np.float32, axis=1)}
     made = make_set(
         dtype="float32", columns=columns, splits={"train": [[0]]}, signal=lambda clip, name: signal[clip]
     )
     export_clip(made.folder, 0, tmp_path / "out", audio_format="flac")
     audio, _ = exported(tmp_path / "out")["0_mix"]
     assert json.loads((tmp_path / "out" / "clip.json").read_text())["gain"] == 0.5
-    assert np.abs(audio - 0.5 * signal[0]).max() <= 2**-24
+    assert np.abs(audio.T - 0.5 * signal[0]).max() <= 2**-24
 
 
 def test_about(make_set, tmp_path):

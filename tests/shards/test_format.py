@@ -27,7 +27,7 @@ from slakh_hier.shards.mask import Mask
 
 MIX = Column("mix", 3, -1)
 GOOD = ShardHeader(
-    16_000, 10.0, 160_000, "int16", "train", 0, (MIX, Column("a", 2, 0), Column("b", 1, 1)), "0" * 64
+    16_000, 2, 10.0, 160_000, "int16", "train", 0, (MIX, Column("a", 2, 0), Column("b", 1, 1)), "0" * 64
 )
 
 
@@ -36,6 +36,7 @@ GOOD = ShardHeader(
     [
         ({"samples": 1}, "160000 samples, not 1"),
         ({"clip_seconds": 0.0, "samples": 0}, "0 samples"),
+        ({"channels": 3}, "1 or 2 channels, not 3"),
         ({"dtype": "int24"}, "int16, float32, not 'int24'"),
         ({"columns": ()}, "must be the mix"),
         ({"columns": (Column("a", 2, 0),)}, "must be the mix"),
@@ -69,8 +70,10 @@ def test_samples_are_rounded():
 
 
 def test_schema_has_one_chunk_per_row_and_whole_tables():
-    for dataset in schema({"clips": 7, "rows": 30, "nodes": 5, "samples": 100}, "float32", ["leaf-50"]):
-        assert dataset.chunk == ((1, 100) if dataset.path == "audio" else dataset.shape)
+    for dataset in schema(
+        {"clips": 7, "rows": 30, "nodes": 5, "channels": 2, "samples": 100}, "float32", ["leaf-50"]
+    ):
+        assert dataset.chunk == ((1, 2, 100) if dataset.path == "audio" else dataset.shape)
 
 
 def test_no_other_module_names_a_dataset():
@@ -92,7 +95,13 @@ def test_what_is_declared_is_what_is_written(formula):
     """Order, types and attributes of a real file, against the declaration."""
     mask = {Mask("leaf", 50): np.ones((2, len(formula.COLUMNS)), bool)}
     data, rows = formula.build([1, 2], masks=mask)
-    sizes = {"clips": 2, "rows": rows, "nodes": len(formula.COLUMNS), "samples": formula.SAMPLES}
+    sizes = {
+        "clips": 2,
+        "rows": rows,
+        "nodes": len(formula.COLUMNS),
+        "channels": 2,
+        "samples": formula.SAMPLES,
+    }
     with h5py.File(io.BytesIO(bytes(data))) as file:
         found = {}
         file.visititems(

@@ -198,11 +198,12 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         lambda f, d: (
             shape := f["audio"].shape,
             f.__delitem__("audio"),
-            f.create_dataset("audio", shape, "i2", chunks=(1, shape[1]), fletcher32=True),
+            f.create_dataset("audio", shape, "i2", chunks=(1, *shape[1:]), fletcher32=True),
         )[1],
         "parts of it are missing",
     ),
-    "newer version": (attribute("format_version", np.int32(7)), "version 7; this slakh-hier reads versions up to 1. Update"),
+    "newer version": (attribute("format_version", np.int32(7)), "version 7; this slakh-hier reads version 2. Update"),
+    "older version": (attribute("format_version", np.int32(1)), "version 1; this slakh-hier reads version 2. Run the same"),
     "other format": (attribute("format", np.bytes_(b"something")), "is not a slakh-hier-shard file"),
     "attribute missing": (attribute("sample_rate", None), "attribute sample_rate is missing"),
     "other rate": (attribute("sample_rate", np.int32(44_100)), "sample_rate is 44100, but the index says 8000"),
@@ -272,7 +273,7 @@ def test_hostile_content(attack, name):
 
 def test_a_signal_that_is_no_number_is_not_given_out(make_set, tmp_path):
     made = make_set(splits={"train": [[0, 1, 2, 3]]}, dtype="float32")
-    made.edit(0, lambda file: file["audio"].__setitem__((0, 7), np.nan))
+    made.edit(0, lambda file: file["audio"].__setitem__((0, 1, 7), np.nan))
     shards = open_shards(made.folder)
     clip, column = np.argwhere(shards.row == 0)[0]
     with pytest.raises(ShardError, match=r"train-00000\.h5: row 0 of /audio holds NaN or Inf"):
@@ -286,7 +287,7 @@ def test_gigantic_shapes(make_set):
     image = io.BytesIO(made.file().read_bytes())
     rows = 2**31 - 1
     with h5py.File(image, "r+", libver=("v110", "v110")) as file:
-        for name, shape, chunk in (("audio", (rows, 2000), (1, 2000)), ("scale", (rows,), (2**20,))):
+        for name, shape, chunk in (("audio", (rows, 2, 2000), (1, 2, 2000)), ("scale", (rows,), (2**20,))):
             dtype = file[name].dtype
             del file[name]
             file.create_dataset(name, shape, dtype, chunks=chunk, fletcher32=True)

@@ -54,10 +54,14 @@ OFF = {
     "digest with newline": (edit("plan_digest", value="a" * 64 + "\n"), "plan_digest"),
     "other format": (edit("format", value="x"), "is not the index of a shard set"),
     "newer": (
-        edit("format_version", value=2),
-        "format version 2; this slakh-hier reads versions up to 1. Update",
+        edit("format_version", value=3),
+        "format version 3; this slakh-hier reads version 2. Update",
     ),
-    "older than the first": (edit("format_version", value=0), "format_version"),
+    "older": (
+        edit("format_version", value=1),
+        "format version 1; this slakh-hier reads version 2. Run the same slakh-hier render command again with --overwrite",
+    ),
+    "channels": (edit("channels", value=3), "channels: Input should be less than or equal to 2"),
     "version is text": (edit("format_version", value="1"), "format_version"),
     "file twice": (edit("shards", 1, "file", value="train-00000.h5"), "'train-00000.h5' is listed twice"),
     "file twice but for case": (edit("shards", 1, "file", value="TRAIN-00000.h5"), "listed twice"),

@@ -35,7 +35,9 @@ def test_the_tables_name_every_data_set_and_type():
         for name in re.findall(r"`([^`]+)`", names):
             folder = name.rpartition("/")[0] if name.startswith("/") else folder
             types[name if name.startswith("/") else f"{folder}/{name}"] = kind
-    for dataset in schema({"clips": 1, "rows": 1, "nodes": 1, "samples": 1}, "int16", ["NAME"]):
+    for dataset in schema(
+        {"clips": 1, "rows": 1, "nodes": 1, "channels": 1, "samples": 1}, "int16", ["NAME"]
+    ):
         assert {"S": "string", "int16": "int16 or float32"}.get(dataset.field, dataset.field) == types.pop(
             f"/{dataset.path}"
         )

@@ -37,7 +37,7 @@ def check_clip(shards, formula, clip, number):
         expected = formula.node(number, about.name)
         audio = shards.audio(clip, column)
         assert audio.dtype == np.float32
-        assert audio.shape == (shards.samples,)
+        assert audio.shape == (shards.channels, shards.samples)
         if expected is None or not expected.any():
             assert not audio.any()
         else:

@@ -74,7 +74,7 @@ def test_parallel_and_progress(make_set):
 
             return entered()
 
-    made.edit(1, lambda file: file["audio"].__setitem__((0, 5), 12_345))
+    made.edit(1, lambda file: file["audio"].__setitem__((0, 1, 5), 12_345))
     findings = verify(made.folder, full=True, jobs=2, progress=Recorded())
     assert findings == all_findings(made)
     assert len(findings) == 1
@@ -214,7 +214,7 @@ class TestContents:
             samples = formula.node(clip, name)
             if samples is not None and name == node and clip == 2:
                 samples = samples.copy()
-                samples[100] += np.float32(steps / 32768)
+                samples[1, 101] += np.float32(steps / 32768)
             return samples
 
         made = make_set(signal=signal)
@@ -319,7 +319,7 @@ class TestContents:
 
     def test_not_finite(self, make_set):
         made = make_set(dtype="float32")
-        made.edit(0, put("audio", (0, 7), np.inf))
+        made.edit(0, put("audio", (0, 1, 7), np.inf))
         self.only(made, "a signal holds NaN or Inf: row 0", full=True)
 
     def test_a_row_of_zeros(self, make_set):

@@ -90,7 +90,7 @@ def test_layout_is_that_of_the_specification(formula, dtype, numbers):
     assert data[8] == 3  # superblock of HDF5 1.10
     n, c, nodes = formula.SAMPLES, len(numbers), len(formula.COLUMNS)
     expected = {
-        "audio": (np.dtype(dtype), (rows, n)),
+        "audio": (np.dtype(dtype), (rows, formula.CHANNELS, n)),
         "scale": (np.float32, (rows,)),
         "row": (np.int32, (c, nodes)),
         "rms": (np.float32, (c, nodes)),
@@ -115,11 +115,12 @@ def test_layout_is_that_of_the_specification(formula, dtype, numbers):
             assert found[name].dtype.kind == "S"
             assert h5py.check_string_dtype(found[name].dtype).encoding == "utf-8"
         assert all(item.fletcher32 and item.compression is None for item in found.values())
-        assert found["audio"].chunks == (1, n)
+        assert found["audio"].chunks == (1, formula.CHANNELS, n)
         assert dict(file.attrs) == {
             "format": b"slakh-hier-shard",
-            "format_version": 1,
+            "format_version": 2,
             "sample_rate": formula.RATE,
+            "channels": formula.CHANNELS,
             "clip_seconds": formula.SECONDS,
             "split": b"train",
             "first_clip": 0,
@@ -159,8 +160,8 @@ def test_plain_h5py_reads_the_formula(formula, dtype):
 
 def test_memory_holds_the_shard_once():
     rows, samples = 100, 100_000
-    header = ShardHeader(100_000, 1.0, samples, "int16", "train", 0, (Column("mix", 2, -1),), "0" * 64)
-    noise = np.random.default_rng(0).normal(size=samples).astype(np.float32) * 0.1
+    header = ShardHeader(100_000, 1, 1.0, samples, "int16", "train", 0, (Column("mix", 2, -1),), "0" * 64)
+    noise = np.random.default_rng(0).normal(size=(1, samples)).astype(np.float32) * 0.1
     import pandas as pd
 
     names = ["track", "song", "target", "start", "query_track", "query_start"]
@@ -180,6 +181,7 @@ def test_memory_holds_the_shard_once():
 def test_what_would_be_stored_as_zeros_is_silent(formula, dtype, quiet):
     header = ShardHeader(
         formula.RATE,
+        formula.CHANNELS,
         formula.SECONDS,
         formula.SAMPLES,
         dtype,
@@ -189,18 +191,26 @@ def test_what_would_be_stored_as_zeros_is_silent(formula, dtype, quiet):
         formula.PLAN_DIGEST,
     )
     builder = ShardBuilder(header, formula.clip_rows([0]))
-    assert builder.add_signal(np.full(formula.SAMPLES, quiet, np.float32)) == SILENT
+    assert builder.add_signal(np.full((formula.CHANNELS, formula.SAMPLES), quiet, np.float32)) == SILENT
     assert builder.rows == 0
-    assert builder.add_signal(np.full(formula.SAMPLES, 0.51 / 32768, np.float32)) == 0
+    assert builder.add_signal(np.full((formula.CHANNELS, formula.SAMPLES), 0.51 / 32768, np.float32)) == 0
     assert builder.rows == 1
 
 
 def test_left_out_clips(formula):
     header = ShardHeader(
-        formula.RATE, formula.SECONDS, formula.SAMPLES, "int16", "train", 0, (Column("mix", 2, -1),), "0" * 64
+        formula.RATE,
+        formula.CHANNELS,
+        formula.SECONDS,
+        formula.SAMPLES,
+        "int16",
+        "train",
+        0,
+        (Column("mix", 2, -1),),
+        "0" * 64,
     )
     builder = ShardBuilder(header, formula.clip_rows([0, 1, 2]))
-    row = builder.add_signal(np.ones(formula.SAMPLES, np.float32))
+    row = builder.add_signal(np.ones((formula.CHANNELS, formula.SAMPLES), np.float32))
     builder.set(2, 0, row, 0.0)
     with pytest.raises(InputError, match="cannot be left out"):
         builder.keep([0, 1])
@@ -213,8 +223,8 @@ def test_left_out_clips(formula):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda b: b.add_signal(np.zeros(3, np.float32)), "must have shape"),
-        (lambda b: b.add_signal(np.full(2000, np.nan, np.float32)), "NaN or Inf"),
+        (lambda b: b.add_signal(np.zeros(2000, np.float32)), r"must have shape \(2, 2000\), not \(2000,\)"),
+        (lambda b: b.add_signal(np.full((2, 2000), np.nan, np.float32)), "NaN or Inf"),
         (lambda b: b.set(0, 0, 0, -3.0), "0 rows so far"),
         (lambda b: b.set(0, 1, -1, -3.0), "node strings.* NaN with -1"),
         (lambda b: b.set(0, 1, -2, float("nan")), "-inf with -2"),
@@ -226,6 +236,7 @@ def test_left_out_clips(formula):
 def test_wrong_use_is_refused(formula, call, message):
     header = ShardHeader(
         formula.RATE,
+        formula.CHANNELS,
         formula.SECONDS,
         formula.SAMPLES,
         "int16",
@@ -242,6 +253,7 @@ def test_wrong_use_is_refused(formula, call, message):
 def test_clip_table_is_checked(formula):
     header = ShardHeader(
         formula.RATE,
+        formula.CHANNELS,
         formula.SECONDS,
         formula.SAMPLES,
         "int16",

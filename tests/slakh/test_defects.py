@@ -17,7 +17,7 @@ STEMS = {
     "truncated_flac": (("audio", ""), ("broken", "decoding fails")),
     "bit_flip": (("audio", ""), ("broken", "")),
     "wrong_rate": (("broken", "its sample rate is 48000 Hz, the track's is 16000 Hz"), None),
-    "stereo_stem": (("audio", "2 channels, folded down to one"), None),
+    "stereo_stem": (("audio", ""), None),
     "nan": (("audio", ""), ("broken", "holds NaN or Inf at 1.00 s")),
     "not_audio": (("broken", "Git LFS pointer"), None),
     "shorter_stem": (("audio", ""), None),

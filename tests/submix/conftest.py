@@ -103,20 +103,26 @@ def metadata(folder: Path) -> dict[str, Any]:
     return yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
 
 
-def plain_submixes(catalog: Catalog, track: str) -> dict[str, np.ndarray]:
-    """Every node of a track with a stem, the mix and what is unassigned: int64, by the catalog's columns alone."""
+def plain_submixes(catalog: Catalog, track: str, *, fold: bool = False) -> dict[str, np.ndarray]:
+    """Every node of a track with a stem, the mix and what is unassigned: int64, by the catalog's columns alone.
+
+    (samples,), or (samples, 2) where a stem is stereo and nothing is folded.
+    """
     rows = catalog.frame[catalog.frame["track"] == track]
     rows = rows[rows["status"].isin(["audio", "unassigned"])]
     length = rows["frames"].max()
     found: dict[str, np.ndarray] = {}
     for _, row in rows.iterrows():
         samples, _ = soundfile.read(catalog.root / row["path"], dtype="int16", always_2d=True)
-        samples = np.rint(samples.astype(np.float64).mean(axis=1)).astype(np.int64)
-        samples = np.pad(samples, (0, length - len(samples)))
+        if fold or rows["channels"].max() == 1:
+            samples = np.rint(samples.astype(np.float64).mean(axis=1)).astype(np.int64)
+        else:
+            samples = np.repeat(samples.astype(np.int64), 3 - samples.shape[1], axis=1)
+        samples = np.concatenate([samples, np.zeros((length - len(samples), *samples.shape[1:]), np.int64)])
         levels = [row[name] for name in rows.columns if name.startswith("level_")]
         names = {"mix", *(levels if row["category"] else ["unassigned"])}
         for name in names:
-            found[name] = found.get(name, np.zeros(length, np.int64)) + samples
+            found[name] = found.get(name, 0) + samples
     return found
 
 

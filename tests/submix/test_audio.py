@@ -12,7 +12,7 @@ from slakh_hier.slakh import scan
 from slakh_hier.submix import write_submixes
 
 TRACKS = ["Track00001", "Track00002", "Track00003", "Track00004"]
-MONO = ["Track00001", "Track00003", "Track00004"]
+"""The second has one stereo stem."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def out(catalog, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("track", MONO)
+@pytest.mark.parametrize("track", TRACKS)
 def test_every_file_is_the_plain_sum(out, catalog, plain, track):
     expected = plain.submixes(catalog, track)
     written = {path.stem: plain.sound(path) for path in (out / track).glob("*.flac")}
@@ -31,11 +31,20 @@ def test_every_file_is_the_plain_sum(out, catalog, plain, track):
         np.testing.assert_array_equal(written[name], samples, err_msg=name)
 
 
-def test_stereo_is_folded_down(out, catalog, plain):
+def test_a_track_has_the_channels_of_its_widest_stem(out, plain):
+    for track in TRACKS:
+        files = list((out / track).glob("*.flac"))
+        channels = 2 if track == "Track00002" else 1
+        assert {soundfile.info(path).channels for path in files} == {channels}
+        assert plain.metadata(out / track)["submix"]["channels"] == channels
+
+
+def test_stereo_is_folded_down_when_asked(catalog, plain, tmp_path):
+    write_submixes(catalog, tmp_path / "out", channels=1, jobs=1)
     # The fold lies between two integers; which of them it is decides numpy for both, but before or after the sum.
-    expected = plain.submixes(catalog, "Track00002")
+    expected = plain.submixes(catalog, "Track00002", fold=True)
     for name, samples in expected.items():
-        written = plain.sound(out / "Track00002" / f"{name}.flac").astype(np.int64)
+        written = plain.sound(tmp_path / "out" / "Track00002" / f"{name}.flac").astype(np.int64)
         assert np.abs(written - samples).max() <= 1, name
     assert expected["mix"].any()
 
@@ -64,7 +73,7 @@ def test_all_levels_add_up(out, catalog, plain):
 @pytest.mark.parametrize("rate", [16000, 5513, 44100])
 def test_resampling_is_soxrs_within_rounding(catalog, tmp_path, plain, rate):
     write_submixes(catalog, tmp_path / "out", sample_rate=rate, jobs=1)
-    for track in MONO:
+    for track in TRACKS:
         stems = len(plain.metadata(tmp_path / "out" / track)["submix"]["files"]["mix"]["stems"])
         for name, samples in plain.submixes(catalog, track).items():
             exact = soxr.resample(samples.astype(np.float64), plain.rate, rate, quality="HQ")

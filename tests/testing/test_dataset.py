@@ -22,26 +22,31 @@ from slakh_hier.testing import NOTE_SECONDS, formula_stem, make_slakh, plan_trac
 from slakh_hier.testing.instruments import GUITARS, INSTRUMENTS, PAIRS
 
 
-@pytest.mark.parametrize(("audio_format", "splits"), [("flac", True), ("wav", False)])
-def test_files_hold_the_formula_and_the_mix_its_sum(tmp_path, audio_format, splits):
+@pytest.mark.parametrize(
+    ("audio_format", "splits", "channels"), [("flac", True, 1), ("wav", False, 1), ("flac", True, 2)]
+)
+def test_files_hold_the_formula_and_the_mix_its_sum(tmp_path, audio_format, splits, channels):
     kind = {
         "tracks": 3,
         "stems": 4,
         "every_category": False,
         "seed": 7,
         "sample_rate": 8000,
+        "channels": channels,
         "splits": splits,
     }
     root = make_slakh(tmp_path / "set", seconds=3.0, audio_format=audio_format, **kind)
     for spec in plan_tracks(**kind):
         folder = root / spec.split / spec.track
-        total = np.zeros(24000, int)
+        total = np.zeros((24000, channels), int)
         for stem in spec.stems:
-            got, rate = soundfile.read(folder / "stems" / f"{stem.stem}.{audio_format}", dtype="int16")
+            path = folder / "stems" / f"{stem.stem}.{audio_format}"
+            got, rate = soundfile.read(path, dtype="int16", always_2d=True)
             assert rate == 8000
+            assert got.shape[1] == (1 if stem.stem == "S02" else channels)
             np.testing.assert_array_equal(got, stem.samples(0, 24000))
             total += got
-        mix, _ = soundfile.read(folder / f"mix.{audio_format}", dtype="int16")
+        mix, _ = soundfile.read(folder / f"mix.{audio_format}", dtype="int16", always_2d=True)
         np.testing.assert_array_equal(mix, total)
         said = yaml.safe_load((folder / "metadata.yaml").read_text())
         assert said["UUID"] == spec.song == hashlib.md5((folder / "all_src.mid").read_bytes()).hexdigest()
@@ -80,7 +85,7 @@ def test_formula_against_its_words():
 
 def test_stems_are_loud_enough_and_long_rests_exist():
     for stem in plan_tracks(tracks=1, stems=8)[0].stems:
-        x = stem.samples(0, 20 * 44100) / 32768
+        x = stem.samples(0, 20 * 44100)[:, 0] / 32768
         notes = np.sqrt((x.reshape(40, -1) ** 2).mean(axis=1))
         long_rests = int(stem.stem[1:]) % 4 == 3
         assert (notes == 0).sum() == 26 if long_rests else (notes == 0).sum() in range(4, 7)
