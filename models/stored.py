@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from slakh_hier.shards.read import scaled
+
 Batch = dict[str, Any]
 
 
@@ -73,7 +75,7 @@ def _pick(rows: Tensor, factors: Tensor, place: Tensor) -> Tensor:
     picked = np.empty((*place.shape, *rows.shape[1:]), np.float32)
     stored, by = rows.numpy(), factors.numpy()
     for signal, row in zip(picked.reshape(-1, *rows.shape[1:]), place.flatten().tolist(), strict=True):
-        np.multiply(stored[row], by[row], out=signal)
+        scaled(stored[row], by[row], signal)
     return torch.from_numpy(picked)
 
 

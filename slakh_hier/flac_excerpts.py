@@ -88,10 +88,7 @@ class FlacExcerpts:
         place, until = self._place(begin), self._place(end)
         if place is None or until is None:
             return None
-        image = bytearray(STREAMINFO_END + until - place)
-        image[:STREAMINFO_END] = self._head
-        if os.preadv(self._file, [memoryview(image)[STREAMINFO_END:]], place) != until - place:
-            return None
+        image = self._head + os.pread(self._file, until - place, place)
         samples = np.empty((frames + 1, channels), np.int16)  # one more, which must not come
         if _decode(image, samples) != frames:
             return None
@@ -139,7 +136,7 @@ class FlacExcerpts:
         return header._replace(number=0) == self._header._replace(block=min(size, self._header.block))
 
 
-def _decode(image: bytearray, samples: NDArray[np.int16]) -> int:
+def _decode(image: bytes, samples: NDArray[np.int16]) -> int:
     """Decode a FLAC stream in memory; the number of samples per channel that came."""
     ffi, flac = miniaudio.ffi, miniaudio.lib
     decoder: Any = flac.ma_dr_flac_open_memory(ffi.from_buffer(image), len(image), ffi.NULL)

@@ -17,7 +17,8 @@ from slakh_hier.plain_files import open_plain
 WITHOUT_LINUX = """
 import builtins, os, sys
 import h5py, joblib, numpy, pandas, soundfile, soxr, rich.console
-for name in ("sched_getaffinity", "sched_setaffinity", "posix_fadvise", "copy_file_range", "memfd_create", "O_TMPFILE"):
+for name in ("sched_getaffinity", "sched_setaffinity", "posix_fadvise", "copy_file_range", "memfd_create", "preadv",
+             "O_TMPFILE"):
     if hasattr(os, name):
         delattr(os, name)
 sys.platform = "darwin"

@@ -6,7 +6,11 @@ import hashlib
 import json
 import os
 import warnings
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
+=======
+from collections.abc import Collection, Sequence
+>>>>>>> main
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +45,7 @@ def measure_activity(
     catalog: Catalog,
     path: str | Path | None = None,
     *,
+    tracks: Collection[str] | None = None,
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
@@ -49,11 +54,15 @@ def measure_activity(
 ) -> Path:
     """Decode every stem of the catalog once and write the activity file; what is already measured is kept.
 
+    The file has one group for each track that it holds.
+
     Parameters
     ----------
     path
         The activity file. Default: a file for this data set in the user's cache folder (``SLAKH_HIER_CACHE``,
         else XDG), never inside the data set.
+    tracks
+        Measure these only, default all; a later call with others measures those that are missing.
     jobs, backend, scheduler
         See :func:`slakh_hier.parallel.run`.
     part
@@ -72,7 +81,9 @@ def measure_activity(
     """
     target = Path(path) if path is not None else default_path(catalog.root)
     wanted = _wanted(catalog)
+    needed = [track for track in wanted if tracks is None or track in tracks]
     parts = _parts_of(target)
+<<<<<<< HEAD
     try:
         done = _measured(target, wanted)
     except ActivityError as error:
@@ -81,20 +92,23 @@ def measure_activity(
         _forget(target, error)
         done = {}
     if part is None and done.keys() == wanted.keys():
+=======
+    if part is None and _measured(target, wanted).keys() >= set(needed):
+>>>>>>> main
         if parts.is_dir():  # a run was killed after the merge
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
         return target
     # A part does not depend on what others have finished, so that all parts make up the whole.
-    share = list(wanted) if part is None else list(wanted)[part[0] - 1 :: part[1]]
-    merged = list(wanted) if part is None else []  # beside the parts, for a moment
+    share = needed if part is None else needed[part[0] - 1 :: part[1]]
 
     def missing(place: Path) -> list[str]:
         """Tracks still to be measured, for which ``place`` has free disk space."""
         done = {track for file in (target, *_part_files(parts)) for track in _measured(file, wanted)}
-        tracks = [track for track in share if track not in done]
-        require_free(place, estimated_bytes(catalog, [*tracks, *merged]), "measuring the activity")
-        return tracks
+        left = [track for track in share if track not in done]
+        merged = [*left, *done] if part is None else []  # beside the parts, for a moment
+        require_free(place, estimated_bytes(catalog, [*left, *merged]), "measuring the activity")
+        return left
 
     if not parts.exists():  # so that nothing is left behind where the disk is full
         missing(next(folder for folder in parts.absolute().parents if folder.is_dir()))
@@ -109,7 +123,7 @@ def measure_activity(
             if part is None:
                 remove_temporaries(parts)  # of workers that were stopped
         if part is None:
-            _merge(target, parts, wanted)
+            _merge(target, parts, wanted, needed)
     return target if part is None else parts
 
 
@@ -261,8 +275,8 @@ def _part_files(parts: Path) -> list[Path]:
     return sorted(parts.glob("part-*.h5"))
 
 
-def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
-    """Copy every wanted track into one file, in the catalog's order, and remove the parts."""
+def _merge(target: Path, parts: Path, wanted: dict[str, str], needed: Sequence[str]) -> None:
+    """Copy every wanted track that was measured into one file, in the catalog's order, and remove the parts."""
     sources = [path for path in (*_part_files(parts), target) if path.exists()]
     require_free(
         target.parent, sum(path.stat().st_size for path in sources), f"merging the activity into {target}"
@@ -270,14 +284,14 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str]) -> None:
     places: dict[str, Path] = {}
     for path in sources:
         places.update(_measured(path, wanted))
-    if lost := [track for track in wanted if track not in places]:
+    if lost := [track for track in needed if track not in places]:
         raise FaultError(
             f"{parts}: {len(lost)} tracks were not measured ({lost[0]} first); run the same command again"
         )
     opened: tuple[Path, ActivityFile] | None = None
     try:
         with streamed(target, parts) as add:  # there a rerun removes what a kill leaves
-            for track in wanted:
+            for track in (track for track in wanted if track in places):
                 if opened is None or opened[0] != places[track]:
                     if opened is not None:
                         opened[1].close()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,9 +144,10 @@ class ActivityFile:
         with self._damage(track):
             return _reasons(self._checked(track)[0])
 
-    def all_broken(self) -> dict[tuple[str, str], str]:
-        """Reason by (track, stem) of every stem that could not be decoded."""
-        return {(track, stem): why for track in self for stem, why in self.broken(track).items()}
+    def all_broken(self, tracks: Iterable[str] | None = None) -> dict[tuple[str, str], str]:
+        """Reason by (track, stem) of every stem of the tracks (default: all in the file) that could not be decoded."""
+        chosen = self if tracks is None else tracks
+        return {(track, stem): why for track in chosen for stem, why in self.broken(track).items()}
 
     def contents(self) -> dict[tuple[str, str], str]:
         """MD5 of the samples by (track, stem)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -65,7 +65,8 @@ def plan_clips(
         Of the clips: 1 folds stereo stems down to their mid, in 2 mono stems sound in both; default: 2 where any stem is
         stereo, else 1.
     activity
-        An activity file; default: the one in the user's cache folder, measured now where it is missing.
+        An activity file; default: the one in the user's cache folder. What it lacks is measured now: the tracks of the splits
+        that are asked for, with ``target`` those in which it has stems.
 
     Raises
     ------
@@ -87,6 +88,7 @@ def plan_clips(
         seed=seed,
     )
     parameters.check(hierarchy)
+<<<<<<< HEAD
     catalog, tables, folding = from_activity(
         lambda path: _candidates(catalog, hierarchy, parameters, path, progress or Silent()),
         catalog,
@@ -96,6 +98,13 @@ def plan_clips(
         scheduler=scheduler,
         progress=progress,
     )
+=======
+    tracks = _needed(catalog, parameters)
+    path = measure_activity(
+        catalog, activity, tracks=tracks, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
+    )
+    catalog, tables, folding = _candidates(catalog, tracks, parameters, path, progress or Silent())
+>>>>>>> main
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
         windows = tables.pop(split).frame()
@@ -129,19 +138,37 @@ def _salience(hierarchy: Hierarchy, dbfs: float | None, below_mix: float | None)
     return {name: None if value is None else float(value) for name, value in given.items()}
 
 
+def _needed(catalog: Catalog, parameters: Parameters) -> dict[str, None]:
+    """Tracks, in order, from which a clip or a query can come: elsewhere the target has no stem."""
+    stems = catalog.usable
+    chosen = stems["split"].isin([split for split, count in parameters.clips.items() if count])
+    if parameters.target is not None:
+        chosen &= stems["level_1"] == parameters.target
+    return dict.fromkeys(sorted(stems["track"][chosen].unique()))
+
+
 def _candidates(
-    catalog: Catalog, hierarchy: Hierarchy, parameters: Parameters, path: Path, progress: Progress
+    catalog: Catalog, tracks: Collection[str], parameters: Parameters, path: Path, progress: Progress
 ) -> tuple[Catalog, dict[str, WindowsTable], tuple[FoldingLoss, ...]]:
-    """Salient windows of every track by split, and what folding costs, read from the activity one track at a time."""
+    """Salient windows of the tracks by split, and what folding costs, read from the activity one track at a time."""
+    hierarchy = catalog.hierarchy
     losses = FoldingLosses(hierarchy.columns())
     found = {split: WindowsTable(hierarchy.levels) for split in SPLITS if parameters.clips.get(split)}
+    if not tracks:
+        return catalog, found, ()
     with ActivityFile(path) as file:
+<<<<<<< HEAD
         catalog = catalog.with_broken(file.all_broken()).with_contents(file.contents())
         tracks = catalog.usable_by_track
+=======
+        # Not what else the file holds: a plan does not depend on what was measured before.
+        catalog = catalog.with_broken(file.all_broken(tracks))
+        usable = catalog.usable_by_track
+>>>>>>> main
         with progress.stage("plan", len(tracks), "tracks") as advance:
-            for track, stems in tracks.items():
-                split, song = stems["split"].iloc[0], stems["song"].iloc[0]
-                if split in found:
+            for track in tracks:
+                if (stems := usable.get(track)) is not None:
+                    split, song = stems["split"].iloc[0], stems["song"].iloc[0]
                     activity = file.read(track)
                     windows = track_candidates(activity, stems, hierarchy, parameters.grid, parameters.target)
                     found[split].add(track, song or track, windows)

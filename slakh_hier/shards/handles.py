@@ -1,7 +1,12 @@
-"""Open files of one process: a bounded number, safe between threads, never shared across a fork or a pickle."""
+"""Open files of one process: a bounded number, safe between threads, never shared across a fork or a pickle.
+
+HDF5 reads a row when it is first read in a process, and compares its checksum. From then on it is read straight from its place in
+the file, in a quarter of the time: a row is one chunk, which nothing but the checksum is added to.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -9,10 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
+import numpy as np
 from h5py import h5s
 from numpy.typing import NDArray
 
-from slakh_hier.shards.format import AUDIO
+from slakh_hier.shards.format import AUDIO, FLETCHER32_BYTES
 from slakh_hier.shards.opening import (
     ExpectedFile,
     RefusedError,
@@ -22,6 +28,8 @@ from slakh_hier.shards.opening import (
     open_again,
     open_checked,
 )
+
+UNREAD = -1
 
 
 class Handles:
@@ -42,6 +50,8 @@ class Handles:
         self._expected, self._max_open = expected, max_open
         # What the file looked like when its structure was checked: such a file need not be checked again.
         self._checked: dict[int, tuple[int, ...]] = {}
+        # By shard, where its rows are in the file (bytes): those of which the checksum was compared, else UNREAD.
+        self._places: dict[int, NDArray[np.int64]] = {}
         self._pool = _Pool()
 
     def read(self, shard: int, row: int, out: NDArray[Any], begin: int = 0) -> None:
@@ -68,11 +78,10 @@ class Handles:
                 entry = self._open(pool, shard)
             else:
                 pool.open.move_to_end(shard)
-            _, audio, space = entry
             try:
-                # What audio.read_direct does, in a fifth of its time.
-                space.select_hyperslab((row, 0, begin), (1, *out.shape))
-                audio.id.read(h5s.create_simple(out.shape), space, out)
+                place = int(entry.places[row])
+                if place < 0 or not _read_straight(entry, place, out, begin):
+                    _read_checked(entry, row, out, begin)
             except Exception as error:  # HDF5's errors have no class of their own
                 raise RefusedError(
                     self._expected[shard].path, f"row {row} of /audio is damaged ({first_line(error)})"
@@ -103,18 +112,23 @@ class Handles:
         else:
             file = open_checked(expected)
             self._checked[shard] = signature
+            self._places.pop(shard, None)
         while len(pool.open) >= self._max_open:
             pool.open.popitem(last=False)[1].file.close()
         with damage(expected.path):
             audio = file[AUDIO.path]
-            pool.open[shard] = _Open(file, audio, audio.id.get_space())
+            places = self._places.setdefault(shard, np.full(len(audio), UNREAD))
+            pool.open[shard] = _Open(
+                file, audio, audio.id.get_space(), file.id.get_vfd_handle(), audio.shape, places
+            )
         return pool.open[shard]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_pool"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_pool", "_places")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._places = {}
         self._pool = _Pool()
 
 
@@ -122,6 +136,9 @@ class _Open(NamedTuple):
     file: h5py.File
     audio: h5py.Dataset
     space: h5s.SpaceID
+    handle: int
+    shape: tuple[int, int, int]
+    places: NDArray[np.int64]
 
 
 class _Pool:
@@ -129,6 +146,31 @@ class _Pool:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.open: OrderedDict[int, _Open] = OrderedDict()
+
+
+def _read_checked(entry: _Open, row: int, out: NDArray[Any], begin: int) -> None:
+    """Read through HDF5, which compares the checksum of the whole row, and note where the row is."""
+    # What audio.read_direct does, in a fifth of its time.
+    entry.space.select_hyperslab((row, 0, begin), (1, *out.shape))
+    entry.audio.id.read(h5s.create_simple(out.shape), entry.space, out)
+    chunk = entry.audio.id.get_chunk_info_by_coord((row, 0, 0))
+    size = math.prod(entry.shape[1:]) * out.itemsize + FLETCHER32_BYTES
+    # A file that begins with something else (a user block) counts from elsewhere.
+    if (chunk.filter_mask, chunk.size, entry.file.userblock_size) == (0, size, 0):
+        entry.places[row] = chunk.byte_offset
+
+
+def _read_straight(entry: _Open, place: int, out: NDArray[Any], begin: int) -> bool:
+    """Read from a row's place in the file; False where that is not possible, or fewer bytes come."""
+    if not hasattr(os, "preadv"):
+        return False
+    samples = entry.shape[2]
+    parts = out[None] if out.shape == entry.shape[1:] else out
+    return all(
+        os.preadv(entry.handle, [part.data], place + (channel * samples + begin) * out.itemsize)
+        == part.nbytes
+        for channel, part in enumerate(parts)
+    )
 
 
 def _signature(about: os.stat_result) -> tuple[int, ...]:

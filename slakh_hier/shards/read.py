@@ -209,8 +209,7 @@ class ShardSet:
                     self._handles.path(int(self._shard[clip])), f"row {row} of /audio holds NaN or Inf"
                 )
             return stored
-        scaled: NDArray[np.float32] = np.multiply(stored, factor)
-        return scaled
+        return scaled(stored, factor)
 
     def read_stored(self, clip: int, row: int, out: NDArray[Any], begin: int = 0) -> np.float32:
         """Read a row of the clip's shard as it is stored, from sample ``begin`` on, into ``out``.
@@ -339,6 +338,17 @@ class Clip:
 
     def _text(self, column: str) -> str:
         return str(self.shards.clips[column].iat[self.number])
+
+
+def scaled(
+    stored: NDArray[Any], factor: np.float32, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Stored values times their factor, as float32 of the same shape."""
+    if out is None:
+        out = np.empty(stored.shape, np.float32)
+    np.copyto(out, stored)  # np.multiply converts piece by piece, which takes twice as long as both steps
+    out *= factor
+    return out
 
 
 def require_split(folder: Path, index: Index, split: str) -> None:
