@@ -6,11 +6,7 @@ import hashlib
 import json
 import os
 import warnings
-<<<<<<< HEAD
-from collections.abc import Callable, Sequence
-=======
-from collections.abc import Collection, Sequence
->>>>>>> main
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,7 +79,6 @@ def measure_activity(
     wanted = _wanted(catalog)
     needed = [track for track in wanted if tracks is None or track in tracks]
     parts = _parts_of(target)
-<<<<<<< HEAD
     try:
         done = _measured(target, wanted)
     except ActivityError as error:
@@ -91,10 +86,7 @@ def measure_activity(
             raise
         _forget(target, error)
         done = {}
-    if part is None and done.keys() == wanted.keys():
-=======
-    if part is None and _measured(target, wanted).keys() >= set(needed):
->>>>>>> main
+    if part is None and done.keys() >= set(needed):
         if parts.is_dir():  # a run was killed after the merge
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)

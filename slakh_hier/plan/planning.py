@@ -88,23 +88,17 @@ def plan_clips(
         seed=seed,
     )
     parameters.check(hierarchy)
-<<<<<<< HEAD
+    tracks = _needed(catalog, parameters)
     catalog, tables, folding = from_activity(
-        lambda path: _candidates(catalog, hierarchy, parameters, path, progress or Silent()),
+        lambda path: _candidates(catalog, tracks, parameters, path, progress or Silent()),
         catalog,
         activity,
+        tracks=tracks,
         jobs=jobs,
         backend=backend,
         scheduler=scheduler,
         progress=progress,
     )
-=======
-    tracks = _needed(catalog, parameters)
-    path = measure_activity(
-        catalog, activity, tracks=tracks, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
-    )
-    catalog, tables, folding = _candidates(catalog, tracks, parameters, path, progress or Silent())
->>>>>>> main
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
         windows = tables.pop(split).frame()
@@ -157,14 +151,9 @@ def _candidates(
     if not tracks:
         return catalog, found, ()
     with ActivityFile(path) as file:
-<<<<<<< HEAD
-        catalog = catalog.with_broken(file.all_broken()).with_contents(file.contents())
-        tracks = catalog.usable_by_track
-=======
         # Not what else the file holds: a plan does not depend on what was measured before.
-        catalog = catalog.with_broken(file.all_broken(tracks))
+        catalog = catalog.with_broken(file.all_broken(tracks)).with_contents(file.contents(tracks), tracks)
         usable = catalog.usable_by_track
->>>>>>> main
         with progress.stage("plan", len(tracks), "tracks") as advance:
             for track in tracks:
                 if (stems := usable.get(track)) is not None:

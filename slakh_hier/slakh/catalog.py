@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -112,8 +112,8 @@ class Catalog:
         frame.loc[labels, "why"] = [reasons[key] for key in keys]
         return replace(self, frame=frame)
 
-    def with_contents(self, contents: Mapping[tuple[str, str], str]) -> Catalog:
-        """The same catalog with what the stems hold, as far as it was measured.
+    def with_contents(self, contents: Mapping[tuple[str, str], str], tracks: Collection[str]) -> Catalog:
+        """The same catalog with what the stems of some tracks hold, as far as it was measured, and of these only.
 
         Parameters
         ----------
@@ -127,10 +127,10 @@ class Catalog:
         """
         columns = (self.frame[name].tolist() for name in ("track", "stem", "content"))
         found = [
-            (track, stem, old, contents.get((track, stem)) or old)
+            (track, stem, old, (contents.get((track, stem)) or old) if track in tracks else "")
             for track, stem, old in zip(*columns, strict=True)
         ]
-        if other := [f"{track}/{stem}" for track, stem, old, new in found if old and old != new]:
+        if other := [f"{track}/{stem}" for track, stem, old, new in found if old and new not in (old, "")]:
             raise InputError(
                 f"{self.root}: {len(other)} stems are not those of the catalog, {other[0]} first: their samples differ. Scan "
                 "again, or give the data set that the catalog was made from"

@@ -181,7 +181,10 @@ def test_bombs_are_not_unpacked(small_activity: Path, tmp_path: Path) -> None:
         group.attrs["frames"], group.attrs["sample_rate"] = 500 * hops, 1000
         declared("sums_mid", hops, hops)(file, group, tmp_path)
         group["sums_mid"].id.write_direct_chunk((0, 0), bytes(100))
-    with pytest.raises(PlanError, match="sums_mid says to hold 240000000 bytes"), ActivityFile(path) as activity:
+    with (
+        pytest.raises(PlanError, match="sums_mid says to hold 240000000 bytes"),
+        ActivityFile(path) as activity,
+    ):
         activity.read(TRACK)
 
 
