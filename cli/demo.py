@@ -12,10 +12,22 @@ import click
 from slakh_hier.cli.common import jobs_option, note
 from slakh_hier.errors import MissingExtraError
 
-SSS_CLIPS = "train=32,validation=8,test=8"
-QBE_CLIPS = "train=48,validation=12,test=12"
-TRAINING = ("--preset", "tiny", "--set", "training.epochs=4", "--set", "training.steps_per_epoch=20")
-"""80 steps each, less than a minute for both: they show the steps and learn little."""
+SONGS, SECONDS, SPLITS = 60, 32.0, "75,5,20"
+"""Many short songs teach more than a few long ones, and twelve test songs give an interval that says something."""
+DRAWING = ("--clip-seconds", "4", "--step", "2", "--sample-rate", "8000")
+SSS_CLIPS = "train=500,validation=30,test=100"
+QBE_CLIPS = "train=900,validation=40,test=120"
+TRAINING = (
+    "--preset",
+    "small",
+    "--set",
+    "data.crop_seconds=2",
+    "--set",
+    "training.epochs=2",
+    "--set",
+    "training.steps_per_epoch=100",
+)
+"""200 steps of short excerpts, about half a minute each: enough to be well above the mixture at every level."""
 
 
 @click.command()
@@ -29,16 +41,22 @@ TRAINING = ("--preset", "tiny", "--set", "training.epochs=4", "--set", "training
     show_default=True,
     help="Composed songs on real instruments (needs the extra `synth`), or test tones.",
 )
-@click.option("--tracks", type=click.IntRange(min=12), default=20, show_default=True, help="Songs to make.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=20), default=40.0, show_default=True, help="Length of a song (s)."
+    "--tracks", type=click.IntRange(min=12), default=SONGS, show_default=True, help="Songs to make."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=20),
+    default=SECONDS,
+    show_default=True,
+    help="Length of a song (s).",
 )
 @click.option(
     "--train/--no-train",
     "training",
     default=True,
     show_default=True,
-    help="Train and evaluate two tiny separators, and write pages (needs the extras `train` and `report`).",
+    help="Train and evaluate two small separators, and write pages (needs the extras `train` and `report`).",
 )
 @jobs_option
 def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs: int) -> None:
@@ -50,11 +68,12 @@ def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs:
     songs, sss, qbe, clip = (str(folder / name) for name in ("slakh", "shards-sss", "shards-qbe", "clip"))
     worker = ("-j", str(jobs)) if jobs else ()
     if data == "composed":
-        _run("synth", "--compose", str(tracks), "--seconds", f"{seconds:g}", "-o", songs, *worker)
+        composing = ("--compose", str(tracks), "--seconds", f"{seconds:g}", "--splits", SPLITS)
+        _run("synth", *composing, "-o", songs, *worker)
     else:
         _make_formula(folder / "slakh", tracks, seconds)
     _run("scan", songs, "--split-scheme", "folders")
-    drawing = ("--split-scheme", "folders", "--clip-seconds", "5", *worker)
+    drawing = ("--split-scheme", "folders", *DRAWING, *worker)
     _run(
         "render", songs, "-o", sss, "--target", "clean_guitars", "--clips", SSS_CLIPS, *drawing,
         "--mask", "leaf-50", "--mask", "leaf-90",
@@ -83,15 +102,21 @@ def demo(out: str, data: str, tracks: int, seconds: float, training: bool, jobs:
 
 def _train(folder: Path, shards: dict[str, str], worker: tuple[str, ...]) -> list[tuple[Path, str]]:
     """Train and evaluate a separator for each task; pages of the shards and of both runs, with what they show."""
-    pages = [(folder / "shards.html", "the shards: the tree, levels, and clips to see and hear")]
+    pages: list[tuple[Path, str]] = []
     for task, data in shards.items():
         run, page = str(folder / f"run-{task}"), folder / f"run-{task}.html"
         _run("train", task, data, "-o", run, *TRAINING)
         _run("evaluate", run, data, *worker)
         _run("report", run, "-o", str(page))
-        pages.append((page, f"the trained {task.upper()}: curves, scores, and what it makes of test clips"))
-    _run("report", shards["qbe"], "-o", str(pages[0][0]), "--clips", "12")
-    return pages
+        pages.append(
+            (
+                page,
+                f"the trained {task.upper()}: what it makes of test clips, the best first, scores and curves",
+            )
+        )
+    page = folder / "shards.html"
+    _run("report", shards["qbe"], "-o", str(page), "--clips", "12")
+    return [*pages, (page, "the shards: the tree, levels, and clips to see and hear")]
 
 
 def _inactive_environment() -> Path | None:

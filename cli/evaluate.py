@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,24 +15,39 @@ from slakh_hier.cli.common import (
     print_table,
     shown_warnings,
 )
+from slakh_hier.cli.inputs import catalog_options, load_catalog
 from slakh_hier.cli.model_options import device_option, import_option
 
 if TYPE_CHECKING:
+    from slakh_hier.models.evaluation import Evaluation
     from slakh_hier.models.separation import Device
     from slakh_hier.scores.summary import Summary
 
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.argument("shards", type=click.Path())
+@click.argument("shards", type=click.Path(), required=False)
 @click.option("--split", default="test", show_default=True)
+@click.option(
+    "--songs",
+    type=click.Path(),
+    metavar="DATA",
+    help="Instead of SHARDS: separate the whole songs of a data set in Slakh's layout, and measure SNR too.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(),
+    metavar="CSV",
+    help="With --songs and qbe: a table song_id, query_id, stem, instead of queries from songs drawn by us.",
+)
+@catalog_options
 @click.option(
     "-o",
     "--output",
     "out",
     type=click.Path(),
     show_default="RUN/evaluation",
-    help="Folder for SPLIT.json and .csv.",
+    help="Folder for SPLIT.json and .csv (songs-SPLIT).",
 )
 @jobs_option
 @device_option
@@ -54,8 +69,15 @@ if TYPE_CHECKING:
 @format_option
 def evaluate(
     run: str,
-    shards: str,
+    shards: str | None,
     split: str,
+    songs: str | None,
+    pairs: str | None,
+    hierarchy: str,
+    split_scheme: str | None,
+    catalog: str | None,
+    errata: bool,
+    follow_links: bool,
     out: str | None,
     jobs: int,
     device: Device,
@@ -66,24 +88,38 @@ def evaluate(
     """Measure the separator of RUN on a split of SHARDS: SI-SDR per level and node, beside the unprocessed mixture.
 
     The oracle is the ideal real mask, the best that such masks can do. Intervals are 95 %, bootstrapped over songs.
+
+    With --songs, whole songs are separated at their own rate, and SNR is measured too, the "SDR" of the Music Demixing
+    Challenges. --hierarchy must be the tree of the separator's training; --jobs, --devices and --batch-size are not used.
     """
     from pathlib import Path
 
-    from slakh_hier.models.evaluation import evaluate as run_evaluation
     from slakh_hier.scores.tables import flat_rows
 
+    if (shards is None) == (songs is None):
+        raise click.UsageError("give SHARDS, or --songs DATA to separate whole songs")
+    if pairs is not None and songs is None:
+        raise click.UsageError("--pairs names whole songs: it needs --songs DATA")
+    common: dict[str, Any] = {
+        "split": split,
+        "out": None if out is None else Path(out),
+        "device": device,
+        "progress": TerminalProgress(),
+    }
     with shown_warnings():
-        result = run_evaluation(
-            Path(run),
-            shards,
-            split=split,
-            out=None if out is None else Path(out),
-            jobs=jobs,
-            device=device,
-            devices=devices,
-            batch_size=batch_size,
-            progress=TerminalProgress(),
-        )
+        result: Evaluation
+        if songs is not None:
+            from slakh_hier.models.song_evaluation import evaluate_songs
+
+            stems = load_catalog(songs, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
+            result = evaluate_songs(Path(run), stems, pairs=None if pairs is None else Path(pairs), **common)
+        else:
+            from slakh_hier.models.evaluation import evaluate as run_evaluation
+
+            assert shards is not None
+            result = run_evaluation(
+                Path(run), shards, jobs=jobs, devices=devices, batch_size=batch_size, **common
+            )
     if output_format == "json":
         print_json(result.summary.model_dump(by_alias=True))
     elif output_format == "csv":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from slakh_hier.hierarchy import Companion
     from slakh_hier.parallel import Backend
     from slakh_hier.plan import Plan
+    from slakh_hier.plan.parameters import QueryArtist
     from slakh_hier.slakh import Catalog
 
 _MOST_NODES = 20
@@ -140,6 +141,13 @@ def plan_options(command: F) -> F:
             help="Draw a query clip (the same node in another song) for each clip.",
         ),
         click.option(
+            "--query-artist",
+            type=click.Choice(["any", "different"]),
+            default="any",
+            show_default=True,
+            help="Queries of any other song, or of another artist's only.",
+        ),
+        click.option(
             "--companion",
             type=click.Choice(["family", "any", "none"]),
             show_default="as the tree says, else family",
@@ -229,6 +237,7 @@ def draw_plan(
     salience_below_mix: float | None,
     companion: Companion | None,
     queries: bool | None,
+    query_artist: QueryArtist,
     channels: int | None,
     seed: int,
     jobs: int,
@@ -255,6 +264,7 @@ def draw_plan(
         salience_below_mix=salience_below_mix,
         companion=companion,
         queries=queries,
+        query_artist=query_artist,
         channels=channels,
         seed=seed,
         activity=activity,

@@ -12,6 +12,7 @@ from slakh_hier.cli.common import (
     print_table,
     say,
 )
+from slakh_hier.wording import channel_word
 
 SHOWN_ABOVE = ("plan", "masks", "sample_rate", "channels", "clip_seconds", "dtype")
 
@@ -37,10 +38,10 @@ def inspect(shards: str, split: str | None, output_format: str) -> None:
 
 
 def _show(found: dict[str, Any], split: str | None) -> None:
-    seconds, rate, channels = found["clip_seconds"], found["sample_rate"], found["channels"]
+    seconds, rate = found["clip_seconds"], found["sample_rate"]
     say(
         f"{found['folder']}: {found['clips']:,} clips of {seconds:g} s ({found['hours']:.2f} h) at {rate:,} Hz, "
-        f"{'mono' if channels == 1 else 'stereo'}, {found['dtype']}, {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB"
+        f"{channel_word(found['channels'])}, {found['dtype']}, {found['shards']:,} shards, {found['bytes'] / 1e6:,.1f} MB"
     )
     if found["failures"]:
         say(f"Clips left out because a stem could not be read (see failures.jsonl): {found['failures']:,}")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from slakh_hier.models.separation_files import separate_files as separate_files
     from slakh_hier.models.separator import Separator as Separator
     from slakh_hier.models.separator import build_separator as build_separator
+    from slakh_hier.models.song_evaluation import evaluate_songs as evaluate_songs
     from slakh_hier.models.stored import signals_of as signals_of
     from slakh_hier.models.training import train as train
     from slakh_hier.models.weights import load_weights as load_weights
@@ -53,6 +54,7 @@ _WHERE = {
     "Separator": "separator",
     "build_separator": "separator",
     "evaluate": "evaluation",
+    "evaluate_songs": "song_evaluation",
     "import_file": "registry",
     "load_config": "config_file",
     "load_weights": "weights",

@@ -36,6 +36,7 @@ from slakh_hier.progress import Progress, Silent
 from slakh_hier.scores.summary import PRIMARY, Summary, column
 from slakh_hier.shards.format import SILENT
 from slakh_hier.shards.read import open_shards
+from slakh_hier.wording import channel_word
 
 Row = dict[str, Any]
 TASK_CLIPS, CPU_BATCH = 8, 4
@@ -174,8 +175,8 @@ def _dataset(
         )
     if trained.separator.channels not in (None, shards.channels):
         raise InputError(
-            f"{folder}: its audio has {shards.channels} channels, but the separator of {trained.folder} sees "
-            f"{trained.separator.channels} at once; render a set with --channels {trained.separator.channels}"
+            f"{folder}: its audio is {channel_word(shards.channels)}, but {trained.folder} was trained on "
+            f"{channel_word(about.channels)} and sees all channels at once; render a set with --channels {about.channels}"
         )
     if shards.index.hierarchy_digest != about.hierarchy_digest:
         warnings.warn(

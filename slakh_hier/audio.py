@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import AudioError
 from slakh_hier.flac_excerpts import FlacExcerpts
+from slakh_hier.wording import channel_word
 
 FULL_SCALE = 32768.0
 INT16_SUBTYPES = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
@@ -121,9 +122,8 @@ class StemFile:
             if frames is not None and self.frames != frames:
                 raise self._error(f"has {self.frames} frames, but the catalog says {frames}; scan again")
             if channels is not None and self.channels != channels:
-                raise self._error(
-                    f"has {self.channels} channels, but the catalog says {channels}; scan again"
-                )
+                found, expected = channel_word(self.channels), channel_word(channels)
+                raise self._error(f"is {found}, but the catalog says {expected}; scan again")
             if not 0 < self.frames <= MAX_FRAMES:
                 raise self._error(f"its header declares {self.frames} frames, which is not plausible")
         except AudioError:

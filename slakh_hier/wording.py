@@ -93,6 +93,11 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def channel_word(channels: int) -> str:
+    """``mono``, ``stereo``, or ``6 channels``."""
+    return {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+
+
 def some(names: Sequence[str], separator: str = ", ", most: int = 5) -> str:
     """The first names of a list that may be long, and how many more there are."""
     more = f"{separator}and {len(names) - most} more" if len(names) > most else ""

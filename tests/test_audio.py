@@ -271,5 +271,5 @@ def test_a_stem_opens_as_its_catalog_row_says(noise: Path) -> None:
         right._replace(sample_rate=44100).open(noise.parent)
     with pytest.raises(AudioError, match="20000 frames, but the catalog says 19999"):
         right._replace(frames=19_999).open(noise.parent)
-    with pytest.raises(AudioError, match="1 channels, but the catalog says 2"):
+    with pytest.raises(AudioError, match="is mono, but the catalog says stereo"):
         right._replace(channels=2).open(noise.parent)

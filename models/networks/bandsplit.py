@@ -18,9 +18,10 @@ from slakh_hier.models.layers import QueryOptions, query_encoder
 from slakh_hier.models.registry import NetworkSpec, register_network
 from slakh_hier.models.section import Layers, Probability, Width
 
-BAND_PLAN = ((64, 8), (256, 16))
-"""Up to bin 64 bands of 8 bins, up to bin 256 of 16, above of 32: 125, 250 and 500 Hz at 16 kHz and 1024 points."""
-WIDEST = 32
+BAND_PLAN = ((64, 8), (256, 16), (1024, 32))
+"""Up to bin 64 bands of 8 bins, up to bin 256 of 16, up to bin 1024 of 32, above of 64: 125, 250 and 500 Hz at 16 kHz and 1024
+points; 86, 172, 345 and 689 Hz at 44.1 kHz and 4096 points."""
+WIDEST = 64
 
 
 class BandSplitOptions(QueryOptions):

@@ -7,7 +7,7 @@ version of NumPy draws the same clips.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,7 @@ def draw_split(
     queries: bool,
     seed: int,
     companion: Companion = "family",
+    artists: Mapping[str, str | None] | None = None,
 ) -> Drawn:
     """Draw ``count`` clips of one split without replacement.
 
@@ -87,12 +88,14 @@ def draw_split(
         The finest nodes that may be drawn.
     companion
         The rule that the table's column of that name was made by: for the reports.
+    artists
+        By track, where they are known: a query is then of another artist, not only of another song. None: of any.
 
     Returns
     -------
     Row numbers in ``table`` of clips and of queries (-1 without), and a report for every target.
     """
-    columns = _Columns.of(table)
+    columns = _Columns.of(table, artists)
     pools = {target: _Pool(columns, list(nodes).index(target), target, queries, seed) for target in targets}
     open_targets = [target for target in targets if len(pools[target].order)]
     taken = dict.fromkeys(targets, 0)
@@ -106,7 +109,8 @@ def draw_split(
             open_targets.remove(target)
     drawn = np.array(rows, np.int64)
     found = [pools[nodes[columns.node[row]]].query(row) if queries else -1 for row in rows]
-    reports = [pools[target].report(split, taken[target], count, companion) for target in targets]
+    kin = "song" if artists is None else "artist"
+    reports = [pools[target].report(split, taken[target], count, companion, kin) for target in targets]
     return Drawn(drawn, np.array(found, np.int64), reports)
 
 
@@ -118,17 +122,29 @@ class _Columns:
     hop: NDArray[np.int32]
     companion: NDArray[np.bool_]
     song: NDArray[Any]  # integers, in the order of the songs' names
+    kin: NDArray[Any]  # integers: no query comes from the same one; the song, or its artist
     track: NDArray[Any]  # integers
     tracks: list[str]
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> _Columns:
+    def of(cls, table: pd.DataFrame, artists: Mapping[str, str | None] | None) -> _Columns:
         track, song = (table[name].astype("category").cat for name in ("track", "song"))
+        kin = song.codes.to_numpy()
+        if artists is not None:
+            songs = dict(zip(table["track"], table["song"], strict=True))
+            known = [
+                f"artist {who}"
+                if isinstance(who := artists.get(name), str) and who
+                else f"song {songs.get(name)}"
+                for name in track.categories
+            ]
+            kin = pd.factorize(np.array(known, object))[0][track.codes.to_numpy()]
         return cls(
             node=table["node"].to_numpy(),
             hop=table["hop"].to_numpy(),
             companion=table["companion"].to_numpy(bool),
             song=song.codes.to_numpy(),
+            kin=kin,
             track=track.codes.to_numpy(),
             tracks=[str(name) for name in track.categories],
         )
@@ -141,7 +157,8 @@ class _Pool:
         self.columns, self.name, self.queries, self.seed = columns, name, queries, seed
         # 32 bits: the pools together have a row for every window of the split.
         rows = np.flatnonzero(columns.node == node).astype(np.int32)
-        self.windows = OtherSongs(rows, columns.song[rows])
+        self.windows = OtherSongs(rows, columns.kin[rows])
+        self.songs = len(np.unique(columns.song[rows]))
         accompanied = rows[columns.companion[rows]]
         self.accompanied = len(accompanied)
         drawable = accompanied if not queries or len(self.windows.songs) > 1 else accompanied[:0]
@@ -149,11 +166,11 @@ class _Pool:
         self.order = drawable[np.argsort(keys, kind="stable")]
 
     def query(self, row: int) -> int:
-        """A window of another song, uniformly."""
-        song = int(self.columns.song[row])
-        return self.windows.pick(song, self._key(row, "query") % self.windows.count(song))
+        """A window of another song or artist, uniformly."""
+        kin = int(self.columns.kin[row])
+        return self.windows.pick(kin, self._key(row, "query") % self.windows.count(kin))
 
-    def report(self, split: str, drawn: int, asked: int, companion: Companion) -> NodeReport:
+    def report(self, split: str, drawn: int, asked: int, companion: Companion, kin: str) -> NodeReport:
         reason = ""
         alone = len(self.windows) - self.accompanied
         if len(self.windows) == 0:
@@ -161,7 +178,7 @@ class _Pool:
         elif self.accompanied == 0:
             reason = f"{_COMPANIONS[companion]} sounds with it"
         elif len(self.order) == 0:
-            reason = "1 song only, so that no query can be drawn"
+            reason = f"1 {kin} only, so that no query can be drawn"
         elif drawn == len(self.order) and drawn < asked:
             reason = "all its clips are drawn"
         return NodeReport(
@@ -170,7 +187,7 @@ class _Pool:
             len(self.windows),
             alone,
             len(self.order),
-            len(self.windows.songs),
+            self.songs,
             drawn,
             reason,
         )

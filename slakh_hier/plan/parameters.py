@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
@@ -16,6 +16,7 @@ from slakh_hier.wording import did_you_mean
 DEFAULT_CLIPS = {"train": 10_000, "validation": 5_000, "test": 3_000}
 """The paper's numbers."""
 MAX_SECONDS = 3600
+QueryArtist = Literal["any", "different"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Parameters:
         tree any other), ``any``, or ``none``.
     queries
         Draw a query for each clip.
+    query_artist
+        Whose: ``any`` artist's other song, or that of a ``different`` one, as far as artists are known.
     channels
         Of the clips: 1 (stereo stems are folded down to their mid) or 2.
     seed
@@ -53,6 +56,7 @@ class Parameters:
     salience_below_mix: float | None = None
     companion: Companion = "family"
     queries: bool = True
+    query_artist: QueryArtist = "any"
     channels: int = 1
     seed: int = 588
 
@@ -79,6 +83,10 @@ class Parameters:
             raise InputError(f"clips have 1 or 2 channels, not {self.channels}")
         if self.companion not in get_args(Companion):
             raise InputError(f"companion must be {', '.join(get_args(Companion))}, not {self.companion!r}")
+        if self.query_artist not in get_args(QueryArtist):
+            raise InputError(
+                f"query_artist must be {' or '.join(get_args(QueryArtist))}, not {self.query_artist!r}"
+            )
         for split, count in self.clips.items():
             if split not in SPLITS:
                 raise InputError(f"no clips can be drawn for {split!r}: {did_you_mean(split, SPLITS)}")

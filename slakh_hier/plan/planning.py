@@ -16,7 +16,7 @@ from slakh_hier.plan.candidates import WindowsTable, track_candidates
 from slakh_hier.plan.draw import Drawn, draw_split
 from slakh_hier.plan.energy import HOPS_PER_SECOND
 from slakh_hier.plan.folding import FoldingLoss, FoldingLosses
-from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters
+from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters, QueryArtist
 from slakh_hier.plan.plan import KEY_COLUMNS, Plan
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh import Catalog
@@ -35,6 +35,7 @@ def plan_clips(
     salience_below_mix: float | None = None,
     companion: Companion | None = None,
     queries: bool | None = None,
+    query_artist: QueryArtist = "any",
     channels: int | None = None,
     seed: int = 588,
     activity: str | Path | None = None,
@@ -61,6 +62,9 @@ def plan_clips(
         the tree's ``clips:`` say, else the paper's ``family``.
     queries
         Draw a query for each clip; default: only without ``target``, as query-by-example needs them.
+    query_artist
+        ``any``: the query is from any other song; ``different``: from a song of another artist. A song whose artist is not
+        known counts as one of an artist of its own.
     channels
         Of the clips: 1 folds stereo stems down to their mid, in 2 mono stems sound in both; default: 2 where any stem is
         stereo, else 1.
@@ -84,6 +88,7 @@ def plan_clips(
         **_salience(hierarchy, salience_db, salience_below_mix),
         companion=companion or hierarchy.clips.companion or "family",
         queries=target is None if queries is None else queries,
+        query_artist=query_artist,
         channels=catalog.channels if channels is None else channels,
         seed=seed,
     )
@@ -99,6 +104,10 @@ def plan_clips(
         scheduler=scheduler,
         progress=progress,
     )
+    different = parameters.query_artist == "different"
+    artists = (
+        dict(catalog.usable[["track", "artist"]].itertuples(index=False, name=None)) if different else None
+    )
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
         windows = tables.pop(split).frame()
@@ -110,6 +119,7 @@ def plan_clips(
             count=parameters.clips[split],
             queries=parameters.queries,
             companion=parameters.companion,
+            artists=artists,
             seed=seed,
         )
         if len(drawn.rows):

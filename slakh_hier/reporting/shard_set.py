@@ -25,6 +25,7 @@ from slakh_hier.reporting.set_figures import draw_histograms, draw_matrix
 from slakh_hier.reporting.tree_figures import TreeRow, draw_counts
 from slakh_hier.shards.inspect import summary, tree_order
 from slakh_hier.shards.read import ShardSet, open_shards
+from slakh_hier.wording import channel_word
 
 CLIPS: Final = 20
 NO_CLIP: Final = "sounds in no clip of this set"
@@ -86,7 +87,7 @@ def _facts(found: dict[str, Any]) -> Facts:
             "Salience": _salience(made),
             "Companion": made.get("companion"),
             "Seed": made.get("seed"),
-            "Samples": f"{found['dtype']}, {found['sample_rate']:,} Hz",
+            "Samples": f"{found['dtype']}, {channel_word(found['channels'])}, {found['sample_rate']:,} Hz",
             "On disk": f"{found['bytes'] / 1e6:,.1f} MB in {found['shards']:,} shards",
             "Made by": f"slakh-hier {found['tool_version']}",
             "Plan": found["plan_digest"],

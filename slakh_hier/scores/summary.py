@@ -41,17 +41,22 @@ class MetricAbout(Loose):
     where
         It is taken where the node is ``sounding`` (of the estimate, the mixture and the oracle), or where it is
         ``silent`` or absent (of the estimate alone).
+    oracle
+        Whether it is taken of the oracle too.
     """
 
     heading: str
     unit: str = ""
     better: Literal["higher", "lower"] = "higher"
     where: Literal["sounding", "silent"] = "sounding"
+    oracle: bool = True
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What it is taken of."""
-        return PARTS if self.where == "sounding" else ("estimate",)
+        if self.where == "silent":
+            return ("estimate",)
+        return PARTS if self.oracle else tuple(part for part in PARTS if part != "oracle")
 
     @property
     def title(self) -> str:
@@ -118,7 +123,9 @@ class Summary(Loose):
     Attributes
     ----------
     shards
-        What was evaluated, as it was named.
+        What was evaluated, as it was named: a shard set, or the data set of whole songs.
+    whole_songs
+        What counts as a clip is a whole song.
     step
         Training steps of the separator.
     metrics
@@ -133,6 +140,7 @@ class Summary(Loose):
     step: int
     plan_digest: str
     songs: int
+    whole_songs: bool = False
     metrics: dict[str, MetricAbout]
     levels: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Entry]
     all_levels: Annotated[Entry, Field(alias=ALL)]

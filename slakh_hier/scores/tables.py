@@ -35,19 +35,21 @@ def score_tables(summary: Summary) -> list[ScoreTable]:
     tables = []
     nodes = sorted(summary.nodes.items(), key=lambda item: -item[1].level)
     for name, metric in summary.metrics.items():
-        title = f"{metric.title} on {summary.split}"
+        where = f"whole songs of {summary.split}" if summary.whole_songs else summary.split
+        title = f"{metric.title} on {where}"
         by_level = [
-            {"level": level_name(level), **_row(metric, entry, entry[name])}
+            {"level": level_name(level), **_row(summary, metric, entry, entry[name])}
             for level, entry in summary.groups
         ]
         by_node = [
-            {"node": node, "level": entry.level, **_row(metric, entry, entry[name])} for node, entry in nodes
+            {"node": node, "level": entry.level, **_row(summary, metric, entry, entry[name])}
+            for node, entry in nodes
         ]
         tables += [
             ScoreTable(title, by_level, by_node=False),
             ScoreTable(f"{title}, by node", by_node, by_node=True),
         ]
-    return [table for table in tables if any(row["clips"] for row in table.rows)]
+    return [table for table in tables if any(row[_counted(summary)] for row in table.rows)]
 
 
 def flat_rows(summary: Summary) -> list[dict[str, Any]]:
@@ -68,7 +70,11 @@ def flat_values(values: Values) -> dict[str, Any]:
     return found
 
 
-def _row(metric: MetricAbout, entry: Entry, values: Values) -> dict[str, Any]:
+def _counted(summary: Summary) -> str:
+    return "songs" if summary.whole_songs else "clips"
+
+
+def _row(summary: Summary, metric: MetricAbout, entry: Entry, values: Values) -> dict[str, Any]:
     row: dict[str, Any] = {part: getattr(values, part) for part in metric.parts}
-    row |= {INTERVAL: values.ci95, "median": values.median, "clips": values.clips}
+    row |= {INTERVAL: values.ci95, "median": values.median, _counted(summary): values.clips}
     return row | ({"dropped": entry.dropped} if metric.where == "sounding" else {})

@@ -24,16 +24,17 @@ from slakh_hier.testing import make_slakh
 MINI = Path(__file__).parents[2].parent / "shared" / "slakh_mini"
 
 
-def music(work: Path, seconds: float, given: Path | None = None) -> Path:
+def music(work: Path, seconds: float, given: Path | None = None, *, channels: int = 1) -> Path:
     """The data set that a benchmark reads: the given one, else a small one whose tracks last ``seconds``.
 
     Real music where ../shared/slakh_mini is there, repeated until it is long enough: on tracks of 16 s nearly every
-    window overlaps with every other, which is not so in songs of four minutes.
+    window overlaps with every other, which is not so in songs of four minutes. In stereo the right channel is 11 samples
+    ahead.
     """
     if given is not None:
         return given
     if not MINI.is_dir():
-        return make_slakh(work / "slakh", tracks=12, seconds=seconds, stems=10)
+        return make_slakh(work / "slakh", tracks=12, seconds=seconds, stems=10, channels=channels)
     for metadata in sorted(MINI.glob("*/Track*/metadata.yaml")):
         folder = work / "slakh" / metadata.parent.relative_to(MINI)
         (folder / "stems").mkdir(parents=True)
@@ -41,7 +42,8 @@ def music(work: Path, seconds: float, given: Path | None = None) -> Path:
         for stem in sorted((metadata.parent / "stems").glob("*.flac")):
             samples, rate = soundfile.read(stem, dtype="int16")
             repeated = np.resize(samples, round(seconds * rate))
-            soundfile.write(folder / "stems" / stem.name, repeated, rate)
+            sides = [np.roll(repeated, -11 * channel) for channel in range(channels)]
+            soundfile.write(folder / "stems" / stem.name, np.stack(sides, axis=1), rate)
     return work / "slakh"
 
 

@@ -34,6 +34,7 @@ RUNS = {
     "training sss": "training.py --clips 60 --steps 15",
     "training qbe": "training.py --task qbe --clips 60 --steps 15",
     "separate": "separate.py",
+    "stereo": "stereo.py",
     "compression": "compression.py --data {data}",
     "scaling": "scaling.py --tracks 14,700,2100",
 }

@@ -155,7 +155,7 @@ def test_a_damaged_activity_file_in_the_cache_is_measured_again(
             next(iter(opened.values())).attrs["of_a_later_version"] = 1
     else:
         with h5py.File(file) as opened:
-            place = next(iter(opened.values()))["gram"].id.get_chunk_info(0).byte_offset
+            place = next(iter(opened.values()))["gram_mid"].id.get_chunk_info(0).byte_offset
         data[place + 10] ^= 1
         file.write_bytes(data)
     code, _, err = command("plan", plain, "-o", tmp_path / "second", *PLAN)

@@ -118,6 +118,6 @@ def test_which_sets_a_separator_can_be_evaluated_on(
     train(tiny_config("sss", *BANDSPLIT, *settings), stereo, tmp_path / "all")
     assert len(evaluate(tmp_path / "each", guitar_shards, jobs=1).scores)
     with pytest.raises(
-        InputError, match=r"its audio has 1 channels, but the separator of .* sees 2 at once; render"
+        InputError, match=r"its audio is mono, but .* was trained on stereo and sees all .* with --channels 2"
     ):
         evaluate(tmp_path / "all", guitar_shards, jobs=1)

@@ -373,3 +373,24 @@ def test_whatever_the_table_the_drawing_ends_and_keeps_the_rules(data: st.DataOb
     assert (
         shuffled.iloc[again.rows][key].to_numpy().tolist() == table.iloc[plain.rows][key].to_numpy().tolist()
     )
+
+
+def test_queries_of_another_artist() -> None:
+    table = big_table(6, 2, 5)
+    artists = {"T000": "Ann", "T001": "Ann", "T002": "Bob", "T003": "Bob", "T004": None, "T005": ""}
+    names = ["node0", "node1"]
+    drawn = draw_split(
+        table, names, split="train", targets=names, count=100, queries=True, seed=588, artists=artists
+    )
+    tracks = table["track"].to_numpy()
+    pairs = {(tracks[row], tracks[query]) for row, query in zip(drawn.rows, drawn.queries, strict=True)}
+    assert len(pairs) > 15
+    assert not pairs & {("T000", "T001"), ("T001", "T000"), ("T002", "T003"), ("T003", "T002")}
+    assert {(a, b) for a, b in pairs if {a, b} == {"T004", "T005"}}, "unknown artists are not one artist"
+    one = dict.fromkeys(artists, "Ann")
+    none = draw_split(
+        table, names, split="train", targets=names, count=9, queries=True, seed=588, artists=one
+    )
+    assert len(none.rows) == 0
+    assert none.reports[0].reason == "1 artist only, so that no query can be drawn"
+    assert none.reports[0].songs == 6
