@@ -79,7 +79,7 @@ for _package, _module in (
         raise MissingExtraError(_package, "train")
 
 
-# PyTorch's threads wait for each other by spinning, some milliseconds each time by default: where the processors are
+# PyTorch's threads wait for each other by spinning, some milliseconds each time by default: where the CPU cores are
 # shared, several threads are then several times slower than one. Some microseconds are as fast where they are not, twice
 # as fast as sleeping at once, and hold nobody up. Read when PyTorch is loaded; a choice of yours stays. Under Linux,
 # since other systems' OpenMP knows no count and would spin for ever.

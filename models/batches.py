@@ -19,7 +19,7 @@ class Batches:
     """Shuffled batches of an epoch, cut for accumulation and devices.
 
     The epoch's clips are a chain of random permutations. A step takes the next ``batch_size`` of them, cuts them
-    into ``parts`` (worked off one after another) and gives each of ``world`` devices every world-th clip of a part.
+    into ``parts`` (processed one after another) and gives each of ``world`` devices every world-th clip of a part.
     So the clips of a step do not depend on how it is shared out.
 
     Parameters

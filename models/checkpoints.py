@@ -20,11 +20,12 @@ from pytorch_lightning.callbacks import Checkpoint
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import file_sha256, publish, sha256
 from slakh_hier.models.module import Training
+from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import read_plain
 
 FOLDER = "checkpoints"
 FORMAT_KEY, FORMAT_VERSION = "slakh_hier_format_version", 2
-"""Counts up when a training cannot go on from older checkpoints."""
+"""Counts up when a training cannot resume from older checkpoints."""
 _NAME = re.compile(r"step-([0-9]{8})\.ckpt")
 _PLAIN = {torch.Tensor, torch.nn.Parameter, str, int, float, bool, bytes, type(None)}
 
@@ -32,9 +33,7 @@ _PLAIN = {torch.Tensor, torch.nn.Parameter, str, int, float, bool, bytes, type(N
 class SafeCheckpointIO(CheckpointIO):
     """Writes a checkpoint, then ``NAME.sha256`` beside it, which says that it is whole; reads weights only."""
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: StrPath, storage_options: Any = None) -> None:
         """Publish a checkpoint of plain values.
 
         Raises
@@ -51,7 +50,7 @@ class SafeCheckpointIO(CheckpointIO):
         publish(sidecar(path), f"{sha256(data)}  {path.name}\n".encode())
 
     def load_checkpoint(
-        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
+        self, path: StrPath, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read a checkpoint; ``weights_only`` is always on.
 
@@ -69,7 +68,7 @@ class SafeCheckpointIO(CheckpointIO):
         _check_version(path, loaded.pop(FORMAT_KEY, None) if isinstance(loaded, dict) else None)
         return loaded
 
-    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+    def remove_checkpoint(self, path: StrPath) -> None:
         path = Path(path)
         sidecar(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
@@ -183,7 +182,7 @@ def check(path: Path) -> None:
     if found != expected:
         raise InputError(
             f"{path}: is damaged (its sha256 is not the one in {sidecar(path).name}). Remove both files: training then "
-            "goes on from an earlier checkpoint, if there is one, and else from the start"
+            "resumes from an earlier checkpoint, if there is one, and else from the start"
         )
 
 
@@ -196,7 +195,7 @@ def _check_version(path: Path, found: Any) -> None:
             "on with this training"
         )
     raise InputError(
-        f"{path}: has checkpoint format {found or 'none'}, this slakh-hier reads format {FORMAT_VERSION}. Go on with the "
+        f"{path}: has checkpoint format {found or 'none'}, this slakh-hier reads format {FORMAT_VERSION}. Resume with the "
         "version that wrote it, or start the training again with --overwrite"
     )
 

@@ -18,35 +18,25 @@ Task = Literal["sss", "qbe"]
 
 
 class DataConfig(Section):
-    """What an example is made of.
-
-    Attributes
-    ----------
-    mask
-        Name of a mask of the shards, as ``leaf-90``; None: all ground truth is available.
-    queries
-        QBE: ``fixed`` takes the query stored with the clip; ``fresh`` draws one for every example and epoch in
-        training (same node, another song, available under the mask). Validation and test always take the stored.
-    gain_db
-        Augmentation: each part of the mixture gets a gain drawn from +-gain_db (dB), and mixture and sources are
-        built again from the parts. 0: off.
-    crop_seconds
-        Augmentation: a random excerpt of this length (s) of each training clip. None: the whole clip.
-    remix
-        Augmentation: the probability with which what each level adds to the one below it, and the rest of the mixture,
-        each come from a clip of its own with the same target. Mixtures of one song's parts are then mixtures of several
-        songs'.
-    balance
-        QBE: ``none`` draws clips as they are, so that nodes with many clips decide what is learnt. ``node`` draws as
-        many of each finest node.
-    """
+    """What an example is made of."""
 
     mask: Annotated[str, AfterValidator(mask_name)] | None = None
+    """Name of a mask of the shards, as ``leaf-90``; None: all ground truth is available."""
     queries: Literal["fixed", "fresh"] = "fixed"
+    """QBE: ``fixed`` takes the query stored with the clip; ``fresh`` draws one for every example and epoch in training
+    (same node, another song, available under the mask). Validation and test always take the stored."""
     gain_db: Annotated[float, Field(ge=0, le=40)] = 0.0
+    """Augmentation: each part of the mixture gets a gain drawn from +-gain_db (dB), and mixture and sources are built
+    again from the parts. 0: off."""
     crop_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Augmentation: a random excerpt of this length (s) of each training clip. None: the whole clip."""
     remix: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Augmentation: the probability with which what each level adds to the one below it, and the rest of the mixture,
+    each come from a clip of its own with the same target. Mixtures of one song's parts are then mixtures of several
+    songs'."""
     balance: Literal["none", "node"] = "none"
+    """QBE: ``none`` draws clips as they are, so that nodes with many clips decide what is learnt. ``node`` draws as
+    many of each finest node."""
 
 
 class StftConfig(Section):
@@ -63,126 +53,82 @@ class StftConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """The optimizer, its learning rate and what changes it.
-
-    Attributes
-    ----------
-    kind
-        ``adam`` (the paper's), or ``muon``, which takes Muon for matrices and Adam for the rest: a step costs more and
-        teaches more, above all with large batches.
-    lr, betas
-        ``lr`` is the highest rate; ``betas`` are Adam's.
-    schedule
-        ``plateau``: the rate falls where the validation loss does not (the paper's). ``one_cycle``: it rises to ``lr``
-        and falls to nearly zero within the training, whose length must then be known from the start.
-    patience, factor
-        ``plateau``: the rate is multiplied by ``factor`` when the validation loss has not improved for ``patience``
-        epochs.
-    warmup
-        ``one_cycle``: part of the training in which the rate rises.
-    clip_percentile
-        AutoClip: gradients are clipped to this percentile of all norms so far. None: not clipped.
-    """
+    """The optimizer, its learning rate and what changes it."""
 
     kind: Literal["adam", "muon"] = "adam"
+    """``adam`` (the paper's), or ``muon``, which takes Muon for matrices and Adam for the rest: a step costs more and
+    teaches more, above all with large batches."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
     betas: tuple[Probability, Probability] = (0.9, 0.999)
+    """``lr`` is the highest rate; ``betas`` are Adam's."""
     schedule: Literal["plateau", "one_cycle"] = "plateau"
+    """``plateau``: the rate falls where the validation loss does not (the paper's). ``one_cycle``: it rises to ``lr``
+    and falls to nearly zero within the training, whose length must then be known from the start."""
     patience: Count = 5
     factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """``patience`` and ``factor``: ``plateau``: the rate is multiplied by ``factor`` when the validation loss has not
+    improved for ``patience`` epochs."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """``one_cycle``: part of the training in which the rate rises."""
     clip_percentile: Annotated[float, Field(ge=0, le=100)] | None = 10.0
+    """AutoClip: gradients are clipped to this percentile of all norms so far. None: not clipped."""
 
 
 class TrainingConfig(Section):
-    """How long, in which portions, from which seed.
-
-    Attributes
-    ----------
-    epochs
-        Epochs in all; a finished run goes on when it is given more.
-    steps_per_epoch
-        Optimizer steps an epoch. None: as many as whole batches fit into the clips; more than that goes round
-        the clips again, each time in a new order.
-    batch_size
-        Clips of one optimizer step, all devices and accumulated parts together.
-    accumulate
-        Parts a batch is worked off in, one after another, where it does not fit into memory.
-    seed
-        Of the initial weights, the order of the clips, dropout and augmentation.
-    checkpoint_every
-        Also write a checkpoint every so many steps; None: at the end of each epoch only.
-    keep
-        Which model becomes weights.safetensors: the ``best``, by validation loss, or the ``last``.
-    ema
-        Validate and publish an exponential moving average of the weights, of which a step leaves this part, such as
-        0.999. None: the weights themselves.
-    init_from
-        A run folder whose weights the training starts from, as far as their shapes fit. None: fresh weights.
-    """
+    """How long, in which portions, from which seed."""
 
     epochs: PositiveInt = 100
+    """Epochs in all; a finished run continues when it is given more."""
     steps_per_epoch: PositiveInt | None = None
+    """Optimizer steps an epoch. None: as many as whole batches fit into the clips; more than that goes round the clips
+    again, each time in a new order."""
     batch_size: PositiveInt = 25
+    """Clips of one optimizer step, all devices and accumulated parts together."""
     accumulate: PositiveInt = 1
+    """Micro-batches: parts of a batch that are processed one after another (gradient accumulation) to fit into memory."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 588
+    """Of the initial weights, the order of the clips, dropout and augmentation."""
     checkpoint_every: PositiveInt | None = None
+    """Also write a checkpoint every so many steps; None: at the end of each epoch only."""
     keep: Literal["best", "last"] = "best"
+    """Which model becomes weights.safetensors: the ``best``, by validation loss, or the ``last``."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Validate and publish an exponential moving average of the weights, of which a step leaves this part, such as
+    0.999. None: the weights themselves."""
     init_from: str | None = None
+    """A run folder whose weights the training starts from, as far as their shapes fit. None: fresh weights."""
 
 
 class HardwareConfig(Section):
-    """Where it runs. Nothing here changes what is computed, except for rounding.
-
-    Attributes
-    ----------
-    accelerator
-        ``auto`` takes a CUDA GPU where there is one, ``gpu`` insists on it. ``mps``: the GPU of an Apple processor.
-    devices, nodes
-        Processes with one device each, a machine; machines.
-    precision
-        ``bf16`` runs the networks in bfloat16 (STFT, masks and loss stay float32).
-    compile
-        Compile the network with ``torch.compile``: pays for ``bandsplit``, hardly for BLSTM layers.
-    threads
-        Processor threads of PyTorch a process; None: PyTorch's own choice, all cores. Small networks are faster
-        with 1, above all where other programs use the machine too.
-    """
+    """Where it runs. Nothing here changes what is computed, except for rounding."""
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """``auto`` takes a CUDA GPU where there is one, ``gpu`` insists on it. ``mps``: the GPU of an Apple processor."""
     devices: PositiveInt = 1
     nodes: PositiveInt = 1
+    """``devices`` and ``nodes``: processes per machine, each with one device; machines."""
     precision: Literal["32", "bf16"] = "32"
+    """``bf16`` runs the networks in bfloat16 (STFT, masks and loss stay float32)."""
     compile: bool = False
+    """Compile the network with ``torch.compile``: pays for ``bandsplit``, hardly for BLSTM layers."""
     threads: PositiveInt | None = None
+    """Processor threads of PyTorch a process; None: PyTorch's own choice, all cores. Small networks are faster with 1,
+    above all where other programs use the machine too."""
 
 
 class Config(Section):
-    """One training, whole.
-
-    Attributes
-    ----------
-    task
-        ``sss``: single-source separation (one path). ``qbe``: query by example (any path).
-    preset
-        The values that everything else starts from.
-    node
-        SSS: the finest node of the path to separate; None: the one the shards were rendered for.
-    levels
-        Levels to estimate, 1 the finest; None: every numbered level in the shards.
-    constraint
-        The hierarchical constraint: no level's mask is below that of the level under it.
-    network, loss
-        Options of a kind (:mod:`~slakh_hier.models.networks`, :mod:`~slakh_hier.models.losses`), by default ``blstm`` and
-        ``tpsa``.
-    """
+    """One training, whole."""
 
     task: Task
+    """``sss``: single-source separation (one path). ``qbe``: query by example (any path)."""
     preset: str = "paper"
+    """The values that everything else starts from."""
     node: str | None = None
+    """SSS: the finest node of the path to separate; None: the one the shards were rendered for."""
     levels: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    """Levels to estimate, 1 the finest; None: every numbered level in the shards."""
     constraint: bool = True
+    """The hierarchical constraint: no level's mask is below that of the level under it."""
     data: DataConfig = DataConfig()
     stft: StftConfig = StftConfig()
     network: Annotated[SerializeAsAny[NetworkOptions], PlainValidator(NETWORKS.parse)] = Field(
@@ -191,6 +137,8 @@ class Config(Section):
     loss: Annotated[SerializeAsAny[LossOptions], PlainValidator(LOSSES.parse)] = Field(
         default_factory=lambda: LOSSES.parse({})
     )
+    """``network`` and ``loss``: options of a kind (:mod:`~slakh_hier.models.networks`,
+    :mod:`~slakh_hier.models.losses`), by default ``blstm`` and ``tpsa``."""
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     hardware: HardwareConfig = HardwareConfig()

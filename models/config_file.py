@@ -1,4 +1,7 @@
-"""From preset, YAML file and ``key=value`` settings to one checked :class:`Config`."""
+"""From preset, YAML file and ``key=value`` settings to one checked :class:`Config`.
+
+OmegaConf merges such layers too, but forgets the files' lines: here every error names the file, the line, and the nearest right key.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pydantic_core import ErrorDetails
 from slakh_hier.errors import ConfigError, InputError, Problem
 from slakh_hier.models.config import Config, Task
 from slakh_hier.models.registry import LOSSES, NETWORKS
+from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import open_plain
 from slakh_hier.safe_yaml import MAX_BYTES, Places, load, load_marked, read_bytes
 from slakh_hier.wording import did_you_mean, nearest, shortened
@@ -32,7 +36,7 @@ def presets() -> tuple[str, ...]:
 
 def load_config(
     task: Task,
-    config: Path | None = None,
+    config: StrPath | None = None,
     *,
     preset: str | None = None,
     settings: Sequence[str] = (),
@@ -58,7 +62,7 @@ def load_config(
     ConfigError
         With every problem: file, place, what is wrong, the nearest right name.
     """
-    layers = [_Layer.of_file(config)] if config is not None else []
+    layers = [_Layer.of_file(Path(config))] if config is not None else []
     layers += [_Layer.of_setting(text) for text in settings]
     if preset is None:
         preset = next(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import entries_by_level, entries_by_node
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.scores.summary import PRIMARY, Summary, column
 from slakh_hier.shards.format import SILENT
@@ -40,7 +40,7 @@ from slakh_hier.wording import channel_word
 
 Row = dict[str, Any]
 TASK_CLIPS, CPU_BATCH = 8, 4
-"""Clips of a task and of a batch on processors: fixed, so that results do not depend on the number of jobs."""
+"""Clips of a task and of a batch on a CPU: fixed, so that results do not depend on the number of jobs."""
 SAME_DB = 60.0
 """A mixture with a higher SI-SDR (dB) is the node and nothing else: what differs is rounding to 16 bits."""
 FOLDER = "evaluation"
@@ -61,11 +61,11 @@ class Evaluation:
 
 
 def evaluate(
-    run: Path,
-    shards: str | os.PathLike[str],
+    run: StrPath,
+    shards: StrPath,
     *,
     split: str = "test",
-    out: Path | None = None,
+    out: StrPath | None = None,
     jobs: int | None = None,
     device: Device = "auto",
     devices: int = 1,
@@ -90,7 +90,7 @@ def evaluate(
     out
         Folder for the results; None: ``RUN/evaluation``.
     jobs
-        Threads; None or 0: one per processor. The results do not depend on it. Not used with a GPU.
+        Threads; None or 0: one per CPU core. The results do not depend on it. Not used with a GPU.
     device
         ``auto``: a GPU where there is one.
     devices
@@ -149,14 +149,14 @@ def evaluate(
 
 
 def _gpus(device: Device, devices: int) -> list[torch.device]:
-    """The GPUs to use; none means the processors."""
+    """The GPUs to use; none means the CPU."""
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cuda" and not there:
         raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
     if device == "cpu" or not there:
         if devices != 1:
             raise InputError(
-                f"{devices} devices are {devices} GPUs, but this evaluation uses none; on processors, -j says how many"
+                f"{devices} devices are {devices} GPUs, but this evaluation uses none; on a CPU, -j is the number of threads"
             )
         return []
     if not 1 <= devices <= there:
@@ -164,9 +164,7 @@ def _gpus(device: Device, devices: int) -> list[torch.device]:
     return [torch.device("cuda", number) for number in range(devices)]
 
 
-def _dataset(
-    trained: Trained, folder: str | os.PathLike[str], split: str, progress: Progress | None
-) -> ClipDataset:
+def _dataset(trained: Trained, folder: StrPath, split: str, progress: Progress | None) -> ClipDataset:
     about, shards = trained.about, open_shards(folder, split, progress=progress)
     if shards.sample_rate != about.sample_rate:
         raise InputError(

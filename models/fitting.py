@@ -36,12 +36,12 @@ from slakh_hier.version import VERSION
 CHECKPOINT_BYTES = 4 * 4
 """For each parameter: itself and Adam's two moments in the checkpoint, itself again in the weights. There may be more of them."""
 SMALL = 5_000_000
-"""Parameters that processors train in bearable time."""
+"""Parameters that a CPU trains in bearable time."""
 
 
 @contextmanager
 def _flushed_denormals() -> Iterator[None]:
-    """Take numbers below 1e-38 for zero on processors, which reckon a hundred times slower with them.
+    """Take numbers below 1e-38 for zero on a CPU, which computes a hundred times slower with them.
 
     After a few steps masks are nearly shut in silence, and most gradients there are such numbers. Threads that PyTorch
     starts in the block do so too.
@@ -232,7 +232,7 @@ def interrupts_first() -> Iterator[None]:
 
 
 def _restore_weights(run: Path, resume: Path, config: Config, about: About) -> None:
-    """Write the run's weights anew where a kill came between a checkpoint and its weights."""
+    """Rewrite the run's weights where a kill came between a checkpoint and its weights."""
     state = SafeCheckpointIO().load_checkpoint(resume)
     path = resume
     if config.training.keep == "best":

@@ -1,6 +1,8 @@
-"""What several networks are made of: BLSTM layers, the log magnitude, the encoder of a query."""
+"""What several networks are made of: their contract, BLSTM layers, the log magnitude, the encoder of a query."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +18,56 @@ QUERY_RANGE = 1e-3
 
 
 class QueryOptions(NetworkOptions):
-    """Options of networks that can take a query.
+    """Options of networks that can take a query."""
+
+    query_layers: Layers = 2
+    """BLSTM layers of the query's encoder."""
+    embedding: Width = 20
+    """Length of the anchor."""
+
+
+class MaskNetwork(nn.Module):
+    """A network of the package: ``forward`` is the contract of :mod:`slakh_hier.models.networks`.
 
     Attributes
     ----------
-    query_layers
-        BLSTM layers of the query's encoder.
-    embedding
-        Length of the anchor.
+    levels
+        Masks that it estimates.
     """
 
-    query_layers: Layers = 2
-    embedding: Width = 20
+    def __init__(self, spec: NetworkSpec):
+        super().__init__()
+        self.levels = spec.levels
+
+    @abstractmethod
+    def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
+        """Masks of a mixture.
+
+        Parameters
+        ----------
+        mixture
+            complex64, (batch, bins, frames).
+        anchor
+            float32, (batch, embedding), from ``query``; only for a network with one.
+
+        Returns
+        -------
+        Tensor
+            (batch, levels, bins, frames), leaf first: float32 in [0, 1], or complex64 of any magnitude where the options
+            have ``complex_masks``. With ``joint_channels`` it and ``mixture`` have an axis for channels before the bins.
+        """
+
+    def real_masks(self, logits: Tensor) -> Tensor:
+        """Sigmoid of what a linear layer gives for each frame: (batch, frames, levels x bins) to the shape of masks."""
+        batch, frames, _ = logits.shape
+        return torch.sigmoid(logits.float()).view(batch, frames, self.levels, -1).permute(0, 2, 3, 1)
+
+
+def beside_frames(anchor: Tensor | None, frames: Tensor) -> Tensor:
+    """Frames, (batch, frames, features), with the anchor, (batch, embedding), as further features of each; None: as is."""
+    if anchor is None:
+        return frames
+    return torch.cat((frames, anchor.unsqueeze(1).expand(-1, frames.shape[1], -1)), 2)
 
 
 class BlstmStack(nn.Module):

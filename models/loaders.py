@@ -1,4 +1,4 @@
-"""The loaders of a training: each device's part of each batch, from the place where a resumed run goes on."""
+"""The loaders of a training: each device's part of each batch, from the place where a run resumes."""
 
 from __future__ import annotations
 

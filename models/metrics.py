@@ -20,22 +20,16 @@ FLOOR_DB = -120.0
 
 @dataclass(frozen=True)
 class Metric:
-    """How one property of estimates is measured.
-
-    Attributes
-    ----------
-    function
-        Of estimates, targets and mixtures, float32 (clips, levels, channels, samples), the mixtures broadcast over levels: the
-        value of each, (clips, levels); NaN where there is none.
-    unit, heading, better, where
-        See :class:`~slakh_hier.scores.summary.MetricAbout`.
-    """
+    """How one property of estimates is measured."""
 
     function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """Of estimates, targets and mixtures, float32 (clips, levels, channels, samples), the mixtures broadcast over levels:
+    the value of each, (clips, levels); NaN where there is none."""
     unit: str
     heading: str
     better: Literal["higher", "lower"]
     where: Literal["sounding", "silent"] = "sounding"
+    """``unit`` to ``where``: see :class:`~slakh_hier.scores.summary.MetricAbout`."""
 
     @property
     def about(self) -> MetricAbout:

@@ -70,7 +70,7 @@ class Training(pl.LightningModule):
     Attributes
     ----------
     position : tuple of int
-        (epoch, batch) at which the loaded checkpoint goes on.
+        (epoch, batch) at which the loaded checkpoint resumes.
     last : dict
         The last optimizer step: losses, gradient norm, clipping threshold, learning rate.
     """
@@ -104,7 +104,7 @@ class Training(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        # Lightning leaves this hook out when an epoch goes on after a resumption: the sums of its first part stay.
+        # Lightning leaves this hook out in a resumed epoch: the sums of its first part stay.
         self.train_sums = Sums(self.levels)
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -258,5 +258,5 @@ class Training(pl.LightningModule):
 
 _ADVICE = (
     "Check these clips (slakh-hier verify --full), or lower optimizer.lr; the last checkpoint is kept, and the same "
-    "command goes on from it"
+    "command resumes from it"
 )

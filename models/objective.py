@@ -14,30 +14,20 @@ from slakh_hier.models.stft import Stft
 
 @dataclass
 class Estimate:
-    """What a separator made of a batch, and the truth: all that a loss may look at.
-
-    Attributes
-    ----------
-    tf_masks
-        Time-frequency masks after the hierarchical constraint, (batch, levels, channels, bins, frames), leaf first.
-    mixture
-        Spectrum, complex64, (batch, channels, bins, frames).
-    sources
-        Spectra of the ground truth, complex64, (batch, levels, channels, bins, frames); zeros where withheld or silent.
-    signals
-        float32, (batch, 1 + levels, channels, samples): the mixture, then the ground truth.
-    available
-        bool, (batch, levels): False where ground truth is withheld.
-    stft
-        The separator's transform.
-    """
+    """What a separator made of a batch, and the truth: all that a loss may look at."""
 
     tf_masks: Tensor
+    """Time-frequency masks after the hierarchical constraint, (batch, levels, channels, bins, frames), leaf first."""
     mixture: Tensor
+    """Spectrum, complex64, (batch, channels, bins, frames)."""
     sources: Tensor
+    """Spectra of the ground truth, complex64, (batch, levels, channels, bins, frames); zeros where withheld or silent."""
     signals: Tensor
+    """float32, (batch, 1 + levels, channels, samples): the mixture, then the ground truth."""
     available: Tensor
+    """bool, (batch, levels): False where ground truth is withheld."""
     stft: Stft
+    """The separator's transform."""
 
     @cached_property
     def estimates(self) -> Tensor:

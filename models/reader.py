@@ -30,7 +30,7 @@ class Reader:
     dataset
         What is read.
     batches
-        The examples of each batch; iterated anew by every iteration.
+        The examples of each batch; iterated again by every iteration.
     pinned
         Read into page-locked memory, for GPUs.
     """

@@ -26,25 +26,17 @@ _NAMES: tuple[Callable[[Path], str], ...] = (
 
 @dataclass(frozen=True)
 class Recording:
-    """A file to separate.
-
-    Attributes
-    ----------
-    path : Path
-    name : str
-        Of its results.
-    frames, rate, channels : int
-        What its header declares; 0 where ``error`` says why it cannot be separated.
-    error : str
-        Empty where it can.
-    """
+    """A file to separate."""
 
     path: Path
     name: str
+    """Of its results."""
     frames: int = 0
     rate: int = 0
     channels: int = 0
+    """``frames`` to ``channels``: what its header declares; 0 where ``error`` says why it cannot be separated."""
     error: str = ""
+    """Empty where it can."""
 
 
 def find_recordings(audio: Sequence[Path]) -> list[Recording]:

@@ -8,7 +8,6 @@ A configuration or a run folder holds the kind alone: nothing is ever imported f
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import traceback
@@ -26,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.models.section import Section, Weight
+from slakh_hier.paths import StrPath
 from slakh_hier.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -45,38 +45,25 @@ class Options(Section):
 
 
 class NetworkOptions(Options):
-    """Options of a network.
-
-    Attributes
-    ----------
-    complex_masks
-        The network gives complex masks; else real ones in [0, 1].
-    joint_channels
-        The network sees all channels of a clip at once; else each channel is a clip of its own.
-    """
+    """Options of a network."""
 
     complex_masks: ClassVar[bool] = False
+    """The network gives complex masks; else real ones in [0, 1]."""
     joint_channels: ClassVar[bool] = False
+    """The network sees all channels of a clip at once; else each channel is a clip of its own."""
 
 
 class LossOptions(Options):
-    """Options of a loss.
-
-    Attributes
-    ----------
-    denominator
-        What the sum over clips and levels is divided by. ``all``: their number, withheld ground truth included (the
-        paper's). ``available``: the number of those whose ground truth is available. Weighted terms count by weight.
-    level_weights
-        Weights of levels, by number; others have 1.
-    node_weights
-        Weights of nodes, by name, at the level where the node is the target; others have 1. A term's weight is the
-        product of both.
-    """
+    """Options of a loss."""
 
     denominator: Literal["all", "available"] = "all"
+    """What the sum over clips and levels is divided by. ``all``: their number, withheld ground truth included (the
+    paper's). ``available``: the number of those whose ground truth is available. Weighted terms count by weight."""
     level_weights: dict[Annotated[int, Field(ge=0)], Weight] = Field(default_factory=dict)
+    """Weights of levels, by number; others have 1."""
     node_weights: dict[str, Weight] = Field(default_factory=dict)
+    """Weights of nodes, by name, at the level where the node is the target; others have 1. A term's weight is the
+    product of both."""
 
     @property
     def real_masks(self) -> bool:
@@ -86,25 +73,17 @@ class LossOptions(Options):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What a network is built for.
-
-    Attributes
-    ----------
-    bins
-        Frequency bins of the spectra.
-    channels
-        Channels that it sees at once: those of the clips if its options have ``joint_channels``, else 1.
-    levels
-        Masks to estimate, leaf first.
-    query
-        The network takes a query: it has a module ``query`` that makes an anchor, (batch, features), of a query's
-        spectrum, (batch, bins, frames).
-    """
+    """What a network is built for."""
 
     bins: int
+    """Frequency bins of the spectra."""
     channels: int
+    """Channels that it sees at once: those of the clips if its options have ``joint_channels``, else 1."""
     levels: int
+    """Masks to estimate, leaf first."""
     query: bool
+    """The network takes a query: it has a module ``query`` that makes an anchor, (batch, features), of a query's
+    spectrum, (batch, bins, frames)."""
 
 
 O = TypeVar("O", bound=Options)
@@ -194,7 +173,7 @@ class Registry(Generic[O]):
         return self._kinds[name]
 
     def parse(self, value: object) -> O:
-        """Validate options, as pydantic does a union told apart by ``kind``."""
+        """Validate options, as pydantic does a union discriminated by ``kind``."""
         if isinstance(value, self.base):
             return value
         if not isinstance(value, Mapping):
@@ -283,7 +262,7 @@ def register_loss(name: str, options: type[L], build: Callable[[L], Callable[[Es
     LOSSES.register(name, options, build)
 
 
-def import_file(path: str | os.PathLike[str]) -> None:
+def import_file(path: StrPath) -> None:
     """Import a Python file that registers networks or losses; a file that is imported already is left alone.
 
     Raises

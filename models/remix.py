@@ -36,7 +36,7 @@ class Remix:
     selection
         The clips of the training.
     probability
-        With which a mixture is put together anew.
+        That a mixture is recombined.
     """
 
     def __init__(self, selection: Selection, probability: float):
@@ -48,7 +48,7 @@ class Remix:
     def draw(self, place: int, rng: np.random.Generator) -> list[Part]:
         """The parts of a clip's mixture: one for each level, leaf first, and the rest."""
         leaf = int(self._selection.columns[place, 0])
-        anew = rng.random() < self._probability
+        recombined = rng.random() < self._probability
         parts: list[Part] = []
         lower: list[int] = []  # the available level below
         for level, available in enumerate([*self._selection.available[place].tolist(), True]):
@@ -56,7 +56,7 @@ class Remix:
                 parts.append(Part(place, NOTHING, NOTHING))
                 continue
             rest = level == len(self._selection.levels)
-            pool = self._pool(leaf, (*lower, *([] if rest else [level]))) if anew and lower else [place]
+            pool = self._pool(leaf, (*lower, *([] if rest else [level]))) if recombined and lower else [place]
             donor = int(pool[rng.integers(len(pool))])
             parts.append(Part(donor, 0 if rest else 1 + level, 1 + lower[0] if lower else NOTHING))
             lower = [level]

@@ -166,7 +166,7 @@ def environment(hardware: HardwareConfig) -> dict[str, Any]:
             for name in ("torch", "pytorch-lightning", "torchmetrics", "safetensors", "numpy", "h5py", "soxr")
         },
         "platform": platform.platform(),
-        "processors": cpu_cores(),
+        "cpu_cores": cpu_cores(),
         "threads": torch.get_num_threads(),
         "devices": devices,
         "cuda": torch.version.cuda,

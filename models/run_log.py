@@ -75,7 +75,7 @@ class RunLog(pl.Callback):
     ) -> None:
         assert isinstance(module, Training)
         now = time.monotonic()
-        if not self._running:  # an epoch that goes on after a resumption has no other beginning
+        if not self._running:  # a resumed epoch begins nowhere else
             self._running = True
             self._began = self._step_began = self._batch_ended = now
             self._clips = self._step_clips = 0

@@ -17,27 +17,18 @@ from slakh_hier.shards.read import ShardSet
 
 @dataclass(frozen=True)
 class Selection:
-    """Which clips of a split a separator sees, and which node is its target at each level.
-
-    Attributes
-    ----------
-    levels : tuple of int
-        Leaf (smallest number) first: the order of ``sources``, ``available`` and every estimate.
-    clips : int64, shape (n,)
-        Numbers in the shard set.
-    columns : int64, shape (n, levels)
-        The shard set's column of the target at each level.
-    available : bool, shape (n, levels)
-        Ground truth available.
-    query_column : int64, shape (n,), or None
-        QBE: the finest node of each clip's path, whose sound is the query.
-    """
+    """Which clips of a split a separator sees, and which node is its target at each level."""
 
     levels: tuple[int, ...]
+    """Leaf (smallest number) first: the order of ``sources``, ``available`` and every estimate."""
     clips: NDArray[np.int64]
+    """Numbers in the shard set."""
     columns: NDArray[np.int64]
+    """The shard set's column of the target at each level."""
     available: NDArray[np.bool_]
+    """Ground truth available."""
     query_column: NDArray[np.int64] | None = None
+    """QBE: the finest node of each clip's path, whose sound is the query."""
 
     def __len__(self) -> int:
         return len(self.clips)

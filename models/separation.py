@@ -18,6 +18,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.weights import RESIDUAL, Trained, load_weights
+from slakh_hier.paths import StrPath
 
 Audio = NDArray[np.float32]
 Read = Callable[[int, int], Audio]
@@ -27,22 +28,16 @@ GPU_WINDOWS = 8
 
 @dataclass(frozen=True)
 class Block:
-    """A finished stretch of a separation: consecutive blocks make up the whole.
-
-    Attributes
-    ----------
-    mixture
-        The input, float32, (channels, samples).
-    estimates
-        float32, (levels, channels, samples), leaf first.
-    """
+    """A finished stretch of a separation: consecutive blocks make up the whole."""
 
     mixture: Audio
+    """The input, float32, (channels, samples)."""
     estimates: Audio
+    """float32, (levels, channels, samples), leaf first."""
 
 
 def separate(
-    separator: Trained | Path,
+    separator: Trained | StrPath,
     audio: Audio,
     sample_rate: int,
     *,
@@ -67,7 +62,7 @@ def separate(
     query_rate
         Of ``query``, Hz; None: ``sample_rate``.
     window_seconds, overlap_seconds
-        Audio is worked off in windows that overlap and fade into each other; None: all at once, which takes
+        Audio is processed in windows that overlap and are cross-faded; None: all at once, which takes
         memory in proportion to the length.
     device
         ``auto``: a GPU where there is one.
@@ -104,7 +99,7 @@ def separate(
 class Model:
     """A separator on a device, with its query encoded, ready for any number of signals.
 
-    ``at_once`` windows of a signal are worked off together: several on a GPU, one on processors.
+    ``at_once`` windows of a signal are processed together: several on a GPU, one on a CPU.
 
     A separator whose network sees each channel by itself takes any number of them. One that sees two at once takes stereo
     signals as they are; each channel of others sounds in both of its channels, and the estimate is their mean.
@@ -151,7 +146,7 @@ class Model:
     ) -> Iterator[Block]:
         """Separate ``frames`` samples that ``read(start, count)`` gives as (channels, count), in order.
 
-        Windows fade into each other over the middle two thirds of their overlap. The outer sixths are left out:
+        Windows are cross-faded over the middle two thirds of their overlap. The outer sixths are left out:
         there a window has heard too little of what comes before or after.
         """
         if window_seconds is None:

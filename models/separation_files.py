@@ -23,39 +23,31 @@ from slakh_hier.models.recordings import (
 from slakh_hier.models.separation import Device, Model, check_windows
 from slakh_hier.models.weights import RESIDUAL, load_weights
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 
 
 @dataclass(frozen=True)
 class Separated:
-    """What became of one file.
-
-    Attributes
-    ----------
-    source : Path
-    files : tuple of Path
-        One per level, leaf first, then the residual; empty where it failed.
-    seconds : float
-        Length of the audio.
-    clipped : int
-        Samples that FLAC could not hold.
-    error : str
-        Why it failed; empty where it did not.
-    """
+    """What became of one file."""
 
     source: Path
     files: tuple[Path, ...]
+    """One per level, leaf first, then the residual; empty where it failed."""
     seconds: float
+    """Length of the audio."""
     clipped: int = 0
+    """Samples that FLAC could not hold."""
     error: str = ""
+    """Why it failed; empty where it did not."""
 
 
 def separate_files(
-    run: Path,
-    audio: Sequence[Path],
-    out: Path,
+    run: StrPath,
+    audio: Sequence[StrPath],
+    out: StrPath,
     *,
-    query: Path | None = None,
+    query: StrPath | None = None,
     window_seconds: float = 30.0,
     overlap_seconds: float = 3.0,
     audio_format: AudioFormat = "wav",

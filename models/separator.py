@@ -75,7 +75,7 @@ class Separator(nn.Module):
         return cast(Tensor, (weights.unsqueeze(-1) * anchors).sum(1))
 
     def tf_masks(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Time-frequency masks of spectra.
+        """Time-frequency masks of spectra: the network's, constrained.
 
         Parameters
         ----------

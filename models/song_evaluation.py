@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier.audio import FULL_SCALE
+from slakh_hier.audio import FULL_SCALE, channels_of
 from slakh_hier.csv_text import guarded_frame
 from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish, publish_json, refuse_link
@@ -224,7 +224,7 @@ def song_signals(
     members = np.vstack([np.ones((1, len(refs)), bool), membership(rows, list(nodes))])
     atoms, rate = Atoms(members), refs[0].sample_rate
     frames = max(ref.frames * rate // ref.sample_rate for ref in refs)
-    channels = 2 if (rows["channels"] == 2).any() else 1
+    channels = channels_of(refs)
     found = np.zeros((len(members), channels, frames), np.float32)
     files = [ref.open(catalog.root) for ref in refs]
     try:

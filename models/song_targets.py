@@ -22,22 +22,16 @@ MAX_PAIRS = 1 << 26
 
 @dataclass(frozen=True)
 class SongTarget:
-    """A song to separate.
-
-    Attributes
-    ----------
-    track
-        In the catalog.
-    nodes
-        The node to score at each level.
-    query_track, query_node
-        The node whose sound in which track is the query; None for a separator that takes none.
-    """
+    """A song to separate."""
 
     track: str
+    """In the catalog."""
     nodes: Mapping[int, str]
+    """The node to score at each level."""
     query_track: str | None = None
     query_node: str | None = None
+    """``query_track`` and ``query_node``: the node whose sound in which track is the query; None for a separator that
+    takes none."""
 
 
 def path_targets(catalog: Catalog, split: str, names: Mapping[int, str]) -> list[SongTarget]:

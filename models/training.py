@@ -15,6 +15,7 @@ from slakh_hier.errors import SlakhHierWarning
 from slakh_hier.locks import refuse_locked
 from slakh_hier.models.config import Config
 from slakh_hier.models.selection import Selection, level_names, select_clips, sole_target
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import ShardSet, open_shards
@@ -25,37 +26,26 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training came to.
-
-    Attributes
-    ----------
-    run : Path
-    names : tuple of str
-        What each level's estimate is called, leaf first.
-    parameters : int
-        Of the separator.
-    epochs, steps
-        Done in all, resumed ones included.
-    best_loss, best_step
-        Lowest validation loss (training loss without validation clips), and after which step.
-    resumed_at
-        Steps that were done before this call; None for a fresh start.
-    seconds
-        Of this call.
-    main
-        This is the process that writes (of several that share a training).
-    """
+    """What a training came to."""
 
     run: Path
     names: tuple[str, ...]
+    """What each level's estimate is called, leaf first."""
     parameters: int
+    """Of the separator."""
     epochs: int
     steps: int
+    """``epochs`` and ``steps``: done in all, resumed ones included."""
     best_loss: float
     best_step: int
+    """``best_loss`` and ``best_step``: lowest validation loss (training loss without validation clips), and after which
+    step."""
     resumed_at: int | None
+    """Steps that were done before this call; None for a fresh start."""
     seconds: float
+    """Of this call."""
     main: bool = True
+    """This is the process that writes (of several that share a training)."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +63,14 @@ class TrainingData:
 
 def train(
     config: Config,
-    shards: str | os.PathLike[str],
-    run: Path,
+    shards: StrPath,
+    run: StrPath,
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
     report: Report | None = None,
 ) -> TrainResult:
-    """Train a separator, or go on where an earlier call was stopped.
+    """Train a separator, or resume an earlier call that was stopped.
 
     Parameters
     ----------
@@ -122,9 +112,7 @@ def train(
     )
 
 
-def open_data(
-    config: Config, folder: str | os.PathLike[str], *, progress: Progress | None = None
-) -> TrainingData:
+def open_data(config: Config, folder: StrPath, *, progress: Progress | None = None) -> TrainingData:
     """Open the splits of a training and select their clips.
 
     Raises

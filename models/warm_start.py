@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,33 +13,25 @@ from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.weights import load_weights
+from slakh_hier.paths import StrPath
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What a training took from another run.
-
-    Attributes
-    ----------
-    run, step, sha256
-        The other run, the step of its weights, and their digest.
-    taken
-        Names of the tensors that were taken.
-    missing
-        Tensors of the training that the other run has not.
-    shapes
-        Tensors that both have, but with other shapes: theirs, and the training's.
-    unused
-        Tensors of the other run that the training has not.
-    """
+    """What a training took from another run."""
 
     run: str
     step: int
     sha256: str
+    """``run`` to ``sha256``: the other run, the step of its weights, and their digest."""
     taken: tuple[str, ...]
+    """Names of the tensors that were taken."""
     missing: tuple[str, ...]
+    """Tensors of the training that the other run has not."""
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    """Tensors that both have, but with other shapes: theirs, and the training's."""
     unused: tuple[str, ...]
+    """Tensors of the other run that the training has not."""
 
     def lines(self) -> list[str]:
         """What was and what was not taken, for people."""
@@ -55,7 +46,7 @@ class WarmStart:
         return lines
 
 
-def warm_start(separator: Separator, config: Config, run: str | os.PathLike[str]) -> WarmStart:
+def warm_start(separator: Separator, config: Config, run: StrPath) -> WarmStart:
     """Give a separator the weights of a run, as far as names and shapes are the same.
 
     Data, levels and task may differ. What batch norm has seen is taken too; optimizer and learning rate start afresh.

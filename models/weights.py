@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from slakh_hier.checked_json import parse_object, problems_of
 from slakh_hier.errors import InputError
 from slakh_hier.files import publish, publish_json, sha256
 from slakh_hier.models.config import Config
 from slakh_hier.models.separator import Separator, build_separator
-from slakh_hier.plain_files import parse_json, read_plain
+from slakh_hier.paths import StrPath
+from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.format import CHANNELS, NODE_NAMES
 
 WEIGHTS: Final = "weights.safetensors"
@@ -34,24 +36,7 @@ MAX_NAME_BYTES: Final = 200
 
 
 class About(BaseModel):
-    """What weights.json says.
-
-    Attributes
-    ----------
-    levels, names
-        The separator's levels, leaf first, and what each is called (the node's name, or ``level_N`` for QBE).
-    node
-        SSS: the finest node of the path (which ``levels`` need not include); None for QBE.
-    sample_rate : int, Hz
-    channels : int
-        Of the training examples; networks that see all channels at once were built for so many.
-    clip_seconds : float, s
-        Length of the training examples.
-    config
-        The whole training configuration; the network is built from it.
-    sha256
-        Of weights.safetensors.
-    """
+    """What weights.json says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,10 +45,15 @@ class About(BaseModel):
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
+    """``levels`` and ``names``: the separator's levels, leaf first, and what each is called (the node's name, or
+    ``level_N`` for QBE)."""
     node: str | None
+    """SSS: the finest node of the path (which ``levels`` need not include); None for QBE."""
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
     channels: Annotated[int, Field(ge=1, le=max(CHANNELS))]
+    """Of the training examples; networks that see all channels at once were built for so many."""
     clip_seconds: Annotated[float, Field(gt=0)]
+    """Length of the training examples."""
     hierarchy_digest: str
     plan_digest: str
     parameters: int
@@ -71,7 +61,9 @@ class About(BaseModel):
     step: int
     loss: float
     config: Config
+    """The whole training configuration; the network is built from it."""
     sha256: str = ""
+    """Of weights.safetensors."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -109,7 +101,7 @@ def save_weights(folder: Path, state: Mapping[str, torch.Tensor], about: About) 
     publish_json(folder / ABOUT, about.model_copy(update={"sha256": sha256(data)}).model_dump(mode="json"))
 
 
-def load_weights(run: Path) -> Trained:
+def load_weights(run: StrPath) -> Trained:
     """Load the best weights of a run. Both files may be symbolic links, to those of another run.
 
     Parameters
@@ -123,6 +115,7 @@ def load_weights(run: Path) -> Trained:
         There are none, they are damaged, not finite, of a newer version, or something else; or an estimate has a name
         that cannot be a file's (:func:`check_names`).
     """
+    run = Path(run)
     folder = run.parent if run.suffix == ".safetensors" else run
     about = _read_about(folder)
     path = folder / WEIGHTS
@@ -133,7 +126,7 @@ def load_weights(run: Path) -> Trained:
     if sha256(data) != about.sha256:
         raise InputError(
             f"{path}: is not the file that {ABOUT} describes (sha256 differs). Run the same slakh-hier train command "
-            "again: it writes the best weights anew"
+            "again: it rewrites the best weights"
         )
     try:
         tensors = load_tensors(data)
@@ -201,20 +194,13 @@ def _read_about(folder: Path) -> About:
         raise InputError(f"{folder}: holds no trained separator (no {ABOUT}): {hint}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        raw = parse_json(data)
-    except ValueError as error:
-        raise InputError(f"{path}: is not valid JSON: {error}") from None
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    raw = parse_object(data, path)
+    if raw.get("format") != FORMAT:
         raise InputError(f"{path}: does not describe a separator (format is not {FORMAT!r})")
     if isinstance(version := raw.get("format_version"), int) and version != VERSION:
         advice = "Update slakh-hier" if version > VERSION else "Train it again"
         raise InputError(
             f"{path}: has format version {version}; this slakh-hier reads version {VERSION}. {advice}"
         )
-    try:
+    with problems_of(path):
         return About.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "as a whole"
-        raise InputError(f"{path}: {where}: {first['msg']}") from None

@@ -11,13 +11,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.closing import Closing
 from slakh_hier.errors import AudioError
 from slakh_hier.flac_excerpts import FlacExcerpts
 from slakh_hier.wording import channel_word
@@ -62,7 +62,7 @@ def channels_of(stems: Iterable[StemRef]) -> int:
     return 2 if any(stem.channels == 2 for stem in stems) else 1
 
 
-class StemFile:
+class StemFile(Closing):
     """One open stem: checked when opened, checked at each read.
 
     Parameters
@@ -149,10 +149,9 @@ class StemFile:
             Fewer samples come than the header declares, a sample is not finite, or decoding fails.
         """
         inside = max(0, min(count, self.frames - start))
-        exact = self.integer and self.channels in (1, channels)
-        dtype = np.int16 if exact else np.float32
+        folded = self.channels not in (1, channels)
         if inside == 0:
-            return np.zeros((channels, count), dtype)
+            return np.zeros((channels, count), np.int16 if self.integer and not folded else np.float32)
         try:
             got: NDArray[Any] | None = self._excerpts.read(start, inside) if self._excerpts else None
             if got is None:
@@ -168,11 +167,11 @@ class StemFile:
             )
         if self.watch is not None:
             self.watch(got)
+        got = _fold(got)[None] if folded else got.T
         if not self.integer:
             got = got * np.float32(FULL_SCALE)
             if not np.isfinite(got).all():
                 raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
-        got = got.T if self.channels in (1, channels) else _fold(got)[None]
         if len(got) < channels:
             got = np.repeat(got, channels, axis=0)
         return got if inside == count else np.pad(got, ((0, 0), (0, count - inside)))
@@ -183,14 +182,6 @@ class StemFile:
             self._excerpts = None
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _opened(self) -> soundfile.SoundFile:
         if self._position < 0 and self._file is not None:  # libsndfile's decoder is of no use after an error

@@ -11,8 +11,11 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from slakh_hier.errors import InputError
+from slakh_hier.plain_files import open_plain
 from slakh_hier.wording import escaped
 
 if TYPE_CHECKING:
@@ -73,6 +76,23 @@ def guarded_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def unguarded_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """What ``read_csv`` read, with its texts as they were."""
     return _map_texts(frame, unguarded)
+
+
+def read_frame(path: Path, **options: Any) -> pd.DataFrame:
+    """A table in a file that may be untrusted, as pandas reads it with these options, its texts as they were.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    import pandas as pd
+
+    try:
+        with open(open_plain(path, links=True), "rb") as file:
+            return unguarded_frame(pd.read_csv(file, **options))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}") from None
 
 
 def _map_texts(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

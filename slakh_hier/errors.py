@@ -7,7 +7,7 @@ a fault with the finished work kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -117,3 +117,10 @@ class MissingExtraError(SlakhHierError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.package, self.extra)
+
+
+def check_choice(what: str, value: object, known: Iterable[object]) -> None:
+    """Raise InputError for a value that is none of those known."""
+    names = list(known)
+    if value not in names:
+        raise InputError(f"{what} must be one of {', '.join(map(str, names))}, not {value!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import fcntl
 import hashlib
@@ -12,25 +11,18 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
+from slakh_hier.errors import FaultError, InputError
 from slakh_hier.locks import Owner
 from slakh_hier.plain_files import FULL, open_plain, remedy
 
 Bytes = bytes | bytearray | memoryview
 TEMPORARY_PREFIX = ".tmp-"
-CACHE_VARIABLE = "SLAKH_HIER_CACHE"
-_OTHER_CACHE: Final = f"Set {CACHE_VARIABLE} to a folder that you can write to"
-ABANDONED_SECONDS = 24 * 3600.0
-"""After so long without a write, a temporary file in the cache is taken for a killed run's."""
 
 
 def publish(path: Path, data: Bytes | Iterable[Bytes], *, owner: Owner | None = None) -> None:
@@ -281,57 +273,6 @@ def file_sha256(path: Path) -> str:
     """Hex digest of a file, read in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def cache_folder() -> Path:
-    """Where results are kept between runs: $SLAKH_HIER_CACHE, else $XDG_CACHE_HOME/slakh-hier or ~/.cache/slakh-hier."""
-    if own := os.environ.get(CACHE_VARIABLE):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):  # the XDG specification: a relative path is not to be used
-        return Path(base) / "slakh-hier"
-    # Where the user has no home, as in some containers, "~" stays; "/.cache" can then be made by nobody but root.
-    home = os.path.expanduser("~")
-    return Path(home if os.path.isabs(home) else os.sep) / ".cache" / "slakh-hier"
-
-
-def cache_place(name: str, *, needed: bool = False) -> Path:
-    """A folder in the cache that can be read and written; else one that lasts as long as this process, with a warning.
-
-    Parameters
-    ----------
-    needed
-        Raise :class:`InputError` where the cache cannot be used, instead.
-    """
-    place = cache_folder() / name
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        os.scandir(place).close()
-        reason = "" if os.access(place, os.W_OK | os.X_OK) else "it cannot be written to"
-    except OSError as error:
-        reason = str(error.strerror)
-    if not reason:
-        return place
-    if needed:
-        raise InputError(f"the cache folder {place} cannot be used: {reason}. {_OTHER_CACHE}")
-    warn_without_cache(reason)
-    return _temporary_cache() / name
-
-
-def warn_without_cache(reason: str) -> None:
-    """Warn that nothing can be kept for the next time."""
-    warnings.warn(
-        f"the cache folder {cache_folder()} cannot be used ({reason}): nothing is kept for the next time. {_OTHER_CACHE}",
-        SlakhHierWarning,
-        stacklevel=3,
-    )
-
-
-@cache
-def _temporary_cache() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="slakh-hier-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def make_folder(path: Path) -> Path:

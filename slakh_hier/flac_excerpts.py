@@ -8,6 +8,7 @@ the caller reads it with libsndfile, which says what is wrong. Nothing else of a
 from __future__ import annotations
 
 import os
+from bisect import bisect_right, insort
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +27,10 @@ from slakh_hier.flac import (
 )
 
 _MAX_STEPS = 64
-"""Of a search for a frame; four are usual."""
+"""Of a search for a frame; one to four are usual."""
+_MAX_HEADERS = 16
+"""That a step looks at: in silence, a frame has ten bytes."""
+_MAX_KNOWN = 64
 
 try:
     import miniaudio
@@ -50,8 +54,8 @@ class FlacExcerpts:
         # Of what is decoded: one block of metadata, the last one, which says no total.
         self._head = b"fLaC\x80" + head[5:21] + bytes([head[21] & 0xF0]) + bytes(4 + 16)
         self._count = -(-info.frames // header.block)
-        self._near = (0, first)  # a frame, and its place: the one after what was read last
-        self._first = (0, first)
+        self._known = [(0, first)]  # frames and their places, in order
+        self._frame_size = (self._end - first) / self._count
         bound = 64 + header.block * info.channels * 17 // 8
         self._window = HEADER_BYTES + (min(info.largest, bound) or bound)
 
@@ -92,7 +96,7 @@ class FlacExcerpts:
         samples = np.empty((frames + 1, channels), np.int16)  # one more, which must not come
         if _decode(image, samples) != frames:
             return None
-        self._near = (end, until)
+        self._frame_size = (until - place) / (end - begin)
         return samples[start - begin * block :][:count]
 
     def close(self) -> None:
@@ -102,14 +106,20 @@ class FlacExcerpts:
         """Where a frame begins; the file's end after the last one. None where it is not found."""
         if frame >= self._count:
             return self._end
-        low = self._near if self._near[0] <= frame else self._first
-        high = (self._count, self._end)
+        at = bisect_right(self._known, (frame, self._end))
+        low = self._known[at - 1]
+        high = self._known[at] if at < len(self._known) else (self._count, self._end)
         for step in range(_MAX_STEPS):
             if low[0] == frame:
+                self._know(low)
                 return low[1]
-            share = (frame - low[0] - 0.5) / (high[0] - low[0]) if step % 4 < 3 else 0.5
-            guess = low[1] + max(1, int((high[1] - low[1]) * share))
-            found = self._next(guess, high[1])
+            # Music changes slowly: frames are as large as near by.
+            mean = self._frame_size if step == 0 else (high[1] - low[1]) / (high[0] - low[0])
+            ahead = (frame - low[0] - 0.5) * mean
+            if step > 8 and step % 2:  # frames of very uneven sizes
+                ahead = (high[1] - low[1]) / 2
+            guess = min(low[1] + max(1, int(ahead)), high[1] - 1)
+            found = self._next(guess, high[1], frame)
             if found is None:
                 high = (high[0], guess)
             elif not low[0] < found[0] < high[0]:
@@ -120,20 +130,33 @@ class FlacExcerpts:
                 high = (found[0], guess)
         return None
 
-    def _next(self, begin: int, end: int) -> tuple[int, int] | None:
-        """The first frame that begins from ``begin`` on and before ``end``: its number, and its place."""
+    def _know(self, found: tuple[int, int]) -> None:
+        if len(self._known) > _MAX_KNOWN:
+            del self._known[1:]
+        if found not in self._known:
+            insort(self._known, found)
+
+    def _next(self, begin: int, end: int, frame: int) -> tuple[int, int] | None:
+        """The first frame from ``begin`` on and before ``end``, or one of the next, up to ``frame``: its number and place."""
         data = os.pread(self._file, min(self._window, end + HEADER_BYTES - begin), begin)
+        found = None
         place = data.find(SYNC)
-        while 0 <= place < end - begin:
+        for _ in range(_MAX_HEADERS):
+            if not 0 <= place < end - begin:
+                break
             header = frame_header(data, place)
             if header is not None and self._belongs(header):
-                return header.number, begin + place
+                if found is not None and header.number > frame:
+                    break
+                found = header.number, begin + place
+                if header.number >= frame:
+                    break
             place = data.find(SYNC, place + 1)
-        return None
+        return found
 
     def _belongs(self, header: FrameHeader) -> bool:
         size = self.info.frames - header.number * self._header.block
-        return header._replace(number=0) == self._header._replace(block=min(size, self._header.block))
+        return header[2:] == self._header[2:] and header.block == min(size, self._header.block)
 
 
 def _decode(image: bytes, samples: NDArray[np.int16]) -> int:

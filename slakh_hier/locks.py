@@ -1,4 +1,8 @@
-"""Who writes into a folder: one run at a time, or the parts of a job array; and whether that run still owns it."""
+"""Who writes into a folder: one run at a time, or the parts of a job array; and whether that run still owns it.
+
+flock, as in the package filelock, but the file also names its holder: a refused run says who it is, and a worker of another
+machine sees whether the run that gave it a task has ended.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +27,13 @@ class Owner:
     """The run that a worker writes for, as :func:`folder_lock` gives it out: small, since it is sent along.
 
     A worker can outlive a killed run: joblib's do, and a cluster finishes a task whose client is gone.
-
-    Attributes
-    ----------
-    lock, holder
-        Its lock file, and what stands there as long as no other run has taken the folder.
-    pid
-        The process that gives the tasks; None where workers are not its children.
     """
 
     lock: str
     holder: str
+    """``lock`` and ``holder``: its lock file, and what stands there as long as no other run has taken the folder."""
     pid: int | None
+    """The process that gives the tasks; None where workers are not its children."""
 
     def of_workers(self, scheduler: str | None) -> Owner:
         """As it is to be sent to workers: those of a scheduler elsewhere are no children of this process."""

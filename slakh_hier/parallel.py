@@ -6,34 +6,23 @@ every task, as soon as it is there, in any order; a task's own error is a result
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
-import signal
-import threading
-import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from multiprocessing import resource_tracker
 from typing import Any, Generic, Literal, TypeVar, get_args
 
-from slakh_hier.errors import FaultError, InputError, MissingExtraError
+from slakh_hier.errors import FaultError, InputError, check_choice
 from slakh_hier.memory import keep_freed_memory
-from slakh_hier.shared_folders import SharedFolders, check_workers
+from slakh_hier.shared_folders import SharedFolders
+from slakh_hier.wording import some
+from slakh_hier.workers import ctrl_c_for_us_alone, end_with
 
 T = TypeVar("T")
 Backend = Literal["loky", "threading", "dask"]
-DASK_PATIENCE = 60.0
-"""Seconds that a Dask cluster may be without any worker (those of a local one are restarted when they die)."""
-DASK_OPEN = 1000
-"""Tasks that a Dask cluster has at a time: enough for as many workers, and few enough for their arguments to be small."""
-ORPHAN_SECONDS = 0.25
-"""How often a worker looks whether its parent still lives."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +114,13 @@ def run(
         A worker died (the operating system may have stopped it for lack of memory). Results that were
         already yielded stand; the message names the tasks that were not finished.
     """
-    if backend not in get_args(Backend):
-        raise InputError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+    check_choice("backend", backend, get_args(Backend))
     if scheduler is not None and backend != "dask":
         raise InputError(f"a scheduler ({scheduler}) is Dask's: give --backend dask with it, not {backend}")
     jobs = resolve_jobs(jobs)
     open_tasks = dict.fromkeys(tasks)  # in their order; what answers come is struck out
     if backend == "dask" and tasks:
-        results = _run_dask(function, tasks, open_tasks, jobs, scheduler, shared)
+        results = _run_on_cluster(function, tasks, open_tasks, jobs, scheduler, shared)
     elif jobs == 1 or len(tasks) <= 1:
         results = _run_here(function, tasks)
     elif backend == "threading":
@@ -145,7 +133,7 @@ def run(
         del open_tasks[result.id]
         yield result
     if open_tasks:
-        raise FaultError(f"no answer came for {_names(open_tasks)}; run again")
+        raise FaultError(f"no answer came for {some(list(open_tasks))}; run again")
 
 
 def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) -> Result[T]:
@@ -162,18 +150,8 @@ def _guarded(function: Callable[..., T], id: str, arguments: tuple[Any, ...]) ->
 
 def _guarded_child(parent: int, function: Callable[..., T], id: str, arguments: tuple[Any, ...]) -> Result[T]:
     """Runs in a loky worker, which would outlive a killed parent and continue."""
-    if not any(thread.name == _ORPHAN_WATCH for thread in threading.enumerate()):
-        threading.Thread(target=_end_with, args=(parent,), name=_ORPHAN_WATCH, daemon=True).start()
+    end_with(parent)
     return _guarded(function, id, arguments)
-
-
-_ORPHAN_WATCH = "slakh-hier-orphan-watch"
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(ORPHAN_SECONDS)
-    os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:
@@ -238,7 +216,7 @@ def _run_loky(
     generator = _nothing()
     try:
         try:
-            with _ctrl_c_for_us_alone():
+            with ctrl_c_for_us_alone():
                 generator = pool(calls())  # gives out the first tasks: a worker may die meanwhile
         except (OSError, ImportError) as error:
             if isinstance(error, BrokenPipeError) and given:
@@ -249,7 +227,7 @@ def _run_loky(
     except (
         BrokenProcessPool,
         BrokenPipeError,
-    ) as error:  # the pipe: it died before it could be told what to do
+    ) as error:  # the pipe: it died before it got its task
         what = f"the workers failed ({error})"
         if isinstance(error, TerminatedWorkerError | BrokenPipeError):
             what = "a worker process died (killed, out of memory, or a crash in a library)"
@@ -258,7 +236,7 @@ def _run_loky(
         if not held:
             raise _cannot_start(error) from error
         raise FaultError(
-            f"{what} with one of these tasks: {_names(held, max(5, jobs))}. Finished work is kept: run the same command "
+            f"{what} with one of these tasks: {some(held, most=max(5, jobs))}. Finished work is kept: run the same command "
             "again, with fewer --jobs if memory is short"
         ) from error
     finally:
@@ -279,7 +257,7 @@ def _nothing() -> Generator[Any, None, None]:
     yield from ()
 
 
-def _run_dask(
+def _run_on_cluster(
     function: Callable[..., T],
     tasks: Mapping[str, tuple[Any, ...]],
     open_tasks: Mapping[str, None],
@@ -287,125 +265,11 @@ def _run_dask(
     scheduler: str | None,
     shared: SharedFolders | None,
 ) -> Iterator[Result[T]]:
-    # Not joblib's Dask backend: that one hangs for ever when a task kills its worker.
-    try:
-        from distributed import Client, LocalCluster
-        from distributed import as_completed as as_completed_in_dask
-    except ImportError as error:
-        raise MissingExtraError("dask.distributed", "dask") from error
-    if scheduler is None:
-        with _ctrl_c_for_us_alone():
-            cluster = LocalCluster(
-                n_workers=jobs,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,  # what goes wrong is in the results
-            )
-        client = Client(cluster)
-    else:
-        cluster = None
-        try:
-            client = Client(scheduler, timeout=10)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise InputError(f"no Dask scheduler answers at {scheduler}: {error}") from error
-    try:
-        if scheduler is not None and shared is not None:
-            check_workers(client, scheduler, shared)
-        futures: dict[Any, str] = {}
-        waiting = iter(tasks)
+    from slakh_hier.dask_cluster import cluster_client, run_on
 
-        def next_ones(most: int) -> list[Any]:
-            some = {
-                client.submit(_guarded, function, id, tasks[id], pure=False): id
-                for id in islice(waiting, most)
-            }
-            futures.update(some)
-            return list(some)
-
-        # With results: one that is lost with its worker before it was fetched is then computed again, unnoticed.
-        ready = as_completed_in_dask(next_ones(DASK_OPEN), with_results=True, raise_errors=False)
-        last = asked = time.monotonic()  # when there were workers; when they were asked for
-        while not ready.is_empty():
-            batch = ready.next_batch(block=False)
-            for future, answer in batch:
-                id = futures.pop(future)
-                if isinstance(answer, Result):
-                    yield answer
-                else:
-                    fault = answer[1] if isinstance(answer, tuple) else answer
-                    yield Result(id, error=FaultError(f"Dask could not run {id}: {fault}"))
-                future.release()
-                ready.update(next_ones(1))
-            now = time.monotonic()
-            if batch:
-                last = now
-            elif now - asked > 2:
-                asked = now
-                if _has_workers(client, cluster):
-                    last = now
-                elif now - last > DASK_PATIENCE:
-                    raise FaultError(
-                        f"Dask's workers died and do not come back; the open tasks were {_names(open_tasks)}. Finished work "
-                        "is kept: run the same command again"
-                    )
-            if not batch:
-                time.sleep(0.02)
-    finally:
-        client.close()
-        if cluster is not None:
-            cluster.close()
-
-
-def _has_workers(client: Any, cluster: Any) -> bool:
-    if cluster is not None:
-        return bool(cluster.scheduler.workers)
-    try:
-        return bool(client.scheduler_info()["workers"])
-    except (OSError, TimeoutError):  # the scheduler itself is gone
-        return False
-
-
-@contextmanager
-def _ctrl_c_for_us_alone() -> Iterator[None]:
-    """Processes started in the block never get the terminal's SIGINT: they would answer it with tracebacks."""
-    _start_trackers()  # which every worker needs; their start would let SIGINT through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # new programs inherit it
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is delivered now
-
-
-def _start_trackers() -> None:
-    """Start the processes in which Python and joblib note what is shared, with no terminal to write to.
-
-    They outlive a run that is killed, and would print tracebacks and warnings about what it left; so would one that joblib
-    starts in the place of a killed one.
-    """
-    from joblib.externals.loky.backend import resource_tracker as of_joblib
-
-    tracker = of_joblib._resource_tracker
-    launch = getattr(tracker, "_launch", None)  # joblib has it since 1.5
-    if launch is not None and not isinstance(launch, partial):
-        tracker._launch = partial(_without_terminal, launch)
-    _without_terminal(resource_tracker.ensure_running)
-    _without_terminal(tracker.ensure_running)
-
-
-def _without_terminal(start: Callable[[], object]) -> None:
-    """Call what starts a process, which then has no stderr."""
-    before = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        start()
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-
-
-def _names(tasks: Iterable[str], most: int = 5) -> str:
-    names = list(tasks)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    with cluster_client(jobs, scheduler, shared) as client:
+        for id, answer in run_on(client, partial(_guarded, function), tasks, open_tasks):
+            if isinstance(answer, Result):
+                yield answer
+            else:
+                yield Result(id, error=FaultError(f"Dask could not run {id}: {answer}"))

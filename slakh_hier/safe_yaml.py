@@ -7,7 +7,6 @@ a value directly. Plain scalars get the types that ``yaml.safe_load`` gives them
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -25,6 +24,7 @@ from yaml.events import (
 )
 
 from slakh_hier.errors import Problem, TextError
+from slakh_hier.paths import StrPath
 from slakh_hier.wording import shortened
 
 MAX_BYTES = 1 << 20
@@ -77,7 +77,7 @@ class Places(dict[Path, Place]):
         return self.get(path, Place(1, 1, 1, 1, None, None))
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
+def read_bytes(path: StrPath) -> bytes:
     """A file's bytes, or one more than :func:`load` takes, which then says that it is too large."""
     with open(path, "rb") as file:
         return file.read(MAX_BYTES + 1)

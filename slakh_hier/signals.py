@@ -9,14 +9,14 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE, StemFile, StemRef
+from slakh_hier.closing import Closing
 
 Signal = NDArray[np.float32]
 Block = NDArray[Any]
@@ -169,22 +169,16 @@ def _in_blocks(pieces: Iterator[Block], frames: int) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class ClipSignals:
-    """The signals of one clip.
-
-    Attributes
-    ----------
-    signals
-        Distinct signals, float32 (channels, samples), full scale 1.0.
-    place
-        For each output: index into ``signals``, :data:`ABSENT` (no such stem) or :data:`SILENT` (every sample of
-        its stems is zero). A signal may still be zeros, or round to them: stems can cancel each other.
-    """
+    """The signals of one clip."""
 
     signals: list[Signal]
+    """Distinct signals, float32 (channels, samples), full scale 1.0."""
     place: list[int]
+    """For each output: index into ``signals``, :data:`ABSENT` (no such stem) or :data:`SILENT` (every sample of its
+    stems is zero). A signal may still be zeros, or round to them: stems can cancel each other."""
 
 
-class TrackReader:
+class TrackReader(Closing):
     """The stems of one track, open, each decoded and added up once even where clips overlap.
 
     Clips must come in the order of their starts; then what a clip shares with the one before is taken from there, and
@@ -251,14 +245,6 @@ class TrackReader:
             if file is not None:
                 file.close()
         self._files = [None] * len(self._stems)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _decode(self, start: int, count: int) -> None:
         """Bring the sums to the samples from ``start``; those that are there already only move."""

@@ -65,17 +65,17 @@ def kill_a_worker(cluster: Any, out: Path, killed: list[int]) -> None:
 
 
 class Counted(Silent):
-    """Counts what the progress bar is told."""
+    """Counts what the progress bar gets."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.reported = 0
 
     def stage(self, *arguments: Any, **more: Any) -> Any:  # type: ignore[override]
         from contextlib import contextmanager
 
         @contextmanager
         def stage() -> Iterator[Callable[[float], None]]:
-            yield lambda amount: setattr(self, "told", self.told + 1)
+            yield lambda amount: setattr(self, "reported", self.reported + 1)
 
         return stage()
 
@@ -98,7 +98,7 @@ def test_a_worker_killed_on_the_way_changes_no_byte(
     writers[command](Path("out"), backend="dask", scheduler=cluster.scheduler_address, progress=progress)
     killer.join()
     assert killed
-    assert progress.told > 0
+    assert progress.reported > 0
     assert digests(tmp_path / "out") == digests(tmp_path / "alone")
     assert not list((tmp_path / "out").rglob(".tmp-*"))
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from slakh_hier import files
+from slakh_hier.caches import CACHE_VARIABLE, cache_folder
 from slakh_hier.errors import FaultError, InputError
 from slakh_hier.files import (
-    cache_folder,
     file_sha256,
     make_folder,
     publish,
@@ -373,7 +373,7 @@ def test_room_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({files.CACHE_VARIABLE: "/scratch/me", "XDG_CACHE_HOME": "/xdg"}, "/scratch/me"),
+        ({CACHE_VARIABLE: "/scratch/me", "XDG_CACHE_HOME": "/xdg"}, "/scratch/me"),
         ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/slakh-hier"),
         ({"XDG_CACHE_HOME": "relative"}, "/home/me/.cache/slakh-hier"),
         ({}, "/home/me/.cache/slakh-hier"),
@@ -382,7 +382,7 @@ def test_room_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_cache_lies_where_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
 ) -> None:
-    for name in (files.CACHE_VARIABLE, "XDG_CACHE_HOME"):
+    for name in (CACHE_VARIABLE, "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
     for name, value in environment.items():

@@ -45,7 +45,7 @@ def hold(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
         yield start
 
 
-def test_a_second_writer_is_refused_and_told_who_is_first(
+def test_a_second_writer_is_refused_and_learns_who_is_first(
     tmp_path: Path, hold: Callable[[str], subprocess.Popen[str]]
 ) -> None:
     first = hold("alone")
@@ -87,7 +87,7 @@ with folder_lock(Path(sys.argv[1])):
 """
 
 
-def test_a_forked_child_does_not_go_on_holding_the_lock(tmp_path: Path) -> None:
+def test_a_forked_child_does_not_keep_holding_the_lock(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", FORKS, tmp_path], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from slakh_hier.cli.main import main
 from slakh_hier.shards.index import read_index
 from slakh_hier.testing import make_slakh
 
-Command = Callable[..., tuple[int, str]]
+Command = Callable[..., tuple[int, str, str]]
 SCANNED, DECODED = ("Track00002", "S01"), ("Track00001", "S04")
 """Stems that the scan finds (of another rate than the track) and that only decoding finds (a flipped bit)."""
 RENDER = (
@@ -30,18 +29,6 @@ RENDER = (
     "-j",
     1,
 )
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command; its exit code and what it says on stderr."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main([str(argument) for argument in arguments])
-        return int(stopped.value.code or 0), capsys.readouterr().err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +58,14 @@ def test_render_and_stems_that_its_own_steps_find(
     data: str, stem: tuple[str, str], request: pytest.FixtureRequest, command: Command, tmp_path: Path
 ) -> None:
     root, out = request.getfixturevalue(data), tmp_path / "out"
-    code, said = command("render", root, "-o", out, *RENDER)
+    code, _, said = command("render", root, "-o", out, *RENDER)
     assert code == 2
     assert f"1 stems are missing or cannot be decoded; nothing was done.\n  {'/'.join(stem)}: " in said
     assert "--on-broken skip" in said
     assert not out.exists()
     assert command("render", root, "-o", out, *RENDER, "--dry-run")[0] == 2
 
-    code, said = command("render", root, "-o", out, *RENDER, "--on-broken", "skip")
+    code, _, said = command("render", root, "-o", out, *RENDER, "--on-broken", "skip")
     assert code == 1
     assert f"broken: {'/'.join(stem)}: " in said
     (left_out,) = failures(out)
@@ -94,7 +81,7 @@ def test_render_and_a_saved_plan_that_knows_of_them(scanned: Path, command: Comm
     """Planning and rendering apart is the same as both in one."""
     plan, out = tmp_path / "plan", tmp_path / "out"
     assert command("plan", scanned, "-o", plan, *RENDER[:6], "--no-queries", "-j", 1)[0] == 1
-    code, said = command("render", scanned, "--plan", plan, "-o", out, "-j", 1)
+    code, _, said = command("render", scanned, "--plan", plan, "-o", out, "-j", 1)
     assert (code, "Track00002/S01" in said) == (2, True)
     assert not out.exists()
     assert command("render", scanned, "--plan", plan, "-o", out, "-j", 1, "--on-broken", "skip")[0] == 1
@@ -105,8 +92,8 @@ def test_stems_of_splits_that_are_not_drawn_are_no_matter(
     scanned: Path, command: Command, tmp_path: Path
 ) -> None:
     clips = ("--clips", "test=3", *RENDER[2:])
-    code, said = command("render", scanned, "-o", tmp_path / "out", *clips)
-    assert (code, "broken: Track00002/S01" in said) == (1, True)  # told, as by scan
+    code, _, said = command("render", scanned, "-o", tmp_path / "out", *clips)
+    assert (code, "broken: Track00002/S01" in said) == (1, True)  # reported, as by scan
     assert not (tmp_path / "out" / "failures.jsonl").exists()
 
 
@@ -119,12 +106,12 @@ def test_render_and_a_stem_that_breaks_after_the_plan(sound: Path, command: Comm
     data[len(data) // 3 :: 97] = bytes(byte ^ 0x55 for byte in data[len(data) // 3 :: 97])
     stem.write_bytes(data)
     render = ("render", root, "--plan", plan, "-o", out, "--sample-rate", 8000, "-j", 1)
-    code, said = command(*render)
+    code, _, said = command(*render)
     assert (code, "Track00001/S00: " in said) == (3, True)  # the run had begun
     assert not (out / "index.json").exists()
     assert not list(out.glob(".tmp-*"))
 
-    code, said = command(*render, "--on-broken", "skip")
+    code, _, said = command(*render, "--on-broken", "skip")
     assert (code, "failures.jsonl" in said) == (1, True)
     lines = failures(out)
     assert {(line["track"], line["stem"], line["split"]) for line in lines} == {
@@ -136,7 +123,7 @@ def test_render_and_a_stem_that_breaks_after_the_plan(sound: Path, command: Comm
 
 def test_submix_and_stems_that_the_scan_finds(scanned: Path, command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, said = command("submix", scanned, "-o", out, "-j", 1)
+    code, _, said = command("submix", scanned, "-o", out, "-j", 1)
     assert code == 2
     assert "1 stems are missing or cannot be decoded; nothing was done.\n  Track00002/S01: " in said
     assert not out.exists()
@@ -151,12 +138,12 @@ def test_submix_and_stems_that_the_scan_finds(scanned: Path, command: Command, t
 
 def test_submix_and_stems_that_break(decoded: Path, command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, said = command("submix", decoded, "-o", out, "-j", 1)
+    code, _, said = command("submix", decoded, "-o", out, "-j", 1)
     assert (code, "Track00001/S04: " in said) == (3, True)
     assert not (out / "Track00001").exists()
     assert not list(out.glob(".tmp-*"))
 
-    code, said = command("submix", decoded, "-o", out, "-j", 1, "--on-broken", "skip")
+    code, _, said = command("submix", decoded, "-o", out, "-j", 1, "--on-broken", "skip")
     assert (code, "failures.jsonl" in said) == (1, True)
     (left_out,) = failures(out)
     assert (left_out["track"], left_out["stem"]) == DECODED

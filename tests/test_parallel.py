@@ -16,7 +16,7 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from slakh_hier import errors, parallel
+from slakh_hier import dask_cluster, errors
 from slakh_hier.errors import AudioError, FaultError, InputError, MissingExtraError, Problem, TextError
 from slakh_hier.parallel import Tasks, resolve_jobs, run
 
@@ -107,7 +107,7 @@ def test_arguments_are_made_when_their_task_is_sent(
 ) -> None:
     if backend == "dask":
         pytest.importorskip("distributed")
-        monkeypatch.setattr(parallel, "DASK_OPEN", 4)
+        monkeypatch.setattr(dask_cluster, "OPEN", 4)
     made: list[str] = []
 
     def make(id: str) -> tuple[float]:

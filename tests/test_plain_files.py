@@ -21,7 +21,7 @@ def test_what_is_no_json_of_ours(text: str | bytes) -> None:
         parse_json(text)
 
 
-def test_the_reason_is_told() -> None:
+def test_the_reason_is_reported() -> None:
     deep = MAX_DEPTH + 1
     with pytest.raises(ValueError, match=f"nested deeper than {MAX_DEPTH} levels"):
         parse_json("[" * deep + "]" * deep)

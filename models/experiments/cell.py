@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from slakh_hier.csv_text import unguarded_frame
+from slakh_hier.csv_text import read_frame
 from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import lasting, read_config
-from slakh_hier.plain_files import open_plain, parse_json, read_plain
+from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.progress import Progress
 from slakh_hier.scores.experiment import State
 from slakh_hier.scores.summary import read_summary
@@ -27,21 +25,15 @@ _MAX_JSON = 1 << 24
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: a cell of the grid with one seed, on the shards of its task.
-
-    Attributes
-    ----------
-    shards
-        None: not at hand, and the cell cannot be run.
-    folder
-        Where all experiments of the user keep their runs (``-o``).
-    """
+    """One training: a cell of the grid with one seed, on the shards of its task."""
 
     name: str
     seed: int
     config: Config = field(hash=False)
     shards: Path | None
+    """None: not at hand, and the cell cannot be run."""
     folder: Path
+    """Where all experiments of the user keep their runs (``-o``)."""
 
     @property
     def run(self) -> Path:
@@ -71,7 +63,7 @@ class Cell:
         try:
             summary = read_summary(self.scores.with_suffix(".json"))
             about = _json(self.run / "weights.json")
-            epochs = read_table(self.run / "metrics.csv")["epoch"].max()
+            epochs = read_frame(self.run / "metrics.csv")["epoch"].max()
             return bool(
                 self.scores.exists()
                 and summary.step == about["step"]
@@ -86,12 +78,6 @@ class Cell:
         """Raise :class:`InputError` where a folder in which this cell writes is a symbolic link."""
         for folder in (self.run.parent.parent, self.run.parent, self.run):
             refuse_link(folder)
-
-
-def read_table(path: Path, **options: Any) -> pd.DataFrame:
-    """A CSV file of a run, as pandas reads it."""
-    with open(open_plain(path, links=True), "rb") as file:
-        return unguarded_frame(pd.read_csv(file, **options))
 
 
 def _json(path: Path) -> Any:
@@ -111,7 +97,7 @@ def run_cell(
     ----------
     cores
         Threads of the evaluation where the configuration sets none: other cells may run beside this one. None: one
-        per processor.
+        per CPU core.
 
     Raises
     ------

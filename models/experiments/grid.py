@@ -21,27 +21,18 @@ class _Part(BaseModel):
 
 
 class Row(_Part):
-    """A line of a table.
-
-    Attributes
-    ----------
-    name
-        Short, for the claims.
-    model
-        What it is called in the table.
-    levels
-        Levels that a model of it estimates at once (the paper's column).
-    cells
-        One that estimates all levels, or several of one level each.
-    mask
-        The mask of its training data.
-    """
+    """A line of a table."""
 
     name: str
+    """Short, for the claims."""
     model: str
+    """What it is called in the table."""
     levels: int
+    """Levels that a model of it estimates at once (the paper's column)."""
     cells: tuple[str, ...]
+    """One that estimates all levels, or several of one level each."""
     mask: str | None = None
+    """The mask of its training data."""
 
 
 class Published(_Part):
@@ -60,22 +51,16 @@ class Table(_Part):
 
 
 class Claim(_Part):
-    """A sentence of the paper as something that values can decide.
-
-    Attributes
-    ----------
-    kind
-        ``not_worse``: the improvement of ``row`` is at most a margin below that of ``than``; ``better``: it is
-        above it; ``keeps``: it is at least ``share`` of it.
-    level
-        Whose improvement; ``all``: the mean of the levels.
-    """
+    """A sentence of the paper as something that values can decide."""
 
     claim: str
     kind: Literal["not_worse", "better", "keeps"]
+    """``not_worse``: the improvement of ``row`` is at most a margin below that of ``than``; ``better``: it is
+    above it; ``keeps``: it is at least ``share`` of it."""
     row: str
     than: str
     level: int | Literal["all"] = ALL
+    """Whose improvement; ``all``: the mean of the levels."""
     share: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")

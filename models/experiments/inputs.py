@@ -23,7 +23,7 @@ def shards_by_task(folders: Sequence[Path]) -> dict[Task, Path]:
     Raises
     ------
     ShardError
-        A folder is no finished shard set.
+        A folder is not a finished shard set.
     """
     queries = {folder: _has_queries(folder) for folder in folders}
     fitting: dict[Task, list[Path]] = {

@@ -84,7 +84,7 @@ def run_in_processes(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in list(running):
-            process.kill()  # what is on disk is whole; the same command goes on from there
+            process.kill()  # what is on disk is whole; the same command resumes from there
 
 
 def _encode(cell: Cell, cores: int) -> bytes:

@@ -15,6 +15,7 @@ from slakh_hier.models.experiments.inputs import check_shards, shards_by_task
 from slakh_hier.models.experiments.processes import run_in_processes
 from slakh_hier.models.experiments.results import results
 from slakh_hier.models.experiments.writing import write_results
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.scores.experiment import Results
 from slakh_hier.wording import did_you_mean
@@ -24,27 +25,21 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call of :func:`run_experiment` came to.
-
-    Attributes
-    ----------
-    files
-        Where they were written.
-    failed
-        By ``CELL, seed N``: why a cell could not be finished. The others are done.
-    """
+    """What a call of :func:`run_experiment` came to."""
 
     results: Results
     files: tuple[Path, ...]
+    """Where they were written."""
     failed: dict[str, str]
+    """By ``CELL, seed N``: why a cell could not be finished. The others are done."""
 
 
 def run_experiment(
     name: str,
-    shards: Sequence[Path],
-    out: Path,
+    shards: Sequence[StrPath],
+    out: StrPath,
     *,
-    config: Path | None = None,
+    config: StrPath | None = None,
     preset: str | None = None,
     settings: Sequence[str] = (),
     node: str | None = None,
@@ -58,7 +53,7 @@ def run_experiment(
     """Train and test what is missing of an experiment, then write its results.
 
     Runs go to ``OUT/runs/CELL/seed-N``, where all experiments share them; results to ``OUT/NAME``. The same call
-    again goes on where it was stopped.
+    again resumes where it was stopped.
 
     Parameters
     ----------
@@ -90,7 +85,7 @@ def run_experiment(
     )
     wanted = _chosen(every, cells)
     by_task = {cell.config.task: cell.shards for cell in every if cell.shards is not None}
-    check_shards(by_task, shards, list(dict.fromkeys(cell.name for cell in wanted)))
+    check_shards(by_task, list(map(Path, shards)), list(dict.fromkeys(cell.name for cell in wanted)))
     states = {(cell.name, cell.seed): cell.state() for cell in wanted}
     strange = [cell for cell in wanted if states[cell.name, cell.seed] == "other"]
     if strange:
@@ -119,10 +114,10 @@ def run_experiment(
 
 def list_cells(
     name: str,
-    shards: Sequence[Path],
-    out: Path,
+    shards: Sequence[StrPath],
+    out: StrPath,
     *,
-    config: Path | None = None,
+    config: StrPath | None = None,
     preset: str | None = None,
     settings: Sequence[str] = (),
     node: str | None = None,
@@ -132,7 +127,7 @@ def list_cells(
 
     Parameters as for :func:`run_experiment`.
     """
-    grid, by_task = load_grid(name), shards_by_task(shards)
+    grid, by_task = load_grid(name), shards_by_task(list(map(Path, shards)))
     tasks = dict.fromkeys(map(cell_task, grid.cells))
     base = {task: load_config(task, config, preset=preset, settings=settings) for task in tasks}
     cells = []

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from slakh_hier.csv_text import read_frame
 from slakh_hier.errors import InputError
-from slakh_hier.models.experiments.cell import Cell, read_table
+from slakh_hier.models.experiments.cell import Cell
 from slakh_hier.models.metrics import METRICS
 from slakh_hier.scores.summary import PRIMARY, Part, column
 
@@ -19,24 +20,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RowScores:
-    """What a row's separators reached.
-
-    Attributes
-    ----------
-    seeds : tuple of int
-        For which all cells of the row are done.
-    levels : tuple of int
-        Finest first.
-    clips : DataFrame
-        Columns ``clip``, ``song``; the second axis of ``values``.
-    values : by metric and part, float64, shape (seeds, clips, levels)
-        NaN where a clip does not count.
-    """
+    """What a row's separators reached."""
 
     seeds: tuple[int, ...]
+    """For which all cells of the row are done."""
     levels: tuple[int, ...]
+    """Finest first."""
     clips: pd.DataFrame
+    """Columns ``clip``, ``song``; the second axis of ``values``."""
     values: Mapping[str, Mapping[Part, Array]]
+    """NaN where a clip does not count."""
 
     def improvements(self, metric: str, seeds: Sequence[int], clips: Sequence[int]) -> Array:
         """Improvements of some seeds and clips, in their order: (seeds, clips, levels)."""
@@ -87,7 +80,7 @@ def row_scores(names: Sequence[str], finished: Sequence[Cell]) -> RowScores | No
 
 def _read(cell: Cell) -> pd.DataFrame:
     """(column, level) columns, one row per clip."""
-    table = read_table(cell.scores, dtype={"song": str})
+    table = read_frame(cell.scores, dtype={"song": str})
     columns = [column(name, part) for name, metric in METRICS.items() for part in metric.about.parts]
     # Clips in which the finest node is silent are evaluated for leakage only.
     counted = table.groupby("clip")[column(PRIMARY, "improvement")].transform(

@@ -8,7 +8,7 @@ from typing import Any
 
 from slakh_hier.csv_text import csv_lines
 from slakh_hier.files import publish, publish_json
-from slakh_hier.scores.experiment import PAIRED, RESULTS, Comparison, Results, Row, Table
+from slakh_hier.scores.experiment import PAIRED, RESULTS, Results, Row, Table
 from slakh_hier.scores.summary import ALL, Entry, MetricAbout, Values, level_name
 from slakh_hier.scores.tables import flat_values
 from slakh_hier.wording import decibels, interval, p_value, with_interval
@@ -61,7 +61,7 @@ def pair_rows(found: Results) -> list[dict[str, Any]]:
     for table, pair in pairs:
         for level, gap in pair.levels.items():
             low, high = gap.ci95 or (None, None)
-            model, against = _models(table, pair)
+            model, against = table.models(pair)
             rows.append(
                 {
                     "experiment": found.experiment,
@@ -108,7 +108,7 @@ def result_tables(found: Results) -> Iterator[tuple[str, list[dict[str, Any]]]]:
                 }
                 for pair in table.comparisons
                 if pair.metric == metric
-                for model, against in [_models(table, pair)]
+                for model, against in [table.models(pair)]
                 for level, gap in pair.levels.items()
             ]
             if pairs:
@@ -146,10 +146,10 @@ def _table(table: Table, metric: str, about: MetricAbout) -> Iterator[str]:
     yield f"| model | levels | {' | '.join(heads)} | seeds |"
     yield "|---|---|" + "---|" * (4 * len(levels)) + "---|"
     for row in table.rows:
-        cells = [_cells(_entry(row.cells, level)[metric]) for level in levels]
+        cells = [_cells(row.entry(level)[metric]) for level in levels]
         yield f"| {row.model} | {row.levels} | {' | '.join(cells)} | {row.seeds or 'not run'} |"
         if any(entry.metrics.get(metric) for entry in (row.published or {}).values()):
-            cells = [_cells(_entry(row.published, level)[metric]) for level in levels]
+            cells = [_cells(row.entry(level, published=True)[metric]) for level in levels]
             yield f"| *Paper* | {row.levels} | {' | '.join(cells)} | |"
 
 
@@ -166,7 +166,7 @@ def _comparisons(table: Table, metric: str) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for pair in pairs:
         for level, gap in pair.levels.items():
-            model, against = _models(table, pair)
+            model, against = table.models(pair)
             values = f"{decibels(gap.mean, 2, sign=True)} | {interval(gap.ci95, 2, sign=True)}"
             yield f"| {model} | {against} | {level} | {values} | {p_value(gap.p)} |"
     yield ""
@@ -182,19 +182,10 @@ def _shown(values: Values) -> dict[str, Any]:
     }
 
 
-def _models(table: Table, pair: Comparison) -> tuple[str, str]:
-    models = {row.name: row.model for row in table.rows}
-    return models[pair.row], models[pair.than]
-
-
 def _entries(row: Row) -> Iterator[tuple[str, Entry, Entry]]:
     """Level, measured and published values."""
     for level in dict.fromkeys((*(row.cells or {}), *(row.published or {}))):
-        yield level, _entry(row.cells, level), _entry(row.published, level)
-
-
-def _entry(entries: dict[str, Entry] | None, level: str) -> Entry:
-    return (entries or {}).get(level, Entry())
+        yield level, row.entry(level), row.entry(level, published=True)
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -20,17 +20,12 @@ CEILING, FLOOR = 1e-4, 1e-6
 
 
 class SiSdrOptions(LossOptions):
-    """The loss takes real and complex masks.
-
-    Attributes
-    ----------
-    level
-        Weight of the difference in level (dB) between estimate and target, beside the SI-SDR (dB), which any scale
-        leaves as it is. 0: the scale is left to chance.
-    """
+    """The loss takes real and complex masks."""
 
     kind: Literal["si_sdr"] = "si_sdr"
     level: Weight = 0.1
+    """Weight of the difference in level (dB) between estimate and target, beside the SI-SDR (dB), which any scale
+    leaves as it is. 0: the scale is left to chance."""
 
 
 def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: float = 0.0) -> Tensor:
@@ -42,19 +37,7 @@ def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: floa
     constant, but for the part of a masked spectrum that no signal has. That part counts as error. This saves the way back
     to signals, and its gradient, and means are not removed, since music has none.
 
-    Parameters
-    ----------
-    tf_masks
-        Real or complex, (batch, levels, channels, bins, frames).
-    mixture
-        complex64, (batch, channels, bins, frames).
-    sources
-        complex64, (batch, levels, channels, bins, frames).
-
-    Returns
-    -------
-    Tensor
-        float32, (batch, levels); 0 where the target is silent.
+    Shapes as for :func:`~slakh_hier.models.losses.tpsa.tpsa_terms`; masks may be complex. 0 where the target is silent.
     """
     mixture = mixture.unsqueeze(1)
     if tf_masks.is_complex():
@@ -69,7 +52,7 @@ def si_sdr_terms(tf_masks: Tensor, mixture: Tensor, sources: Tensor, level: floa
     )
     silent = target < SILENT
     target = target.clamp_min(SILENT)
-    projected = overlap.clamp_min(0).square() / target  # what points the other way is no target at all
+    projected = overlap.clamp_min(0).square() / target  # what points the other way is not the target
     noise = (estimated - overlap.square() / target).clamp_min(0)
     scale = estimated + SILENT
     ratio = (noise + CEILING * scale) / (projected + FLOOR * scale)

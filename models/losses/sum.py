@@ -13,18 +13,13 @@ from slakh_hier.models.registry import LOSSES, LossOptions, register_loss
 
 
 class SumOptions(LossOptions):
-    """Several losses at once, each with the default values of its own options.
-
-    Attributes
-    ----------
-    parts
-        Weights by kind. The default adds up to a loss in dB whose tPSA part keeps levels and silent targets right.
-    """
+    """Several losses at once, each with the default values of its own options."""
 
     kind: Literal["sum"] = "sum"
     parts: Annotated[dict[str, Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1)] = Field(
         default_factory=lambda: {"si_sdr": 1.0, "tpsa": 50.0}
     )
+    """Weights by kind. The default adds up to a loss in dB whose tPSA part keeps levels and silent targets right."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from slakh_hier.models.layers import QueryOptions, query_encoder
+from slakh_hier.models.layers import MaskNetwork, QueryOptions, query_encoder
 from slakh_hier.models.registry import NetworkSpec, register_network
 from slakh_hier.models.section import Layers, Probability, Width
 
@@ -25,38 +25,29 @@ WIDEST = 64
 
 
 class BandSplitOptions(QueryOptions):
-    """Sized to have fewer sequential steps and fewer multiplications than the paper's SSS network.
-
-    Attributes
-    ----------
-    layers
-        Pairs of a layer along time and a layer along bands.
-    features
-        Features per band.
-    units, dropout
-        LSTM units per direction; dropout before the linear layer behind each LSTM.
-    query_units
-        LSTM units per direction of the query's encoder.
-    """
+    """Sized to have fewer sequential steps and fewer multiplications than the paper's SSS network."""
 
     complex_masks: ClassVar[bool] = True
     joint_channels: ClassVar[bool] = True
     kind: Literal["bandsplit"] = "bandsplit"
     layers: Layers = 3
+    """Pairs of a layer along time and a layer along bands."""
     features: Width = 64
+    """Features per band."""
     units: Width = 96
     dropout: Probability = 0.0
+    """``units`` and ``dropout``: LSTM units per direction; dropout before the linear layer behind each LSTM."""
     query_layers: Layers = 1
     query_units: Width = 128
+    """LSTM units per direction of the query's encoder."""
 
 
-class BandSplit(nn.Module):
+class BandSplit(MaskNetwork):
     """Complex masks for each level of a path, by recurrent layers along time and along frequency bands."""
 
     def __init__(self, options: BandSplitOptions, spec: NetworkSpec):
-        super().__init__()
+        super().__init__(spec)
         features = options.features
-        self.levels = spec.levels
         self.query = query_encoder(options, spec, units=options.query_units, dropout=options.dropout)
         self.widths = band_widths(spec.bins)
         self.split = nn.ModuleList(
@@ -82,20 +73,6 @@ class BandSplit(nn.Module):
         )
 
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Masks of a mixture.
-
-        Parameters
-        ----------
-        mixture
-            complex64, (batch, channels, bins, frames).
-        anchor
-            float32, (batch, embedding), from ``query``; only for a network with one.
-
-        Returns
-        -------
-        Tensor
-            complex64, (batch, levels, channels, bins, frames), leaf first; magnitudes are not bounded.
-        """
         batch, channels, _, frames = mixture.shape
         parts = torch.view_as_real(mixture).permute(0, 2, 1, 4, 3)  # (batch, bins, channels, 2, frames)
         bands = [

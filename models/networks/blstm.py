@@ -7,33 +7,35 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from slakh_hier.models.layers import BlstmStack, QueryOptions, log_magnitude, query_encoder, standardised
+from slakh_hier.models.layers import (
+    BlstmStack,
+    MaskNetwork,
+    QueryOptions,
+    beside_frames,
+    log_magnitude,
+    query_encoder,
+    standardised,
+)
 from slakh_hier.models.registry import NetworkSpec, register_network
 from slakh_hier.models.section import Layers, Probability, Width
 
 
 class BlstmOptions(QueryOptions):
-    """The paper's sizes.
-
-    Attributes
-    ----------
-    layers, units, dropout
-        BLSTM layers, units per direction, dropout between layers. The query's encoder has as many units.
-    batch_norm
-        Standardise each bin of the log magnitude over batch and frames. None: as in the paper, for SSS only.
-    """
+    """The paper's sizes."""
 
     kind: Literal["blstm"] = "blstm"
     layers: Layers = 4
     units: Width = 600
     dropout: Probability = 0.3
+    """``layers`` to ``dropout``: BLSTM layers, units per direction, dropout between layers. The query's encoder has as
+    many units."""
     batch_norm: bool | None = None
+    """Standardise each bin of the log magnitude over batch and frames. None: as in the paper, for SSS only."""
 
 
-class Blstm(nn.Module):
+class Blstm(MaskNetwork):
     """Log magnitude, batch norm, BLSTM layers, one linear layer, sigmoid: one mask for each level.
 
     At the paper's size SSS has 31.9 M parameters for one level and 33.1 M for three. With a query its anchor stands
@@ -41,8 +43,7 @@ class Blstm(nn.Module):
     """
 
     def __init__(self, options: BlstmOptions, spec: NetworkSpec):
-        super().__init__()
-        self.levels = spec.levels
+        super().__init__(spec)
         norm = not spec.query if options.batch_norm is None else options.batch_norm
         self.norm = standardised(spec.bins, norm)
         self.query = query_encoder(
@@ -53,28 +54,8 @@ class Blstm(nn.Module):
         self.head = nn.Linear(2 * options.units, spec.bins * spec.levels)
 
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Masks of a mixture.
-
-        Parameters
-        ----------
-        mixture
-            complex64, (batch, bins, frames).
-        anchor
-            float32, (batch, embedding), from ``query``; only for a network with one.
-
-        Returns
-        -------
-        Tensor
-            float32 in [0, 1], (batch, levels, bins, frames), leaf first.
-        """
         features = self.norm(log_magnitude(mixture)).transpose(1, 2)  # (batch, frames, bins)
-        if self.query is not None:
-            assert anchor is not None
-            repeated = anchor.unsqueeze(1).expand(-1, features.shape[1], -1)  # (batch, frames, embedding)
-            features = torch.cat((features, repeated), 2)
-        logits: Tensor = self.head(self.blstm(features)).float()  # (batch, frames, levels x bins)
-        batch, frames, _ = logits.shape
-        return torch.sigmoid(logits).view(batch, frames, self.levels, -1).permute(0, 2, 3, 1)
+        return self.real_masks(self.head(self.blstm(beside_frames(anchor, features))))
 
 
 register_network("blstm", BlstmOptions, Blstm)

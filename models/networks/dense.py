@@ -13,43 +13,34 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from slakh_hier.models.layers import log_magnitude
+from slakh_hier.models.layers import MaskNetwork, beside_frames, log_magnitude
 from slakh_hier.models.registry import NetworkOptions, NetworkSpec, register_network
 from slakh_hier.models.section import Layers, Probability, Width
 
 
 class DenseOptions(NetworkOptions):
-    """Sizes, and dropout before every layer but the first.
-
-    Attributes
-    ----------
-    hidden
-        Features that a frame is compressed to.
-    layers, units
-        BLSTM layers and units per direction.
-    bottleneck
-        Features from which the masks are made.
-    embedding, query_units
-        Length of the anchor, and features of a query's frame.
-    """
+    """Sizes, and dropout before every layer but the first."""
 
     kind: Literal["dense"] = "dense"
     hidden: Width = 192
+    """Features that a frame is compressed to."""
     layers: Layers = 1
     units: Width = 96
+    """``layers`` and ``units``: BLSTM layers and units per direction."""
     bottleneck: Width = 128
+    """Features from which the masks are made."""
     dropout: Probability = 0.1
     embedding: Width = 32
     query_units: Width = 128
+    """``embedding`` and ``query_units``: length of the anchor, and features of a query's frame."""
 
 
-class Dense(nn.Module):
+class Dense(MaskNetwork):
     """Log magnitude, dense layer, BLSTM layers, dense layer, one linear layer, sigmoid."""
 
     def __init__(self, options: DenseOptions, spec: NetworkSpec):
-        super().__init__()
+        super().__init__(spec)
         o, anchor = options, options.embedding if spec.query else 0
-        self.levels = spec.levels
         self.norm = nn.BatchNorm1d(spec.bins)
         self.compress = nn.Linear(spec.bins, o.hidden, bias=False)
         self.compress_norm = nn.BatchNorm1d(o.hidden)
@@ -65,36 +56,18 @@ class Dense(nn.Module):
         self.head = nn.Linear(o.bottleneck, spec.bins * spec.levels)
 
     def forward(self, mixture: Tensor, anchor: Tensor | None = None) -> Tensor:
-        """Masks of a mixture.
-
-        Parameters
-        ----------
-        mixture
-            complex64, (batch, bins, frames).
-        anchor
-            float32, (batch, embedding), from ``query``; only for a network with one.
-
-        Returns
-        -------
-        Tensor
-            float32 in [0, 1], (batch, levels, bins, frames), leaf first.
-        """
-        batch, bins, frames = mixture.shape
         frame = self.norm(log_magnitude(mixture)).transpose(1, 2)  # (batch, frames, bins)
         frame = normalised(self.compress_norm, self.compress(frame))  # (batch, frames, hidden)
-        repeated = frame.new_empty((batch, frames, 0))
         if self.condition is not None:
             assert anchor is not None
             scale, shift = self.condition(anchor).unsqueeze(1).chunk(2, 2)
             frame = frame * (1 + scale) + shift
-            repeated = anchor.unsqueeze(1).expand(-1, frames, -1)
         hidden = frame = torch.relu(frame)
         for number, layer in enumerate(self.blstm):
-            found, _ = layer(torch.cat((self.dropout(hidden), repeated), 2))
+            found, _ = layer(beside_frames(anchor, self.dropout(hidden)))
             hidden = hidden + found if number else found  # (batch, frames, 2 units)
         joined = normalised(self.join_norm, self.join(torch.cat((frame, hidden), 2)))
-        logits: Tensor = self.head(torch.relu(joined)).float()  # (batch, frames, levels x bins)
-        return torch.sigmoid(logits).view(batch, frames, self.levels, bins).permute(0, 2, 3, 1)
+        return self.real_masks(self.head(torch.relu(joined)))
 
 
 class QueryStatistics(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 from slakh_hier.hierarchy.draft import Draft, DraftNode, DraftOverride
 from slakh_hier.hierarchy.model import Category, Clips, Hierarchy, Node, Override, Rule
-from slakh_hier.hierarchy.report import Report, did_you_mean
+from slakh_hier.hierarchy.report import Report, suggestion
 from slakh_hier.hierarchy.schema import MAX_LEVELS
 from slakh_hier.hierarchy.uneven import repeat_short
 from slakh_hier.safe_yaml import Path
@@ -92,7 +92,7 @@ def _check_leaves(draft: Draft, complete: bool) -> dict[str, str]:
             else:
                 near = report.nearest(name, [*draft.categories, *draft.override_categories])
                 meant.add(near)
-                report.value(path, f"there is no category {name}{did_you_mean(near)}")
+                report.value(path, f"there is no category {name}{suggestion(near)}")
     for name, path in draft.categories.items():
         if complete and name not in listed and name not in meant:
             report.key(path, f"the category {name} is in no node: list it in a finest node, or remove it")
@@ -110,7 +110,7 @@ def _check_override(draft: Draft, override: DraftOverride, homes: dict[str, str]
         report.value(at_node, f"{name} is a category: name a finest node")
     elif node is None:
         near = report.nearest(name, [leaf.name for leaf in draft.nodes.values() if leaf.kind != "<nodes>"])
-        report.value(at_node, f"there is no node {name}{did_you_mean(near)}")
+        report.value(at_node, f"there is no node {name}{suggestion(near)}")
     elif node.kind == "<nodes>":
         below = ", ".join(leaf.name for leaf in islice(draft.leaves_below(node), MAX_LISTED))
         report.value(at_node, f"{name} is not a finest node: the patch {override.patch} needs one of {below}")

@@ -15,26 +15,20 @@ from slakh_hier.safe_yaml import Path
 
 @dataclass
 class DraftNode:
-    """A node as read.
-
-    Attributes
-    ----------
-    kind
-        ``<nodes>``, ``<categories>`` or ``<match>``; empty when the value has none of these forms.
-    children, members
-        The names of the nodes below, or the names in a finest node's list with their paths.
-    empty
-        It has a list with nothing in it.
-    """
+    """A node as read."""
 
     name: str
     path: Path
     depth: int
     parent: str | None
     kind: str
+    """``<nodes>``, ``<categories>`` or ``<match>``; empty when the value has none of these forms."""
     empty: bool
+    """It has a list with nothing in it."""
     children: list[str] = field(default_factory=list)
     members: list[tuple[str, Path]] = field(default_factory=list)
+    """``children`` and ``members``: the names of the nodes below, or the names in a finest node's list with their
+    paths."""
 
 
 @dataclass(frozen=True)

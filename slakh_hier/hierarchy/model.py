@@ -66,21 +66,14 @@ class Override:
 
 @dataclass(frozen=True)
 class Clips:
-    """Which clips suit a tree (its ``clips:``): the defaults of a plan; None is the paper's value.
-
-    Attributes
-    ----------
-    companion
-        Which other finest node must sound with a target: one of its ``family`` (the paper's), ``any``, or ``none``.
-    salience_db
-        RMS (dBFS) above which a node counts as sounding.
-    salience_below_mix
-        Or the level below the mixture's RMS (dB) down to which it does.
-    """
+    """Which clips suit a tree (its ``clips:``): the defaults of a plan; None is the paper's value."""
 
     companion: Companion | None = None
+    """Which other finest node must sound with a target: one of its ``family`` (the paper's), ``any``, or ``none``."""
     salience_db: float | None = None
+    """RMS (dBFS) above which a node counts as sounding."""
     salience_below_mix: float | None = None
+    """Or the level below the mixture's RMS (dB) down to which it does."""
 
 
 @dataclass(frozen=True)
@@ -97,37 +90,26 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """An instrument tree; two are equal when they mean the same, however they are written.
-
-    Attributes
-    ----------
-    levels
-        Number of levels: 1 is the finest, ``levels`` the coarsest; the mix lies above.
-    nodes
-        All nodes, coarse to fine, in the file's order within a level.
-    categories
-        All categories in the order of the finest nodes they belong to.
-    overrides
-        By patch (base name in lower case).
-    unassigned
-        What happens to a stem with audio but no category: ``keep`` it in the mix only, ``drop`` it, or
-        take it as an ``error``.
-    clips
-        Which clips suit the tree. It is not part of what the tree means: two trees may differ in it and be equal.
-    text, file
-        The YAML as read, and its name.
-    """
+    """An instrument tree; two are equal when they mean the same, however they are written."""
 
     name: str
     levels: int
+    """Number of levels: 1 is the finest, ``levels`` the coarsest; the mix lies above."""
     nodes: Mapping[str, Node]
+    """All nodes, coarse to fine, in the file's order within a level."""
     categories: Mapping[str, Category]
+    """All categories in the order of the finest nodes they belong to."""
     overrides: Mapping[str, Override]
+    """By patch (base name in lower case)."""
     unassigned: Unassigned
+    """What happens to a stem with audio but no category: ``keep`` it in the mix only, ``drop`` it, or
+    take it as an ``error``."""
     text: str
     file: str
+    """``text`` and ``file``: the YAML as read, and its name."""
     description: str = ""
     clips: Clips = Clips()
+    """Which clips suit the tree. It is not part of what the tree means: two trees may differ in it and be equal."""
 
     def match(self, label: StemLabel) -> Match | None:
         """The category of a stem, or ``None``.

@@ -11,6 +11,7 @@ from slakh_hier.hierarchy.model import Hierarchy
 from slakh_hier.hierarchy.recipes import as_tree, is_recipe
 from slakh_hier.hierarchy.report import Report, check_shape, check_traps
 from slakh_hier.hierarchy.schema import HierarchyText, RecipeText
+from slakh_hier.paths import StrPath
 from slakh_hier.safe_yaml import read_bytes, read_marked
 from slakh_hier.wording import did_you_mean
 
@@ -18,7 +19,7 @@ _PACKAGE = "slakh_hier.hierarchies"
 _SUFFIX = ".yaml"
 
 
-def load_hierarchy(name_or_path: str | Path) -> Hierarchy:
+def load_hierarchy(name_or_path: StrPath) -> Hierarchy:
     """The tree of a file, or a tree that comes with the package.
 
     Parameters
@@ -42,13 +43,11 @@ def load_hierarchy(name_or_path: str | Path) -> Hierarchy:
         data = read_bytes(path)
     except FileNotFoundError:
         raise InputError(
-            f"{name_or_path}: no such file, and no tree of that name comes with slakh-hier: "
-            f"{did_you_mean(str(name_or_path), shipped())}"
+            f"{path}: no such file, and no tree of that name comes with slakh-hier: "
+            f"{did_you_mean(str(path), shipped())}"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{name_or_path}: cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return _parse(data, str(path))
 
 

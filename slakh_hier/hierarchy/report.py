@@ -84,7 +84,7 @@ class Report:
             self.problems.append(Problem(self.file, line, column, message))
 
 
-def did_you_mean(name: str | None) -> str:
+def suggestion(name: str | None) -> str:
     """The end of a message about an unknown name."""
     return f": did you mean {name}?" if name else ""
 
@@ -157,7 +157,7 @@ def _message(error: Any, path: Path, raw: str | None) -> str:
         return f"{path[-1]} is empty"
     if kind == "literal_error":
         known = re.findall("'([^']+)'", context["expected"])
-        near = did_you_mean(nearest(value, known)) if isinstance(value, str) else ""
+        near = suggestion(nearest(value, known)) if isinstance(value, str) else ""
         return f"{path[-1]} must be {context['expected']}, not {shown(value, raw)}{near}"
     if kind == "greater_than_equal":
         return f"{path[-1]} must be at least {context['ge']:g}, not {value:g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from slakh_hier.hierarchy import DRUM_PROGRAM, word_key
 from slakh_hier.hierarchy.report import Report, check_traps, shown
 from slakh_hier.hierarchy.schema import check_patch
 from slakh_hier.importing.stem_map import Instrument, Pattern, StemMap, file_key
+from slakh_hier.paths import StrPath
 from slakh_hier.safe_yaml import Path as Place
 from slakh_hier.safe_yaml import read_bytes, read_marked
 
@@ -20,7 +20,7 @@ _RULE = ("files", "drums", "program", "patch", "midi_program_name", "inst_class"
 _MAX_NAME = 100
 
 
-def load_map(path: str | os.PathLike[str]) -> StemMap:
+def load_map(path: StrPath) -> StemMap:
     """The map in a file.
 
     Raises

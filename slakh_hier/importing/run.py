@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.importing.by_map import list_by_map
 from slakh_hier.importing.jobs import Bleed, drop_bleed, number_songs, plan_tracks
 from slakh_hier.importing.layouts import LayoutOptions, list_songs, recognise
@@ -22,11 +22,11 @@ from slakh_hier.output.audio import AudioFormat, check_audio
 from slakh_hier.output.folder import OutputFolder
 from slakh_hier.output.items import finished_tracks
 from slakh_hier.output.tracks import DataSetReport, TrackTask, make_tracks
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress
 from slakh_hier.wording import some
 
 DEFAULT_SEED = 588
-Path_ = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class ImportReport(DataSetReport):
 
 
 def import_data_set(
-    stems: Path_,
-    out: Path_,
+    stems: StrPath,
+    out: StrPath,
     *,
-    map_file: Path_ | None = None,
+    map_file: StrPath | None = None,
     layout: str | None = None,
     layout_options: LayoutOptions | None = None,
     bleed: Bleed = "keep",
-    splits: Path_ | None = None,
+    splits: StrPath | None = None,
     seed: int = DEFAULT_SEED,
     split_by: SplitBy = "artist",
-    split_file: Path_ | None = None,
+    split_file: StrPath | None = None,
     split_map: str | None = None,
-    shared_with: Sequence[Path_] = (),
+    shared_with: Sequence[StrPath] = (),
     audio: AudioMode = "convert",
     sample_rate: int | None = None,
     channels: int | None = None,
@@ -111,8 +111,7 @@ def import_data_set(
         The disk is full or a worker died; finished tracks are kept.
     """
     settings = _settings(audio, sample_rate, channels, audio_format)
-    if bleed not in get_args(Bleed):
-        raise InputError(f"bleed must be one of {', '.join(get_args(Bleed))}, not {bleed!r}")
+    check_choice("bleed", bleed, get_args(Bleed))
     source, path = _folders(stems, out)
     refuse_locked(path)
     options = layout_options or LayoutOptions()
@@ -170,11 +169,11 @@ def import_data_set(
 
 
 def _list(
-    source: Path, map_file: Path_ | None, layout: str | None, options: LayoutOptions
+    source: Path, map_file: StrPath | None, layout: str | None, options: LayoutOptions
 ) -> tuple[Listing, dict[str, Any]]:
     """The songs, and what the data set's record says of where they are from."""
     if (map_file is None) == (layout is None):
-        raise InputError("songs are told apart by a map or by a layout: give one of both")
+        raise InputError("songs are read by a map or by a layout: give one of both")
     if layout is not None:
         return list_songs(layout, source, options), {}
     if options.given:
@@ -194,7 +193,7 @@ def _about(place: str, task: TrackTask, ids: Mapping[str, str]) -> dict[str, str
 
 
 def _splits(
-    splits: Path_ | None, layout: str | None, split_file: Path_ | None, listing: Listing
+    splits: StrPath | None, layout: str | None, split_file: StrPath | None, listing: Listing
 ) -> str | None:
     """As asked for; else published ones, where a layout has them for all songs."""
     if splits is None and split_file is None and layout is not None and own_splits(listing.songs):
@@ -210,8 +209,7 @@ def _shown(value: Any) -> Any:
 def _settings(
     audio: AudioMode, sample_rate: int | None, channels: int | None, audio_format: AudioFormat
 ) -> Settings:
-    if audio not in get_args(AudioMode):
-        raise InputError(f"audio must be one of {', '.join(get_args(AudioMode))}, not {audio!r}")
+    check_choice("audio", audio, get_args(AudioMode))
     check_audio(audio_format, sample_rate)
     if channels not in (None, 1, 2):
         raise InputError(f"a track has 1 or 2 channels, not {channels}")
@@ -222,7 +220,7 @@ def _settings(
     return Settings(audio, sample_rate, audio_format, channels)
 
 
-def _folders(stems: Path_, out: Path_) -> tuple[Path, Path]:
+def _folders(stems: StrPath, out: StrPath) -> tuple[Path, Path]:
     """The resolved folder of songs, and the folder to make."""
     source, folder = Path(stems).expanduser(), Path(out).expanduser()
     if not source.is_dir():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.wording import some
 
@@ -14,7 +14,7 @@ RECORD = "import.json"
 _MAX_BYTES = 256 << 20
 
 
-def shared_songs(songs: Mapping[str, str], others: Sequence[str | os.PathLike[str]]) -> list[str]:
+def shared_songs(songs: Mapping[str, str], others: Sequence[StrPath]) -> list[str]:
     """A note for each other data set that holds songs of this one.
 
     Layouts take the letters and digits of artist and title, in lower case, as a song's identity, so that the same recording has

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from slakh_hier.errors import InputError
-from slakh_hier.importing.layouts.contract import song_key
+from slakh_hier.importing.layouts.parts import song_key
 from slakh_hier.importing.sources import Song
 from slakh_hier.importing.split_table import read_split_table
+from slakh_hier.paths import StrPath
 from slakh_hier.slakh.layout import SPLIT_FOLDERS
 from slakh_hier.splits import OMITTED, SPLITS, assign_groups, parse_shares
 from slakh_hier.wording import some
@@ -23,31 +24,22 @@ SplitBy = Literal["artist", "song"]
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How songs are split.
-
-    Attributes
-    ----------
-    splits
-        Percentages of train, validation and test as ``80,10,10``, drawn by song; ``folders``: as the data set has it, by the
-        folder train, validation or test that the song lies in, or by the published list; or a file: CSV with the columns
-        song and split, or YAML with ``song: split``. None: as the data set has it where a known layout splits all of its
-        songs, else drawn.
-    seed
-        Another seed draws other splits.
-    by
-        What a drawing keeps in one split: all songs of an artist, where it is known, or each song.
-    table
-        A file as in ``splits`` that need not name all songs, and may name others; what it says goes before ``splits``. Songs
-        that it does not name are omitted, unless ``splits`` is given.
-    names
-        What the words of files stand for, as ``1-3=train,4=validation,5=test``.
-    """
+    """How songs are split."""
 
     splits: str | None = None
+    """Percentages of train, validation and test as ``80,10,10``, drawn by song; ``folders``: as the data set has it, by the
+    folder train, validation or test that the song lies in, or by the published list; or a file: CSV with the columns
+    song and split, or YAML with ``song: split``. None: as the data set has it where a known layout splits all of its
+    songs, else drawn."""
     seed: int = 588
+    """Another seed draws other splits."""
     by: SplitBy = "artist"
-    table: str | os.PathLike[str] | None = None
+    """What a drawing keeps in one split: all songs of an artist, where it is known, or each song."""
+    table: StrPath | None = None
+    """A file as in ``splits`` that need not name all songs, and may name others; what it says goes before ``splits``. Songs
+    that it does not name are omitted, unless ``splits`` is given."""
     names: str | None = None
+    """What the words of files stand for, as ``1-3=train,4=validation,5=test``."""
 
 
 def split_songs(songs: Sequence[Song], options: SplitOptions) -> tuple[dict[str, str], list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from slakh_hier.hierarchy.schema import name_from
 from slakh_hier.importing.map_file import parse_map
 from slakh_hier.importing.songs import SongFolder, find_songs, shown_name
 from slakh_hier.importing.stem_map import StemMap, file_key
+from slakh_hier.paths import StrPath
 from slakh_hier.safe_yaml import resolve_plain
 from slakh_hier.wording import escaped
 
@@ -50,7 +50,7 @@ _GUESSES: tuple[tuple[str, str], ...] = (
 )
 
 
-def write_new_map(file: str | os.PathLike[str], stems: str | os.PathLike[str]) -> StemMap:
+def write_new_map(file: StrPath, stems: StrPath) -> StemMap:
     """Write a map to start from, for the names found in a folder of songs, and return it.
 
     Numbers at the ends of names are taken off, so that ``01_Kick`` and ``Kick 2`` are one entry.

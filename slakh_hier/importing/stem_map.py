@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from slakh_hier.hierarchy import DRUM_PROGRAM
+from slakh_hier.importing.sources import instrument_keys
 from slakh_hier.wording import nearest
 
 _GLOB = re.compile(r"\[[^]]*\]|[*?]")
@@ -98,13 +98,7 @@ class Instrument:
 
     def labels(self) -> dict[str, Any]:
         """The keys of metadata.yaml that say which instrument a stem is."""
-        return {
-            "inst_class": self.inst_class,
-            "is_drum": self.program == DRUM_PROGRAM,
-            "midi_program_name": self.midi_program_name,
-            "plugin_name": self.patch or "None",
-            "program_num": self.program,
-        }
+        return instrument_keys(self.inst_class, self.midi_program_name, self.program, self.patch)
 
 
 @dataclass(frozen=True)

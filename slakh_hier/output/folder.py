@@ -45,36 +45,24 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder that one command makes, with the settings of this run.
-
-    Attributes
-    ----------
-    path
-        The folder, which need not exist.
-    command
-        The command that makes it; names its record.
-    settings
-        What decides its content, as JSON values. A folder of other settings is refused with the difference.
-    items
-        Lists what finished items a folder holds: what starting from scratch removes, in this order.
-    about
-        What else the record holds; not compared.
-    beside
-        Names of files that the command writes beside its items and may find there.
-    reads
-        Folders and files that are only read: nothing is written inside them.
-    advice
-        What to do about a folder of other settings.
-    """
+    """A folder that one command makes, with the settings of this run."""
 
     path: Path
+    """The folder, which need not exist."""
     command: str
+    """The command that makes it; names its record."""
     settings: Mapping[str, Any]
+    """What decides its content, as JSON values. A folder of other settings is refused with the difference."""
     items: Callable[[Path], Iterable[Path]]
+    """Lists what finished items a folder holds: what starting from scratch removes, in this order."""
     about: Mapping[str, Any] = field(default_factory=dict)
+    """What else the record holds; not compared."""
     beside: Collection[str] = ()
+    """Names of files that the command writes beside its items and may find there."""
     reads: Sequence[Path] = ()
+    """Folders and files that are only read: nothing is written inside them."""
     advice: str = ADVICE
+    """What to do about a folder of other settings."""
 
     @property
     def record(self) -> Path:

@@ -43,21 +43,14 @@ _MAX_NOTE: Final = 16 << 20
 
 @dataclass(frozen=True)
 class Made(Generic[R]):
-    """What became of an item.
-
-    Attributes
-    ----------
-    record
-        What the command says of it: a dataclass of JSON values, which its note keeps.
-    kept
-        It was finished before.
-    repaired
-        Why a finished item was made again; None where it was new, or is kept.
-    """
+    """What became of an item."""
 
     record: R
+    """What the command says of it: a dataclass of JSON values, which its note keeps."""
     kept: bool = False
+    """It was finished before."""
     repaired: str | None = None
+    """Why a finished item was made again; None where it was new, or is kept."""
 
 
 def make_track(
@@ -156,16 +149,11 @@ def digest_of(*values: Any) -> str:
 
 @dataclass(frozen=True)
 class Outcome(Generic[R]):
-    """What came of all items, by their names, in the order of the tasks.
-
-    Attributes
-    ----------
-    failures
-        Items that were left out, with the error.
-    """
+    """What came of all items, by their names, in the order of the tasks."""
 
     made: dict[str, Made[R]]
     failures: dict[str, Exception]
+    """Items that were left out, with the error."""
 
     @property
     def records(self) -> list[R]:

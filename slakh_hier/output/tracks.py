@@ -75,29 +75,20 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class DataSetReport:
-    """What was made.
-
-    Attributes
-    ----------
-    folder, splits
-        The data set and what each split holds.
-    made, kept
-        Tracks made now, and tracks that were there.
-    failures
-        Songs left out, with the reason.
-    remarks
-        What to know of songs that were made.
-    notes
-        What to know of the whole, and of tracks that were made again because a file of theirs was damaged.
-    """
+    """What was made."""
 
     folder: Path
     splits: tuple[SplitSummary, ...]
+    """``folder`` and ``splits``: the data set and what each split holds."""
     made: int
     kept: int
+    """``made`` and ``kept``: tracks made now, and tracks that were there."""
     failures: tuple[tuple[str, str], ...]
+    """Songs left out, with the reason."""
     remarks: tuple[tuple[str, str], ...]
+    """What to know of songs that were made."""
     notes: tuple[str, ...]
+    """What to know of the whole, and of tracks that were made again because a file of theirs was damaged."""
 
 
 def track_name(number: int) -> str:

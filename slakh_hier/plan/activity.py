@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 
 from slakh_hier.audio import StemRef
+from slakh_hier.caches import cache_place
 from slakh_hier.errors import ActivityError, FaultError, LockedError, SlakhHierWarning
-from slakh_hier.files import cache_place, make_folder, publish, remove_temporaries, require_free
+from slakh_hier.files import make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.activity_file import ActivityFile, encode_track, new_image, streamed
 from slakh_hier.plan.energy import HOPS_PER_SECOND
 from slakh_hier.plan.measure import measure_track
@@ -39,7 +41,7 @@ READABLE = ("audio", "unassigned", "excluded")
 
 def measure_activity(
     catalog: Catalog,
-    path: str | Path | None = None,
+    path: StrPath | None = None,
     *,
     tracks: Collection[str] | None = None,
     jobs: int | None = None,
@@ -119,9 +121,7 @@ def measure_activity(
     return target if part is None else parts
 
 
-def from_activity(
-    read: Callable[[Path], T], catalog: Catalog, path: str | Path | None = None, **how: Any
-) -> T:
+def from_activity(read: Callable[[Path], T], catalog: Catalog, path: StrPath | None = None, **how: Any) -> T:
     """What ``read`` makes of the activity file, which is measured where needed; one in the cache that is damaged, again.
 
     Parameters
@@ -139,7 +139,7 @@ def from_activity(
     return read(measure_activity(catalog, **how))
 
 
-def refuse_measuring(root: str | Path, path: str | Path | None, part: tuple[int, int] | None) -> None:
+def refuse_measuring(root: StrPath, path: StrPath | None, part: tuple[int, int] | None) -> None:
     """Refuse what :func:`measure_activity` would refuse because another run measures, before a scan of ``root``."""
     if path is None:
         cache_place("activity", needed=True)

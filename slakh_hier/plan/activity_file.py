@@ -26,8 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -35,6 +34,7 @@ from h5py import h5z
 from numpy.typing import NDArray
 
 from slakh_hier.audio import MAX_FRAMES
+from slakh_hier.closing import Closing
 from slakh_hier.errors import ActivityError, InputError
 from slakh_hier.plain_hdf5 import (
     NotPlainError,
@@ -70,28 +70,19 @@ _PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
 @dataclass(frozen=True)
 class TrackActivity:
-    """What one track's stems do, hop by hop.
-
-    Attributes
-    ----------
-    stems
-        Stem ids, the order of the other arrays.
-    broken
-        Reason by stem that could not be decoded (its sums are zero).
-    content
-        MD5 of each stem's samples; empty where it is broken.
-    sample_rate, frames
-        Native rate in Hz; samples of the longest stem.
-    moments
-        Of the mids, and in tracks with two channels of the sides.
-    """
+    """What one track's stems do, hop by hop."""
 
     stems: tuple[str, ...]
+    """Stem ids, the order of the other arrays."""
     broken: Mapping[str, str]
+    """Reason by stem that could not be decoded (its sums are zero)."""
     content: tuple[str, ...]
+    """MD5 of each stem's samples; empty where it is broken."""
     sample_rate: int
     frames: int
+    """``sample_rate`` and ``frames``: native rate in Hz; samples of the longest stem."""
     moments: tuple[Moments, ...]
+    """Of the mids, and in tracks with two channels of the sides."""
 
     @property
     def channels(self) -> int:
@@ -103,7 +94,7 @@ class TrackActivity:
         return self.moments[:channels]
 
 
-class ActivityFile:
+class ActivityFile(Closing):
     """Read access to an activity file; tracks are read one at a time.
 
     Every method raises :class:`~slakh_hier.errors.ActivityError` where the file is damaged.
@@ -230,14 +221,6 @@ class ActivityFile:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _reasons(group: h5py.Group) -> dict[str, str]:

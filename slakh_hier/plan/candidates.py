@@ -49,25 +49,17 @@ class Salience:
 
 @dataclass(frozen=True)
 class Grid:
-    """Length of a clip, distance of candidate starts, and what must sound in it.
-
-    Attributes
-    ----------
-    clip_hops, step_hops
-        In half-second hops.
-    salience
-        From which RMS over the clip a node is salient.
-    companion
-        Which other finest node must be salient too.
-    channels
-        Of the clips: 1 or 2.
-    """
+    """Length of a clip, distance of candidate starts, and what must sound in it."""
 
     clip_hops: int
     step_hops: int
+    """``clip_hops`` and ``step_hops``: in half-second hops."""
     salience: Salience
+    """From which RMS over the clip a node is salient."""
     companion: Companion
+    """Which other finest node must be salient too."""
     channels: int
+    """Of the clips: 1 or 2."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +67,16 @@ class Windows:
     """Salient windows of one track: an entry for each (finest node, window) in which the node is salient.
 
     Arrays, and not a table for each track: a table's own memory is many times that of what a short track holds.
-
-    Attributes
-    ----------
-    node : int16 (windows,)
-        Index among the finest nodes.
-    hop : int32 (windows,)
-        First hop.
-    companion : bool (windows,)
-        The other finest node that the grid's ``companion`` asks for is salient too.
-    mix_si_sdr : float32 (windows, levels)
-        SI-SDR of the mixture against the node's ancestor at each level, finest first, dB.
     """
 
     node: NDArray[np.int16]
+    """Index among the finest nodes."""
     hop: NDArray[np.int32]
+    """First hop."""
     companion: NDArray[np.bool_]
+    """The other finest node that the grid's ``companion`` asks for is salient too."""
     mix_si_sdr: NDArray[np.float32]
+    """SI-SDR of the mixture against the node's ancestor at each level, finest first, dB."""
 
     def __len__(self) -> int:
         return len(self.node)

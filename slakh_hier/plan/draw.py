@@ -24,32 +24,22 @@ _COMPANIONS: dict[Companion, str] = {"family": "no other node of its family", "a
 
 @dataclass(frozen=True)
 class NodeReport:
-    """What a finest node had to offer in one split, and what was drawn.
-
-    Attributes
-    ----------
-    windows
-        Windows in which the node is salient.
-    alone
-        Those kept out because the companion that is asked for is not salient.
-    candidates
-        The others, where there is a query if one is asked for.
-    songs
-        Songs with a salient window.
-    drawn
-        Clips in the plan.
-    reason
-        Why not more, in words; empty when nothing held the drawing back.
-    """
+    """What a finest node had to offer in one split, and what was drawn."""
 
     split: str
     node: str
     windows: int
+    """Windows in which the node is salient."""
     alone: int
+    """Those kept out because the companion that is asked for is not salient."""
     candidates: int
+    """The others, where there is a query if one is asked for."""
     songs: int
+    """Songs with a salient window."""
     drawn: int
+    """Clips in the plan."""
     reason: str
+    """Why not more, in words; empty when nothing held the drawing back."""
 
 
 @dataclass(frozen=True)

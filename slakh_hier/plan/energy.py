@@ -29,18 +29,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Moments:
-    """First and second moments of a track's stems, of one signal each, in hops or windows.
-
-    Attributes
-    ----------
-    sums
-        (hops, stems) float64, sums of samples.
-    gram
-        (hops, stems, stems) float64, inner products of each pair.
-    """
+    """First and second moments of a track's stems, of one signal each, in hops or windows."""
 
     sums: Floats
+    """(hops, stems) float64, sums of samples."""
     gram: Floats
+    """(hops, stems, stems) float64, inner products of each pair."""
 
     def of_stems(self, index: Sequence[int]) -> Moments:
         """Those of some stems."""

@@ -21,23 +21,16 @@ are opposed to each other."""
 
 @dataclass(frozen=True)
 class FoldingLoss:
-    """A node that loses more than :data:`HEAVY_LOSS_DB` of its level in some tracks.
-
-    Attributes
-    ----------
-    tracks
-        Tracks in which the node sounds.
-    heavy
-        Those in which it loses so much.
-    worst_db, worst_track
-        The greatest loss, dB, and where it is; None: nothing is left.
-    """
+    """A node that loses more than :data:`HEAVY_LOSS_DB` of its level in some tracks."""
 
     node: str
     tracks: int
+    """Tracks in which the node sounds."""
     heavy: int
+    """Those in which it loses so much."""
     worst_db: float | None
     worst_track: str
+    """``worst_db`` and ``worst_track``: the greatest loss, dB, and where it is; None: nothing is left."""
 
 
 class FoldingLosses:

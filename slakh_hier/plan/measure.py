@@ -87,10 +87,14 @@ class _HopSums:
         self.moments = Moments(np.zeros((hops, stems)), np.zeros((hops, stems, stems)))
         # One hop, which stays in the CPU's cache; one sample more than the floor, since hops of odd rates differ by one.
         self._samples = np.zeros((stems, hop_edge(1, rate) + 1))
+        self._sounding: list[int] = []  # the stems whose samples these are: most music has rests
 
     def put(self, stem: int, block: NDArray[Any], combine: np.ufunc) -> None:
         """Set a stem's samples of the next hop: those of a mono stem, or half of what two channels are combined to."""
-        place = self._samples[stem, : block.shape[1]]
+        if not block.any():
+            return
+        place = self._samples[len(self._sounding), : block.shape[1]]
+        self._sounding.append(stem)
         if len(block) == 1:
             place[:] = block[0]
         else:
@@ -99,13 +103,13 @@ class _HopSums:
 
     def close(self, hop: int, count: int) -> None:
         """Add up the hop, of ``count`` samples."""
-        here = self._samples[:, :count]
-        self.moments.sums[hop] = here.sum(axis=1)
+        here, stems = self._samples[: len(self._sounding), :count], self._sounding
+        self.moments.sums[hop, stems] = here.sum(axis=1)
         # numpy sees that it is symmetric: half the work of a batched product
-        self.moments.gram[hop] = here @ here.T
+        self.moments.gram[hop][np.ix_(stems, stems)] = here @ here.T
+        self._sounding = []
 
     def forget(self, stem: int) -> None:
         """Take a stem as silent from the first hop on."""
-        self._samples[stem] = 0
         self.moments.sums[:, stem] = 0
         self.moments.gram[:, stem, :] = self.moments.gram[:, :, stem] = 0

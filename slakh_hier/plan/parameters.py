@@ -21,44 +21,31 @@ QueryArtist = Literal["any", "different"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """Parameters of a plan.
-
-    Attributes
-    ----------
-    target
-        The finest node that every clip shows (one path, SSS); None draws among all finest nodes.
-    clips
-        How many clips to draw, by split.
-    clip_seconds, step
-        Length of a clip and distance of candidate starts, s; multiples of the half-second hop.
-    salience_db
-        RMS in dBFS above which a node counts as sounding; None where it is relative to the mixture.
-    salience_below_mix
-        How far below the mixture's RMS a node still counts as sounding, dB; None where the threshold is absolute.
-    companion
-        Which other finest node must be salient in a clip too: one under the same top node (``family``; in a one-level
-        tree any other), ``any``, or ``none``.
-    queries
-        Draw a query for each clip.
-    query_artist
-        Whose: ``any`` artist's other song, or that of a ``different`` one, as far as artists are known.
-    channels
-        Of the clips: 1 (stereo stems are folded down to their mid) or 2.
-    seed
-        Another seed, another draw.
-    """
+    """Parameters of a plan."""
 
     target: str | None = None
+    """The finest node that every clip shows (one path, SSS); None draws among all finest nodes."""
     clips: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_CLIPS))
+    """How many clips to draw, by split."""
     clip_seconds: float = 10.0
     step: float = 2.5
+    """``clip_seconds`` and ``step``: length of a clip and distance of candidate starts, s; multiples of the half-second
+    hop."""
     salience_db: float | None = DEFAULT_SALIENCE_DB
+    """RMS in dBFS above which a node counts as sounding; None where it is relative to the mixture."""
     salience_below_mix: float | None = None
+    """How far below the mixture's RMS a node still counts as sounding, dB; None where the threshold is absolute."""
     companion: Companion = "family"
+    """Which other finest node must be salient in a clip too: one under the same top node (``family``; in a one-level
+    tree any other), ``any``, or ``none``."""
     queries: bool = True
+    """Draw a query for each clip."""
     query_artist: QueryArtist = "any"
+    """Whose: ``any`` artist's other song, or that of a ``different`` one, as far as artists are known."""
     channels: int = 1
+    """Of the clips: 1 (stereo stems are folded down to their mid) or 2."""
     seed: int = 588
+    """Another seed, another draw."""
 
     def check(self, hierarchy: Hierarchy) -> None:
         """Raise :class:`InputError` for values that cannot be used with this tree."""

@@ -16,6 +16,7 @@ import yaml
 from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.draw import NodeReport
 from slakh_hier.plan.folder import (
     CATALOG_NAME,
@@ -42,32 +43,22 @@ KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "quer
 
 @dataclass(frozen=True)
 class Plan:
-    """Clips to render.
-
-    Attributes
-    ----------
-    catalog
-        The stems, with those marked broken that could not be decoded.
-    hierarchy
-        The tree that decided what is a node.
-    parameters
-        What was asked for.
-    clips
-        One row per clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (finest
-        node), ``query_track, query_song, query_start`` (empty and NaN without a query), ``draw`` (its place in the order
-        of drawing), ``mix_si_sdr_L`` (dB, SI-SDR of the mixture against the target's ancestor at level L).
-    reports
-        What every node had to offer in every split.
-    folding
-        Nodes that lose much where they are folded down to mono.
-    """
+    """Clips to render."""
 
     catalog: Catalog
+    """The stems, with those marked broken that could not be decoded."""
     hierarchy: Hierarchy
+    """The tree that decided what is a node."""
     parameters: Parameters
+    """What was asked for."""
     clips: pd.DataFrame
+    """One row per clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (finest
+    node), ``query_track, query_song, query_start`` (empty and NaN without a query), ``draw`` (its place in the order
+    of drawing), ``mix_si_sdr_L`` (dB, SI-SDR of the mixture against the target's ancestor at level L)."""
     reports: tuple[NodeReport, ...]
+    """What every node had to offer in every split."""
     folding: tuple[FoldingLoss, ...] = ()
+    """Nodes that lose much where they are folded down to mono."""
 
     @cached_property
     def digest(self) -> str:
@@ -96,7 +87,7 @@ class Plan:
             if drawn.get(split, 0) < asked
         }
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: StrPath) -> None:
         """Write ``plan.yaml``, ``clips.csv``, ``catalog.csv`` and ``hierarchy.yaml``; ``plan.yaml`` comes last."""
         folder = make_folder(Path(folder))
         publish(folder / HIERARCHY_NAME, self.hierarchy.text.encode())
@@ -109,8 +100,8 @@ class Plan:
     @classmethod
     def load(
         cls,
-        folder: str | Path,
-        root: str | Path,
+        folder: StrPath,
+        root: StrPath,
         *,
         compare: bool = True,
         follow_links: bool = False,

@@ -10,6 +10,7 @@ import pandas as pd
 from slakh_hier.errors import PlanError
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.parallel import Backend
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.activity import from_activity
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.plan.candidates import WindowsTable, track_candidates
@@ -38,7 +39,7 @@ def plan_clips(
     query_artist: QueryArtist = "any",
     channels: int | None = None,
     seed: int = 588,
-    activity: str | Path | None = None,
+    activity: StrPath | None = None,
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +15,7 @@ from slakh_hier.errors import FaultError, SlakhHierError, SlakhHierWarning
 from slakh_hier.output.folder import OutputFolder, Target, place_of, refuse_other, write_failures
 from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
 from slakh_hier.parallel import Backend, Tasks
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.plan import Plan
 from slakh_hier.progress import Progress
@@ -42,39 +42,29 @@ from slakh_hier.version import VERSION
 
 @dataclass(frozen=True)
 class RenderReport:
-    """What a rendering did, or would do.
-
-    Attributes
-    ----------
-    shards, made, kept
-        Shards of the whole set, those rendered now, and those that were finished before (of a part: of its shards). Of a
-        dry run ``kept`` says how many are there, without a look at their content.
-    clips
-        Clips in the set.
-    bytes
-        Size of all shards; of a dry run, an upper bound.
-    failures
-        Clips that were left out because a stem could not be decoded.
-    finished
-        The set is complete and has its index.
-    repaired
-        Why shards that were finished before were made again.
-    """
+    """What a rendering did, or would do."""
 
     folder: Path
     shards: int
     made: int
     kept: int
+    """``shards`` to ``kept``: shards of the whole set, those rendered now, and those that were finished before (of a
+    part: of its shards). Of a dry run ``kept`` says how many are there, without a look at their content."""
     clips: int
+    """Clips in the set."""
     bytes: int
+    """Size of all shards; of a dry run, an upper bound."""
     failures: int
+    """Clips that were left out because a stem could not be decoded."""
     finished: bool
+    """The set is complete and has its index."""
     repaired: Mapping[str, str] = field(default_factory=dict)
+    """Why shards that were finished before were made again."""
 
 
 def render(
     plan: Plan,
-    out: str | os.PathLike[str],
+    out: StrPath,
     *,
     sample_rate: int = 16_000,
     levels: Sequence[int] | None = None,

@@ -39,30 +39,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class ShardTask:
-    """All that a worker needs to render one shard; small, since it is pickled.
-
-    Attributes
-    ----------
-    digest
-        Of the plan and all options.
-    clips
-        The shard's rows of the plan.
-    stems
-        Catalog rows (usable ones) of every track in ``clips``, as mixture or as query.
-    withheld
-        By mask, bool (clips,): clips of this shard without ground truth.
-    skip_broken
-        Leave out clips with a stem that cannot be decoded, instead of stopping.
-    """
+    """All that a worker needs to render one shard; small, since it is pickled."""
 
     digest: str
+    """Of the plan and all options."""
     header: ShardHeader
     file: str
     clips: pd.DataFrame
+    """The shard's rows of the plan."""
     stems: pd.DataFrame
+    """Catalog rows (usable ones) of every track in ``clips``, as mixture or as query."""
     withheld: Mapping[Mask, NDArray[np.bool_]]
+    """By mask, bool (clips,): clips of this shard without ground truth."""
     root: str
     skip_broken: bool
+    """Leave out clips with a stem that cannot be decoded, instead of stopping."""
 
 
 @dataclass(frozen=True)

@@ -29,27 +29,19 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with equal keys; a value ``None`` is shown as a dash.
-
-    Attributes
-    ----------
-    folded
-        It opens on a click; None: if it has more than :data:`MOST_ROWS`.
-    layout
-        On a phone all columns scroll, all but the ``first``, or rows are ``stacked``. In a ``heat`` table, whose first
-        column stays too, percentages have a colour.
-    right
-        Columns that stand to the right besides numbers.
-    blank
-        What stands in a row that has no values.
-    """
+    """Rows with equal keys; a value ``None`` is shown as a dash."""
 
     title: str
     rows: Sequence[Mapping[str, Any]]
     folded: bool | None = None
+    """It opens on a click; None: if it has more than :data:`MOST_ROWS`."""
     layout: Literal["plain", "first", "stacked", "heat"] = "plain"
+    """On a phone all columns scroll, all but the ``first``, or rows are ``stacked``. In a ``heat`` table, whose first
+    column stays too, percentages have a colour."""
     right: tuple[str, ...] = ()
+    """Columns that stand to the right besides numbers."""
     blank: str = ""
+    """What stands in a row that has no values."""
     kind: Literal["table"] = "table"
 
     @property
@@ -88,84 +80,57 @@ class Plot:
 
 @dataclass(frozen=True)
 class Lane:
-    """One signal of a clip in the player.
-
-    Attributes
-    ----------
-    name
-        What it is.
-    node
-        The node it is a signal of, by which it stays soloed or muted in other clips; "": it is no part of the mixture
-        (a query).
-    depth
-        How far it is indented: a lane contains those that follow and are deeper.
-    sounds
-        Places among the clip's parts, of which it is the sum; none: silent.
-    detail
-        A few words on it (level in dBFS, SI-SDR, ...).
-    withheld
-        Masks under which its ground truth is not available.
-    version
-        Place in the player's ``versions``, where a node has a target and estimates; None: the same in all of them.
-    """
+    """One signal of a clip in the player."""
 
     name: str
+    """What it is."""
     node: str = ""
+    """The node it is a signal of, by which it stays soloed or muted in other clips; "": it is no part of the mixture (a
+    query)."""
     depth: int = 0
+    """How far it is indented: a lane contains those that follow and are deeper."""
     sounds: tuple[int, ...] = ()
+    """Places among the clip's parts, of which it is the sum; none: silent."""
     detail: str = ""
+    """A few words on it (level in dBFS, SI-SDR, ...)."""
     withheld: tuple[str, ...] = ()
+    """Masks under which its ground truth is not available."""
     version: int | None = None
+    """Place in the player's ``versions``, where a node has a target and estimates; None: the same in all of them."""
 
 
 @dataclass(frozen=True)
 class PlayerClip:
-    """A clip to see and hear.
-
-    Attributes
-    ----------
-    parts
-        Signals of one length, none of which contains another one (:mod:`~slakh_hier.reporting.parts`): float32,
-        (samples,) or (channels, samples), full scale 1.0.
-    lanes
-        Sums of parts; the first one is the mixture.
-    scores
-        Values in dB by which clips can be ordered, by name.
-    target
-        The node that the clip was drawn for.
-    appeal
-        Of all clips, the page opens with the one where this is highest.
-    """
+    """A clip to see and hear."""
 
     title: str
     sample_rate: int
     parts: Sequence[Signal]
+    """Signals of one length, none of which contains another one (:mod:`~slakh_hier.reporting.parts`): float32,
+    (samples,) or (channels, samples), full scale 1.0."""
     lanes: Sequence[Lane]
+    """Sums of parts; the first one is the mixture."""
     note: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    """Values in dB by which clips can be ordered, by name."""
     target: str = ""
+    """The node that the clip was drawn for."""
     appeal: float = 0.0
+    """Of all clips, the page opens with the one where this is highest."""
 
 
 @dataclass(frozen=True)
 class Player:
-    """Clips to choose from, and by which rule they were chosen.
-
-    Attributes
-    ----------
-    masks
-        Names of masks to choose from.
-    versions
-        What the key A switches between: ``target, estimate, ...``.
-    least
-        Where not all clips fit into a page, as many, evenly spread, are kept before their sound suffers; None: all.
-    """
+    """Clips to choose from, and by which rule they were chosen."""
 
     rule: str
     clips: Sequence[PlayerClip]
     masks: Sequence[str] = ()
+    """Names of masks to choose from."""
     versions: Sequence[str] = ()
+    """What the key A switches between: ``target, estimate, ...``."""
     least: int | None = None
+    """Where not all clips fit into a page, as many, evenly spread, are kept before their sound suffers; None: all."""
     kind: Literal["player"] = "player"
 
 

@@ -13,7 +13,7 @@ from slakh_hier.reporting.score_figures import Mark, draw_curves_of_rows, draw_i
 from slakh_hier.reporting.tree_figures import draw_boxes
 from slakh_hier.scores.experiment import PAIRED, RESULTS, Difference, Results, Row, read_results
 from slakh_hier.scores.experiment import Table as ResultTable
-from slakh_hier.scores.summary import PRIMARY, Entry, MetricAbout, level_name
+from slakh_hier.scores.summary import PRIMARY, MetricAbout, Values, level_name
 from slakh_hier.wording import difference, with_interval
 
 PUBLISHED: Final = "published"
@@ -78,19 +78,21 @@ def _values(table: ResultTable, name: str, metric: MetricAbout, number: int, run
         [
             {
                 "model": model,
-                **{level_name(level): _delta(entries, level, name) for level in levels},
-                "seeds": "not run yet" if entries is None else None if published else row.seeds,
+                **{
+                    level_name(level): _delta(row.entry(level, published=published)[name]) for level in levels
+                },
+                "seeds": None if published else "not run yet" if row.cells is None else row.seeds,
                 "levels trained": str(row.levels),
             }
-            for row, model, entries, published in sources
+            for row, model, published in sources
         ],
         layout="first",
         right=tuple(map(level_name, levels)),
     )
     whole = [
-        {"model": model, **_everything(entries, levels, name, metric)}
-        for _, model, entries, _ in sources
-        if entries is not None
+        {"model": model, **_everything(row, published, levels, name, metric)}
+        for row, model, published in sources
+        if published or row.cells is not None
     ]
     yield Table(f"With {metric.title} and medians", whole, folded=True, layout="first")
     label = f"improvement of {metric.title}"
@@ -121,29 +123,24 @@ def _values(table: ResultTable, name: str, metric: MetricAbout, number: int, run
         yield Table(title, compared, layout="first")
 
 
-def _sources(table: ResultTable, metric: str) -> Iterator[tuple[Row, str, dict[str, Entry] | None, bool]]:
-    """Each row as it was measured (None: not yet), then as it was published, and whether it was."""
+def _sources(table: ResultTable, metric: str) -> Iterator[tuple[Row, str, bool]]:
+    """Each row, its name for people, and whether its published values are meant: as it was measured, then as published."""
     for row in table.rows:
-        yield row, row.model, row.cells, False
+        yield row, row.model, False
         if any(metric in entry.metrics for entry in (row.published or {}).values()):
-            yield row, f"as {PUBLISHED}", row.published, True
+            yield row, f"as {PUBLISHED}", True
 
 
-def _entry(entries: dict[str, Entry] | None, level: str) -> Entry:
-    return (entries or {}).get(level, Entry())
-
-
-def _delta(entries: dict[str, Entry] | None, level: str, metric: str) -> str:
-    values = _entry(entries, level)[metric]
+def _delta(values: Values) -> str:
     return with_interval(values.improvement, values.ci95)
 
 
 def _everything(
-    entries: dict[str, Entry], levels: list[str], name: str, metric: MetricAbout
+    row: Row, published: bool, levels: list[str], name: str, metric: MetricAbout
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for level in levels:
-        values, where = _entry(entries, level)[name], level_name(level)
+        values, where = row.entry(level, published=published)[name], level_name(level)
         found |= {
             f"{where}: mixture": values.mixture,
             f"{where}: {metric.heading}": values.estimate,
@@ -154,11 +151,9 @@ def _everything(
 
 
 def _comparisons(table: ResultTable, levels: list[str], metric: str) -> list[dict[str, Any]]:
-    models = {row.name: row.model for row in table.rows}
     return [
         {
-            "model": models.get(comparison.row, comparison.row),
-            "against": models.get(comparison.than, comparison.than),
+            **dict(zip(("model", "against"), table.models(comparison), strict=True)),
             **{level_name(level): _gap(comparison.levels.get(level)) for level in levels},
         }
         for comparison in table.comparisons
@@ -174,8 +169,8 @@ def _groups(table: ResultTable, levels: list[str], metric: str) -> dict[str, lis
     groups: dict[str, list[Mark]] = {}
     for level in levels:
         for row in table.rows:
-            for entries, hollow in ((row.cells, False), (row.published, True)):
-                values = _entry(entries, level)[metric]
+            for hollow in (False, True):
+                values = row.entry(level, published=hollow)[metric]
                 if values.improvement is not None:
                     mark = Mark(_label(table, row), values.improvement, values.ci95, hollow)
                     groups.setdefault(level_name(level), []).append(mark)

@@ -11,12 +11,13 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from slakh_hier.csv_text import read_frame
 from slakh_hier.errors import MissingExtraError, SlakhHierError
 from slakh_hier.reporting.document import Block, Facts, Links, Section, Table
 from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import DataNote, RunData, read_curves, read_note, read_run, read_table
+from slakh_hier.reporting.run_data import DataNote, RunData, read_curves, read_note, read_run
 from slakh_hier.reporting.tree_figures import TreeRow
 from slakh_hier.scores.experiment import Cell, Results, Row
 from slakh_hier.scores.summary import PRIMARY, column
@@ -58,7 +59,7 @@ class Runs:
 
     def scores(self, row: Row, metric: str = PRIMARY) -> list[pd.DataFrame]:
         """The test clips of every run of a row that was evaluated with a metric."""
-        tables = [read_table(run / SCORES) for run in self.of(row) if (run / SCORES).exists()]
+        tables = [read_frame(run / SCORES) for run in self.of(row) if (run / SCORES).exists()]
         return [table for table in tables if column(metric, "improvement") in table]
 
     def nodes(self, rows: Sequence[Row]) -> list[TreeRow]:

@@ -10,9 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from slakh_hier.checked_json import read_model
-from slakh_hier.csv_text import unguarded_frame
-from slakh_hier.errors import InputError
-from slakh_hier.plain_files import open_plain
+from slakh_hier.csv_text import read_frame
 from slakh_hier.scores.summary import Summary, read_summary
 
 _Note = TypeVar("_Note", bound="Note")
@@ -58,31 +56,22 @@ class EnvironmentNote(Note):
 
 @dataclass(frozen=True)
 class RunData:
-    """A run folder, read.
-
-    Attributes
-    ----------
-    name
-        For people; differs from the other run's where two are compared.
-    config
-        ``config.yaml``, flat: ``training.epochs`` and so on.
-    data, environment
-        ``data.json`` and ``environment.json``; without values where they are missing.
-    curves
-        ``metrics.csv``, one row per epoch; empty before the first epoch's end.
-    summary, scores
-        The evaluation of the split; None where it was not evaluated.
-    """
+    """A run folder, read."""
 
     folder: Path
     name: str
+    """For people; differs from the other run's where two are compared."""
     config: dict[str, Any]
+    """``config.yaml``, flat: ``training.epochs`` and so on."""
     data: DataNote
     environment: EnvironmentNote
+    """``data`` and ``environment``: ``data.json`` and ``environment.json``; without values where they are missing."""
     curves: pd.DataFrame
+    """``metrics.csv``, one row per epoch; empty before the first epoch's end."""
     split: str
     summary: Summary | None
     scores: pd.DataFrame | None
+    """``summary`` and ``scores``: the evaluation of the split; None where it was not evaluated."""
 
 
 def read_run(folder: Path, name: str, split: str) -> RunData:
@@ -110,27 +99,18 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
         curves=read_curves(folder / METRICS),
         split=split,
         summary=read_summary(summary) if summary.exists() else None,
-        scores=read_table(scores) if scores.exists() else None,
+        scores=read_frame(scores) if scores.exists() else None,
     )
 
 
 def read_curves(path: Path) -> pd.DataFrame:
     """``metrics.csv`` of a run; empty where it is not there or holds nothing yet."""
-    return read_table(path) if path.exists() and path.stat().st_size else pd.DataFrame()
+    return read_frame(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
 def read_note(path: Path, kind: type[_Note]) -> _Note:
     """A JSON file of a run; without values where there is none. InputError where a value is of another type."""
     return read_model(path, kind) if path.exists() else kind()
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV file of a run."""
-    try:
-        with open(open_plain(path, links=True), "rb") as file:
-            return unguarded_frame(pd.read_csv(file))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}") from None
 
 
 def _text(value: Any) -> Any:

@@ -27,28 +27,19 @@ SALT: Final = "slakh-hier"
 
 @dataclass(frozen=True)
 class Style:
-    """How a figure looks.
-
-    Attributes
-    ----------
-    ink, faint
-        Colours of text and of what stands back.
-    series
-        Colours of things that are compared.
-    width
-        Inches.
-    background
-        Colour, or "none".
-    live
-        It is for a page: points say what they are (:func:`tip`), and names of nodes play (:func:`node_name`).
-    """
+    """How a figure looks."""
 
     ink: str
     faint: str
+    """``ink`` and ``faint``: colours of text and of what stands back."""
     series: tuple[str, ...]
+    """Colours of things that are compared."""
     width: float = 6.4
+    """Inches."""
     background: str = "white"
+    """Colour, or "none"."""
     live: bool = False
+    """It is for a page: points say what they are (:func:`tip`), and names of nodes play (:func:`node_name`)."""
 
     @property
     def narrow(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish
+from slakh_hier.paths import StrPath
 from slakh_hier.reporting.document import Report
 from slakh_hier.reporting.experiment import experiment_report
 from slakh_hier.reporting.page import render_page
@@ -21,12 +22,12 @@ CONFIG = "config.yaml"
 
 
 def write_report(
-    folders: Sequence[Path],
-    page: Path | None,
+    folders: Sequence[StrPath],
+    page: StrPath | None,
     *,
-    plots: Path | None = None,
+    plots: StrPath | None = None,
     split: str = "test",
-    shards: Path | None = None,
+    shards: StrPath | None = None,
     clips: int = CLIPS,
 ) -> list[Path]:
     """Write the report of a folder, or of two runs side by side, and return the files.
@@ -55,17 +56,24 @@ def write_report(
     """
     if page is None and plots is None:
         raise InputError("give a page to write (-o PAGE.html), a folder for plots (--plots DIR), or both")
-    if page is not None and page.is_dir():
-        raise InputError(f"{page}: is a folder; give the name of a file, such as {page / 'report.html'}")
-    report = make_report(folders, page, split=split, shards=shards, clips=clips)
+    file = None if page is None else Path(page)
+    if file is not None and file.is_dir():
+        raise InputError(f"{page}: is a folder; give the name of a file, such as {file / 'report.html'}")
+    report = make_report(
+        [Path(folder) for folder in folders],
+        file,
+        split=split,
+        shards=None if shards is None else Path(shards),
+        clips=clips,
+    )
     written = []
-    if page is not None:
+    if file is not None:
         data = render_page(report)
-        make_folder(page.resolve().parent)
-        publish(page, data)
-        written.append(page)
+        make_folder(file.resolve().parent)
+        publish(file, data)
+        written.append(file)
     if plots is not None:
-        written += save_plots(report.plots, plots)
+        written += save_plots(report.plots, Path(plots))
     return written
 
 

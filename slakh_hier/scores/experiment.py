@@ -21,53 +21,39 @@ State = Literal["done", "incomplete", "missing", "other"]
 
 
 class Row(Loose):
-    """A model of a table.
-
-    Attributes
-    ----------
-    name, model
-        Short, for comparisons; for people.
-    levels
-        Levels that a model of it estimates at once.
-    mask
-        Of its training data.
-    trainings
-        Names of the cells behind it.
-    seeds, songs
-        How many the values are over; 0 before it has run.
-    cells
-        By level, and ``all`` for the mean of the levels; None before it has run.
-    published
-        The published values likewise; None where there are none.
-    """
+    """A model of a table."""
 
     name: str = ""
     model: str
+    """``name`` and ``model``: short, for comparisons; for people."""
     levels: int
+    """Levels that a model of it estimates at once."""
     mask: str | None = None
+    """Of its training data."""
     trainings: tuple[str, ...] = ()
+    """Names of the cells behind it."""
     seeds: int = 0
     songs: int = 0
+    """``seeds`` and ``songs``: how many the values are over; 0 before it has run."""
     cells: dict[str, Entry] | None = None
+    """By level, and ``all`` for the mean of the levels; None before it has run."""
     published: dict[str, Entry] | None = None
+    """The published values likewise; None where there are none."""
+
+    def entry(self, level: str, *, published: bool = False) -> Entry:
+        """What was measured at a level, or published; empty where nothing was."""
+        return ((self.published if published else self.cells) or {}).get(level, Entry())
 
 
 class Difference(Loose):
-    """One row's improvement minus another's, clip by clip.
-
-    Attributes
-    ----------
-    mean
-        In the metric's unit; None where no clip of the level counts.
-    ci95
-        Over songs and seeds; None with fewer than two songs.
-    p
-        Two-sided, by sign flips of songs; with S songs it cannot be below 2 ** (1 - S).
-    """
+    """One row's improvement minus another's, clip by clip."""
 
     mean: float | None = None
+    """In the metric's unit; None where no clip of the level counts."""
     ci95: tuple[float, float] | None = None
+    """Over songs and seeds; None with fewer than two songs."""
     p: float | None = None
+    """Two-sided, by sign flips of songs; with S songs it cannot be below 2 ** (1 - S)."""
     songs: int = 0
     seeds: int = 0
 
@@ -87,6 +73,11 @@ class Table(Loose):
     title: str
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...] = ()
+
+    def models(self, pair: Comparison) -> tuple[str, str]:
+        """What the two rows of a comparison are called; their names where the table has no such row."""
+        models = {row.name: row.model for row in self.rows}
+        return models.get(pair.row, pair.row), models.get(pair.than, pair.than)
 
 
 class Claim(Loose):

@@ -28,28 +28,19 @@ class Loose(BaseModel):
 
 
 class MetricAbout(Loose):
-    """What a metric is, for people.
-
-    Attributes
-    ----------
-    heading
-        ``SI-SDR``.
-    unit
-        ``dB``; empty: none.
-    better
-        Whether ``higher`` or ``lower`` values are better.
-    where
-        It is taken where the node is ``sounding`` (of the estimate, the mixture and the oracle), or where it is
-        ``silent`` or absent (of the estimate alone).
-    oracle
-        Whether it is taken of the oracle too.
-    """
+    """What a metric is, for people."""
 
     heading: str
+    """``SI-SDR``."""
     unit: str = ""
+    """``dB``; empty: none."""
     better: Literal["higher", "lower"] = "higher"
+    """Whether ``higher`` or ``lower`` values are better."""
     where: Literal["sounding", "silent"] = "sounding"
+    """It is taken where the node is ``sounding`` (of the estimate, the mixture and the oracle), or where it is
+    ``silent`` or absent (of the estimate alone)."""
     oracle: bool = True
+    """Whether it is taken of the oracle too."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -69,43 +60,29 @@ class MetricAbout(Loose):
 
 
 class Values(Loose):
-    """One metric on a group of clips: means, and of the improvement (or else the estimate) interval and median.
-
-    Attributes
-    ----------
-    mixture, estimate, improvement, oracle
-        Means over clips, in the metric's unit; None: no clip has a value.
-    ci95
-        95 % interval of the mean; None with fewer than two songs.
-    median
-        Over clips.
-    clips
-        Clips with a value.
-    """
+    """One metric on a group of clips: means, and of the improvement (or else the estimate) interval and median."""
 
     mixture: float | None = None
     estimate: float | None = None
     improvement: float | None = None
     oracle: float | None = None
+    """``mixture`` to ``oracle``: means over clips, in the metric's unit; None: no clip has a value."""
     ci95: tuple[float, float] | None = None
+    """95 % interval of the mean; None with fewer than two songs."""
     median: float | None = None
+    """Over clips."""
     clips: int = 0
+    """Clips with a value."""
 
 
 class Entry(Loose):
-    """A group of clips: those of a level, a node, or all levels together.
-
-    Attributes
-    ----------
-    dropped
-        Clips without a value: the target or the estimate is silent, or the mixture is the target.
-    metrics
-        By the metric's name.
-    """
+    """A group of clips: those of a level, a node, or all levels together."""
 
     clips: int = 0
     dropped: int = 0
+    """Clips without a value: the target or the estimate is silent, or the mixture is the target."""
     metrics: dict[str, Values] = Field(default_factory=dict)
+    """By the metric's name."""
 
     def __getitem__(self, metric: str) -> Values:
         return self.metrics.get(metric, Values())
@@ -118,31 +95,22 @@ class NodeEntry(Entry):
 
 
 class Summary(Loose):
-    """An evaluation.
-
-    Attributes
-    ----------
-    shards
-        What was evaluated, as it was named: a shard set, or the data set of whole songs.
-    whole_songs
-        What counts as a clip is a whole song.
-    step
-        Training steps of the separator.
-    metrics
-        All metrics that were taken, by name.
-    levels
-        By number, leaf first; ``all_levels``: their plain mean.
-    """
+    """An evaluation."""
 
     split: str
     shards: str
+    """What was evaluated, as it was named: a shard set, or the data set of whole songs."""
     task: str
     step: int
+    """Training steps of the separator."""
     plan_digest: str
     songs: int
     whole_songs: bool = False
+    """What counts as a clip is a whole song."""
     metrics: dict[str, MetricAbout]
+    """All metrics that were taken, by name."""
     levels: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Entry]
+    """By number, leaf first; ``all_levels``: their plain mean."""
     all_levels: Annotated[Entry, Field(alias=ALL)]
     nodes: dict[str, NodeEntry]
 

@@ -12,22 +12,15 @@ INTERVAL = "95 % interval"
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """One metric by level or by node, coarsest first.
-
-    Attributes
-    ----------
-    title
-        ``SI-SDR (dB) on test``.
-    rows
-        ``level`` or ``node``, the means of the metric's parts, the interval (both ends, or None) under
-        :data:`INTERVAL`, the median, and numbers of clips.
-    by_node
-        One row per node, else one per level and one for all levels.
-    """
+    """One metric by level or by node, coarsest first."""
 
     title: str
+    """``SI-SDR (dB) on test``."""
     rows: list[dict[str, Any]]
+    """``level`` or ``node``, the means of the metric's parts, the interval (both ends, or None) under :data:`INTERVAL`,
+    the median, and numbers of clips."""
     by_node: bool
+    """One row per node, else one per level and one for all levels."""
 
 
 def score_tables(summary: Summary) -> list[ScoreTable]:

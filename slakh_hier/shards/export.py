@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,16 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder, publish_json
 from slakh_hier.hierarchy import MIX
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
+from slakh_hier.paths import StrPath
 from slakh_hier.shards.read import Clip, open_shards
 
 CLIP_FILE = "clip.json"
 
 
 def export_clip(
-    folder: str | PathLike[str],
+    folder: StrPath,
     clip: int,
-    out: str | PathLike[str],
+    out: StrPath,
     *,
     split: str | None = None,
     audio_format: AudioFormat = "wav",

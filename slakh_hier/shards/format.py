@@ -12,7 +12,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.hierarchy import Column
 from slakh_hier.signals import sample_at
 
@@ -51,24 +51,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Table:
-    """One HDF5 dataset of the format, whatever the size of a shard.
-
-    Attributes
-    ----------
-    path
-        In the file.
-    field
-        Type of its elements (``S``: UTF-8 of fixed length); None: the sample type of the set.
-    dims
-        What its axes count.
-    by_row
-        A chunk is one row; else the whole is one chunk.
-    """
+    """One HDF5 dataset of the format, whatever the size of a shard."""
 
     path: str
+    """In the file."""
     field: Field | None
+    """Type of its elements (``S``: UTF-8 of fixed length); None: the sample type of the set."""
     dims: tuple[Size, ...]
+    """What its axes count."""
     by_row: bool = False
+    """A chunk is one row; else the whole is one chunk."""
 
     @property
     def name(self) -> str:
@@ -133,37 +125,24 @@ MASK_ATTRIBUTES: Final[Mapping[str, type]] = {
 
 @dataclass(frozen=True)
 class ShardHeader:
-    """What all clips of a shard share.
-
-    Attributes
-    ----------
-    sample_rate : int, Hz
-    channels : int
-        1 or 2, of every row.
-    clip_seconds : float, s
-    samples : int
-        ``clip_seconds * sample_rate``, rounded down, the length of every row.
-    dtype
-        ``int16`` (with a scale per row) or ``float32``.
-    split
-        All clips of a shard belong to one split.
-    first_clip : int
-        Number of the shard's first clip within its split of the plan (0-based): exchanged shards are noticed.
-    columns
-        The rendered nodes, mix first.
-    plan_digest
-        sha256 (hex) of the plan: shards of different plans are never mixed.
-    """
+    """What all clips of a shard share."""
 
     sample_rate: int
     channels: int
+    """1 or 2, of every row."""
     clip_seconds: float
     samples: int
+    """``clip_seconds * sample_rate``, rounded down, the length of every row."""
     dtype: Dtype
+    """``int16`` (with a scale per row) or ``float32``."""
     split: str
+    """All clips of a shard belong to one split."""
     first_clip: int
+    """Number of the shard's first clip within its split of the plan (0-based): exchanged shards are noticed."""
     columns: tuple[Column, ...]
+    """The rendered nodes, mix first."""
     plan_digest: str
+    """sha256 (hex) of the plan: shards of different plans are never mixed."""
 
     def __post_init__(self) -> None:
         if self.samples != samples_of(self.clip_seconds, self.sample_rate) or self.samples < 1:
@@ -173,10 +152,7 @@ class ShardHeader:
             )
         if self.channels not in CHANNELS:
             raise InputError(f"a shard has 1 or 2 channels, not {self.channels}")
-        if self.dtype not in get_args(Dtype):
-            raise InputError(
-                f"the sample type must be one of {', '.join(get_args(Dtype))}, not {self.dtype!r}"
-            )
+        check_choice("the sample type", self.dtype, get_args(Dtype))
         check_columns(self.columns)
 
 

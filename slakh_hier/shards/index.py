@@ -6,12 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from slakh_hier.checked_json import parse_object, problems_of
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
-from slakh_hier.plain_files import parse_json, read_plain
+from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.format import CHANNELS, FORMAT_VERSION, Dtype, check_columns, samples_of
 from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskMode
 
@@ -105,19 +106,7 @@ class MaskRecord(_Strict):
 
 
 class Index(_Strict):
-    """The whole of index.json.
-
-    Attributes
-    ----------
-    parameters
-        What the set was rendered with, for people and for telling why two sets differ.
-    splits
-        Every split that was asked for, those without clips too, in the order of ``shards``.
-    shards
-        By split, then by first clip.
-    failures
-        Clips of the plan that are missing because a stem could not be read.
-    """
+    """The whole of index.json."""
 
     format: Literal["slakh-hier-shards"] = INDEX_FORMAT
     format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)] = FORMAT_VERSION
@@ -130,11 +119,15 @@ class Index(_Strict):
     samples: Annotated[int, Field(ge=1, lt=2**31)]
     dtype: Dtype
     parameters: dict[str, Any]
+    """What the set was rendered with, for people and for telling why two sets differ."""
     nodes: Annotated[list[NodeRecord], Field(max_length=10_000)]
     splits: Annotated[list[Name], Field(max_length=100)]
+    """Every split that was asked for, those without clips too, in the order of ``shards``."""
     shards: list[ShardRecord]
+    """By split, then by first clip."""
     masks: list[MaskRecord] = []
     failures: Count = 0
+    """Clips of the plan that are missing because a stem could not be read."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -192,22 +185,14 @@ def read_index(folder: Path) -> Index:
     """
     path = folder / INDEX_NAME
     data = _read(folder, path)
-    try:
-        raw = parse_json(data)
-    except ValueError as error:
-        raise ShardError(f"{path}: is not valid JSON ({error}). {_RENDER_AGAIN}") from None
-    if not isinstance(raw, dict) or raw.get("format") != INDEX_FORMAT:
+    raw = parse_object(data, path, advice=f". {_RENDER_AGAIN}", error=ShardError)
+    if raw.get("format") != INDEX_FORMAT:
         raise ShardError(f"{path}: is not the index of a shard set (format is not {INDEX_FORMAT!r})")
     found = raw.get("format_version")
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise ShardError(f"{path}: {'. '.join(other_version(found))}")
-    try:
+    with problems_of(path, advice=f". {_RENDER_AGAIN}", error=ShardError):
         return Index.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "as a whole"
-        more = f" (and {error.error_count() - 1} more problems)" if error.error_count() > 1 else ""
-        raise ShardError(f"{path}: {where}: {first['msg']}{more}. {_RENDER_AGAIN}") from None
 
 
 _RENDER_AGAIN = "Run the same slakh-hier render command again with --overwrite"

@@ -1,21 +1,21 @@
-"""What a set of shards holds, in figures that a person looks at."""
+"""What a set of shards holds, in values for people."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slakh_hier.paths import StrPath
 from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.mask import TRAIN
 from slakh_hier.shards.read import ShardSet, open_shards, require_split
 
 
-def summary(folder: str | PathLike[str], *, split: str | None = None) -> dict[str, Any]:
-    """Figures of a finished set, ready for JSON; no audio is read.
+def summary(folder: StrPath, *, split: str | None = None) -> dict[str, Any]:
+    """Values of a finished set, ready for JSON; no audio is read.
 
     Parameters
     ----------

@@ -34,18 +34,12 @@ _TEXT: Final = re.compile(r"\s*(?P<kind>[A-Za-z][\w-]*?)[-:](?P<percent>[0-9.]+(
 
 @dataclass(frozen=True)
 class MaskKind:
-    """What masks of a kind withhold.
-
-    Attributes
-    ----------
-    withholds
-        Whether a clip without its ground truth lacks that of a node.
-    reads
-        The nodes that it lacks, in words.
-    """
+    """What masks of a kind withhold."""
 
     withholds: Callable[[Column], bool]
+    """Whether a clip without its ground truth lacks that of a node."""
     reads: str
+    """The nodes that it lacks, in words."""
 
 
 MASK_KINDS: dict[str, MaskKind] = {
@@ -57,25 +51,17 @@ MASK_KINDS: dict[str, MaskKind] = {
 
 @dataclass(frozen=True)
 class Mask:
-    """How much ground truth is withheld.
-
-    Attributes
-    ----------
-    kind
-        A name in :data:`MASK_KINDS`.
-    percent
-        Share of the training clips, 0 to 100.
-    mode
-        ``exact`` (default): the ``round(percent / 100 * N)`` lowest ranks of the N training clips, so that
-        experiments compare equal counts. ``bernoulli``: every clip whose rank is below ``percent / 100``.
-    seed
-        Another seed ranks the clips differently.
-    """
+    """How much ground truth is withheld."""
 
     kind: str
+    """A name in :data:`MASK_KINDS`."""
     percent: float
+    """Share of the training clips, 0 to 100."""
     mode: MaskMode = "exact"
+    """``exact`` (default): the ``round(percent / 100 * N)`` lowest ranks of the N training clips, so that
+    experiments compare equal counts. ``bernoulli``: every clip whose rank is below ``percent / 100``."""
     seed: int = DEFAULT_SEED
+    """Another seed ranks the clips differently."""
 
     def __post_init__(self) -> None:
         for what, value, known in (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import make_folder, publish, remove_temporaries, require_free, sha256
 from slakh_hier.locks import folder_lock
+from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import REMOVE_IT
 from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, mask_file, read_index, write_index
 from slakh_hier.shards.mask import Mask, availability, mask_name, withheld
@@ -33,7 +33,7 @@ class MaskInfo:
         return {"mask": self.mask.name, **asdict(self.mask), "where": self.where}
 
 
-def list_masks(folder: str | PathLike[str]) -> list[MaskInfo]:
+def list_masks(folder: StrPath) -> list[MaskInfo]:
     """The masks of a set, in the order of the index; removed ones are not listed."""
     return [
         MaskInfo(record.mask, "shards" if record.file is None else "file")
@@ -42,7 +42,7 @@ def list_masks(folder: str | PathLike[str]) -> list[MaskInfo]:
     ]
 
 
-def add_mask(folder: str | PathLike[str], mask: Mask) -> int:
+def add_mask(folder: StrPath, mask: Mask) -> int:
     """Add a mask to a finished set and return the number of training clips it withholds.
 
     It lies in ``masks/NAME.h5``; a rendered mask of the same definition that was removed is shown again. Adding
@@ -58,7 +58,7 @@ def add_mask(folder: str | PathLike[str], mask: Mask) -> int:
         The disk has no room for it; nothing is changed.
     """
     path = Path(folder)
-    read_index(path)  # before the lock: nothing is created in a folder that is no shard set
+    read_index(path)  # before the lock: nothing is created in a folder that is not a shard set
     with folder_lock(path):
         index = read_index(path)
         remove_temporaries(path)
@@ -79,7 +79,7 @@ def add_mask(folder: str | PathLike[str], mask: Mask) -> int:
     return int(hit.sum())
 
 
-def remove_mask(folder: str | PathLike[str], name: str) -> str:
+def remove_mask(folder: StrPath, name: str) -> str:
     """Remove a mask and return its name: its file is deleted; a rendered one is hidden in the index.
 
     Parameters

@@ -2,7 +2,7 @@
 
 Everything is compared with the schema before a value is read (what HDF5 may be made to do: see
 :mod:`slakh_hier.plain_hdf5`), which takes a few milliseconds.
-This is no protection against flaws of the HDF5 library itself: see docs/shard-format.md on security.
+This does not protect against flaws of the HDF5 library itself: see docs/shard-format.md on security.
 """
 
 from __future__ import annotations

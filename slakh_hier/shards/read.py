@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE
+from slakh_hier.closing import Closing
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress
 from slakh_hier.shards.format import ABSENT, SILENT
 from slakh_hier.shards.handles import Handles
@@ -32,7 +32,7 @@ MAX_OPEN: Final = 128
 
 
 def open_shards(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     split: str | None = None,
     *,
     max_open: int = MAX_OPEN,
@@ -73,7 +73,7 @@ def open_shards(
     return ShardSet(path.absolute(), index, split, max_open)
 
 
-class ShardSet:
+class ShardSet(Closing):
     """Clips of a shard set by number: ``len(shards)``, ``shards[i]``, iteration.
 
     It can be pickled, and used in forked or spawned processes and in several threads: files are opened by
@@ -240,14 +240,6 @@ class ShardSet:
     def close(self) -> None:
         """Close this process's files; a later read opens them again."""
         self._handles.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _place(self, clip: int) -> int:
         if -len(self) <= clip < len(self):

@@ -12,33 +12,30 @@ import hashlib
 import os
 import secrets
 from contextlib import suppress
-from os import PathLike
 from pathlib import Path
 
+from slakh_hier.caches import ABANDONED_SECONDS, cache_folder
 from slakh_hier.errors import ShardError
 from slakh_hier.files import (
-    ABANDONED_SECONDS,
     TEMPORARY_PREFIX,
-    cache_folder,
     cannot_write,
     make_folder,
     publish,
     remove_temporaries,
     require_free,
 )
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.index import INDEX_NAME, Index, read_index
 from slakh_hier.shards.store import Store
 
 
-def is_url(folder: str | PathLike[str]) -> bool:
+def is_url(folder: StrPath) -> bool:
     """Whether a set is named by an address (``s3://...``) and not by a folder."""
     return isinstance(folder, str) and "://" in folder
 
 
-def local_set(
-    folder: str | PathLike[str], split: str | None = None, *, progress: Progress | None = None
-) -> Path:
+def local_set(folder: StrPath, split: str | None = None, *, progress: Progress | None = None) -> Path:
     """The folder of a set on this machine; one named by an address is fetched into the cache first.
 
     Parameters

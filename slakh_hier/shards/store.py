@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from slakh_hier.caches import CACHE_VARIABLE, cache_folder
 from slakh_hier.errors import FaultError, InputError, MissingExtraError, ShardError
-from slakh_hier.files import CACHE_VARIABLE, cache_folder, file_sha256, sync_folder, temporary_file
+from slakh_hier.files import file_sha256, sync_folder, temporary_file
 from slakh_hier.plain_files import FULL
 from slakh_hier.shards.index import INDEX_NAME, MAX_INDEX_BYTES
 
@@ -109,11 +110,11 @@ class Store:
 
         stopped = threading.Event()
         answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        told = 0  # bytes that came, where the library says so: some lie in a buffer yet
+        reported = 0  # bytes that came, where the library says so: some lie in a buffer yet
 
         def step(size: int | None, value: int) -> None:
-            nonlocal told
-            told = value
+            nonlocal reported
+            reported = value
             if stopped.is_set():
                 raise TimeoutError("nobody waits for it any more")
 
@@ -129,7 +130,7 @@ class Store:
         threading.Thread(target=work, name=f"fetch {file}", daemon=True).start()
         mark, since = 0, time.monotonic()
         try:
-            while (count := max(told, target.stat().st_size)) <= most:
+            while (count := max(reported, target.stat().st_size)) <= most:
                 try:
                     if (error := answers.get(timeout=POLL_SECONDS)) is not None:
                         self._explain(error, file, target)
@@ -170,7 +171,7 @@ class Store:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """What the library for such addresses is told: aiohttp else ends every copy after five minutes."""
+    """Options of the library for such addresses: aiohttp else ends every copy after five minutes."""
     if not url.startswith(("http://", "https://")):
         return {}
     try:

@@ -37,27 +37,17 @@ ClipColumns = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tables:
-    """Everything of a shard but the audio.
-
-    Attributes
-    ----------
-    clips : columns by name
-        ``split, track, song, target, start, query_track, query_start, shard``; lists of str, float64 arrays. A
-        DataFrame is made of all shards at once (:func:`join_clips`), since one for each takes longer than reading.
-    row : int32, shape (clips, nodes)
-    rms : float32, shape (clips, nodes), dBFS
-    query_row : int32, shape (clips,)
-    scale : float32, shape (rows,)
-    masks : bool, shape (clips, nodes), by name
-        Rendered masks, hidden ones too.
-    """
+    """Everything of a shard but the audio."""
 
     clips: ClipColumns
+    """``split, track, song, target, start, query_track, query_start, shard``; lists of str, float64 arrays. A DataFrame
+    is made of all shards at once (:func:`join_clips`), since one for each takes longer than reading."""
     row: NDArray[np.int32]
     rms: NDArray[np.float32]
     query_row: NDArray[np.int32]
     scale: NDArray[np.float32]
     masks: dict[str, NDArray[np.bool_]]
+    """Rendered masks, hidden ones too."""
 
 
 def load_tables(folder: Path, index: Index, shard: ShardRecord) -> Tables:
@@ -111,7 +101,7 @@ def _contradiction(tables: Tables, names: list[str]) -> str | None:
         ("a node that is absent has a level", (row == ABSENT) & ~np.isnan(rms)),
         ("a node that is silent has a level", (row == SILENT) & ~np.isneginf(rms)),
         ("a node that sounds has no level", (row >= 0) & ~np.isfinite(rms)),
-        ("a clip's start is no time", ~(np.isfinite(start) & (start >= 0))[:, None]),
+        ("a clip's start is not a time", ~(np.isfinite(start) & (start >= 0))[:, None]),
         (
             "a query is there in part only",
             ((asked != np.isfinite(query_start)) | (asked != (tables.query_row != NO_QUERY)))[:, None],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from slakh_hier.errors import ShardError, SlakhHierError
 from slakh_hier.files import TEMPORARY_PREFIX, file_sha256
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import run
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
@@ -28,7 +28,7 @@ from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_
 SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
 OTHERWISE: Final = (
-    "The file is as it was written, so that this is no later damage: render again with --overwrite; if it stays, "
+    "The file is as it was written, so that it was not damaged later: render again with --overwrite; if it stays, "
     "it is a fault of the program that wrote it"
 )
 
@@ -43,7 +43,7 @@ class Finding:
 
 
 def verify(
-    folder: str | PathLike[str],
+    folder: StrPath,
     *,
     full: bool = False,
     jobs: int | None = None,
@@ -60,7 +60,7 @@ def verify(
     full
         Read the audio.
     jobs
-        Parallel workers of a full check; None or 0: one per processor, or one for sets below 500 MB, which are
+        Parallel workers of a full check; None or 0: one per CPU core, or one for sets below 500 MB, which are
         read faster than workers start.
 
     Raises

@@ -14,15 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from slakh_hier.caches import ABANDONED_SECONDS, cache_folder, warn_without_cache
 from slakh_hier.errors import FaultError
-from slakh_hier.files import (
-    ABANDONED_SECONDS,
-    cache_folder,
-    publish,
-    remove_temporaries,
-    sha256,
-    warn_without_cache,
-)
+from slakh_hier.files import publish, remove_temporaries, sha256
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 

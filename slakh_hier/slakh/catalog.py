@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.paths import StrPath
 from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
 from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
@@ -30,36 +30,25 @@ FROM_FILE = "catalog"
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every stem of a data set.
-
-    Attributes
-    ----------
-    root
-        The data set's folder, resolved.
-    scheme
-        Where the column split comes from: orig, split2, redux, folders, or catalog (a file).
-    frame
-        One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
-        sample_rate (Hz), channels, size (bytes), mtime_ns, content (MD5 of the samples, where it is known), patch, program, is_drum, midi_program_name,
-        inst_class, labels, bleed, category, level_1 to level_N (None where unassigned), status, why.
-    problems
-        What is wrong with the data set as a whole: tracks and ids left out, songs in two splits.
-    skipped
-        Those problems that left something out.
-    notes
-        Choices that were made and that a user may want to make otherwise.
-    follow_links
-        Links of the data set may lead out of it.
-    """
+    """Every stem of a data set."""
 
     root: Path
+    """The data set's folder, resolved."""
     hierarchy: Hierarchy
     scheme: str
+    """Where the column split comes from: orig, split2, redux, folders, or catalog (a file)."""
     frame: pd.DataFrame
+    """One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
+    sample_rate (Hz), channels, size (bytes), mtime_ns, content (MD5 of the samples, where it is known), patch, program,
+    is_drum, midi_program_name, inst_class, labels, bleed, category, level_1 to level_N (None where unassigned), status, why."""
     problems: list[str] = field(default_factory=list)
+    """What is wrong with the data set as a whole: tracks and ids left out, songs in two splits."""
     skipped: list[str] = field(default_factory=list)
+    """Those problems that left something out."""
     notes: list[str] = field(default_factory=list)
+    """Choices that were made and that a user may want to make otherwise."""
     follow_links: bool = False
+    """Links of the data set may lead out of it."""
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -200,7 +189,7 @@ class Catalog:
             for track, stem, status, why in rows[["track", "stem", "status", "why"]].to_numpy()
         ]
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: StrPath) -> Path:
         """Write the table as CSV (UTF-8, empty cells for None); it appears complete or not at all."""
         path = Path(path)
         write_frame(self.frame, path)
@@ -209,8 +198,8 @@ class Catalog:
     @classmethod
     def load(
         cls,
-        path: str | os.PathLike[str],
-        root: str | os.PathLike[str],
+        path: StrPath,
+        root: StrPath,
         hierarchy: Hierarchy,
         *,
         follow_links: bool = False,
@@ -249,7 +238,7 @@ class Catalog:
         cls,
         data: BinaryIO,
         file: str,
-        root: str | os.PathLike[str],
+        root: StrPath,
         hierarchy: Hierarchy,
         *,
         follow_links: bool = False,

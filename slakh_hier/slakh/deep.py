@@ -19,13 +19,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from slakh_hier.flac import STREAMINFO_END, StreamInfo, first_frame, skip_id3, streaminfo
+from slakh_hier.paths import StrPath
 from slakh_hier.slakh.headers import libsndfile_reason
 
 _BLOCK = 1 << 18
 _NOT_STORED = bytes(16)
 
 
-def check_audio(path: str | os.PathLike[str]) -> str:
+def check_audio(path: StrPath) -> str:
     """Decode a FLAC or WAV file in blocks; "" where all is well, else what is wrong.
 
     FLAC: the number of samples, the sample rate that the first frame gives, and the MD5 of RFC 9639, section 8.2 (all
@@ -88,7 +89,7 @@ def mix_residual(folder: Path, stems: Sequence[Path]) -> float | None:
     return 10 * log10(max(lacking / whole, 1e-20)) if whole else None
 
 
-def _decode(path: str | os.PathLike[str], info: StreamInfo | None) -> str:
+def _decode(path: StrPath, info: StreamInfo | None) -> str:
     stored = info.md5 if info else _NOT_STORED
     digest, frames = md5(usedforsecurity=False), 0
     with soundfile.SoundFile(os.fsencode(path)) as file:
@@ -112,7 +113,7 @@ def _decode(path: str | os.PathLike[str], info: StreamInfo | None) -> str:
     return ""
 
 
-def _misnamed(path: str | os.PathLike[str], format: str, info: StreamInfo | None) -> str:
+def _misnamed(path: StrPath, format: str, info: StreamInfo | None) -> str:
     """What is wrong with a file that cannot be compared with an MD5 though its name says FLAC; "" for nothing."""
     if info or os.path.splitext(os.fspath(path))[1].lower() != ".flac":
         return ""

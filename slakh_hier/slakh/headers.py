@@ -15,6 +15,7 @@ import soundfile
 
 from slakh_hier.audio import MAX_FRAMES
 from slakh_hier.flac import streaminfo
+from slakh_hier.paths import StrPath
 from slakh_hier.slakh.content import UNKNOWN, content_in
 
 _HEAD = 4096
@@ -36,7 +37,7 @@ class Header:
     content: str = UNKNOWN
 
 
-def read_header(path: str | os.PathLike[str]) -> Header:
+def read_header(path: StrPath) -> Header:
     """Read and check the header of a FLAC or WAV file.
 
     Raises
@@ -100,7 +101,7 @@ def _wav(head: bytes, size: int) -> Header | None:
     return None
 
 
-def _any(path: str | os.PathLike[str], head: bytes) -> Header:
+def _any(path: StrPath, head: bytes) -> Header:
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:
             return Header(file.frames, file.samplerate, file.channels)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slakh_hier.errors import InputError
 from slakh_hier.output import METADATA
+from slakh_hier.paths import StrPath
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -36,7 +37,7 @@ class TrackFolder:
     path: str
 
 
-def resolve_root(root: str | os.PathLike[str]) -> Path:
+def resolve_root(root: StrPath) -> Path:
     """The data set's folder with every link resolved, or an InputError that says what was given instead."""
     given = Path(root).expanduser()
     if given.is_file():
@@ -105,7 +106,7 @@ def find_tracks(root: Path, *, follow_links: bool = False) -> tuple[list[TrackFo
     return [tracks[name] for name in sorted(tracks)], problems
 
 
-def inside(bounds: Path, path: str | os.PathLike[str]) -> bool:
+def inside(bounds: Path, path: StrPath) -> bool:
     """Whether ``path``, with links followed, lies below the resolved folder ``bounds``."""
     real = os.path.realpath(path)
     return os.path.commonpath([real, bounds]) == str(bounds)

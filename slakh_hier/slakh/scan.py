@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from slakh_hier import parallel
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.slakh.assign import assign_splits, default_scheme
 from slakh_hier.slakh.cache import load_facts, pack, save_facts, unpack
@@ -31,7 +31,7 @@ _SAVE_SECONDS = 60.0
 
 
 def scan(
-    root: str | os.PathLike[str],
+    root: StrPath,
     hierarchy: Hierarchy,
     *,
     split_scheme: str | None = None,

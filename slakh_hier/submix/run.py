@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from slakh_hier.errors import AudioError, FaultError, InputError
+from slakh_hier.errors import AudioError, FaultError, InputError, check_choice
 from slakh_hier.files import publish
 from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
 from slakh_hier.output.folder import OutputFolder, place_of, read_failures, write_failures
 from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all, noted_digest
 from slakh_hier.parallel import Backend, Tasks
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress
 from slakh_hier.signals import length_at
 from slakh_hier.slakh.broken import OnBroken, broken_stems
@@ -34,38 +34,27 @@ _FLAC_SHARE = 0.5
 
 @dataclass(frozen=True)
 class SubmixReport:
-    """What a run did, or would do.
-
-    Attributes
-    ----------
-    tracks, made, kept
-        Tracks in the folder, those written now, and those that were finished before. Of a dry run ``kept`` says how
-        many are there, without a look at their content.
-    files, bytes
-        Audio files and their size; of a dry run the size is an estimate.
-    hours
-        Of music, each track counted once.
-    records
-        What became of each track, in order of their names; empty for a dry run.
-    failures
-        Tracks left out because a stem cannot be decoded.
-    empty
-        Tracks without any stem to mix.
-    repaired
-        Why tracks that were finished before were made again.
-    """
+    """What a run did, or would do."""
 
     folder: Path
     tracks: int
     made: int
     kept: int
+    """``tracks`` to ``kept``: tracks in the folder, those written now, and those that were finished before. Of a dry
+    run ``kept`` says how many are there, without a look at their content."""
     files: int
     bytes: int
+    """``files`` and ``bytes``: audio files and their size; of a dry run the size is an estimate."""
     hours: float
+    """Of music, each track counted once."""
     records: tuple[SubmixRecord, ...] = ()
+    """What became of each track, in order of their names; empty for a dry run."""
     failures: tuple[AudioError, ...] = ()
+    """Tracks left out because a stem cannot be decoded."""
     empty: tuple[str, ...] = ()
+    """Tracks without any stem to mix."""
     repaired: Mapping[str, str] = field(default_factory=dict)
+    """Why tracks that were finished before were made again."""
 
     @property
     def clipped(self) -> list[SubmixRecord]:
@@ -75,7 +64,7 @@ class SubmixReport:
 
 def write_submixes(
     catalog: Catalog,
-    out: str | os.PathLike[str],
+    out: StrPath,
     *,
     level: Level = None,
     splits: Sequence[str] = (),
@@ -143,15 +132,15 @@ def write_submixes(
     out = Path(out)
     check_level(catalog.hierarchy, level)
     check_audio(audio_format, sample_rate)
-    if on_clip not in get_args(OnClip):
-        raise InputError(f"on_clip must be one of {', '.join(get_args(OnClip))}, not {on_clip!r}")
+    check_choice("on_clip", on_clip, get_args(OnClip))
     if channels not in (None, 1, 2):
         raise InputError(f"submixes have 1 or 2 channels, not {channels}")
-    settings = _settings(catalog, level, audio_format, sample_rate, channels, on_clip)
+    settings = Settings(str(catalog.root), audio_format, sample_rate, channels, on_clip, catalog.follow_links)
+    about = _about(catalog, level, settings)
     folder = OutputFolder(
         out,
         "submix",
-        settings,
+        about,
         items=finished_tracks,
         beside=(TREE,),
         reads=[catalog.root],
@@ -163,34 +152,24 @@ def write_submixes(
         check_audio(audio_format, sample_rate or rate)
     if dry_run:
         folder.check(overwrite=overwrite)
-        return _estimate(out, tasks, audio_format, sample_rate, channels, overwrite)
+        return _estimate(out, tasks, settings, overwrite)
 
     def prepare() -> tuple[int, str]:
         missing = [
             track for track in tasks.outlines.values() if not (out / track.target / TRACK_NOTE).exists()
         ]
-        return sum(
-            _bytes(track, audio_format, sample_rate, channels) for track in missing
-        ), "writing the submixes"
+        return sum(_bytes(track, settings) for track in missing), "writing the submixes"
 
-    common = Settings(
-        str(catalog.root),
-        audio_format,
-        sample_rate,
-        channels,
-        on_clip,
-        digest_of(settings),
-        catalog.follow_links,
-    )
+    digest = digest_of(about)
     if not overwrite:
-        _refuse_other_data_set(folder, catalog, tasks, common)
+        _refuse_other_data_set(folder, catalog, tasks, settings, digest)
     with folder.claimed(prepare, scheduler=scheduler, overwrite=overwrite) as target:
         if level != STEMS and not (out / TREE).exists():
             publish(out / TREE, catalog.hierarchy.text.encode())
         seconds = sum(track.frames / track.sample_rate for track in tasks.outlines.values()) / len(tasks)
         done = make_all(
             make_submixes,
-            Tasks(tasks, lambda track: (target, tasks[track], common)),
+            Tasks(tasks, lambda track: (target, tasks[track], settings, digest)),
             target,
             reads=folder.reads,
             stage=("submix", "tracks"),
@@ -226,7 +205,7 @@ def write_submixes(
 
 
 def _refuse_other_data_set(
-    folder: OutputFolder, catalog: Catalog, tasks: TrackTasks, settings: Settings
+    folder: OutputFolder, catalog: Catalog, tasks: TrackTasks, settings: Settings, digest: str
 ) -> None:
     """Refuse a folder that was made from a data set in another place, unless what it holds is what would be made now."""
     record = folder.noted()
@@ -235,7 +214,7 @@ def _refuse_other_data_set(
     known = set(catalog.frame["track"])
     for place in finished_tracks(folder.path):
         track = place.name
-        other = track in tasks and noted_digest(place) != track_digest(tasks[track], settings)
+        other = track in tasks and noted_digest(place) != track_digest(tasks[track], settings, digest)
         if other or track not in known:
             raise InputError(
                 f"{folder.path}: was made from another data set: {place.relative_to(folder.path)} holds other audio. Choose "
@@ -250,36 +229,22 @@ def _failures_of_others(out: Path, tracks: set[str]) -> list[dict[str, Any]]:
     return []
 
 
-def _settings(
-    catalog: Catalog,
-    level: Level,
-    audio_format: AudioFormat,
-    sample_rate: int | None,
-    channels: int | None,
-    on_clip: OnClip,
-) -> dict[str, Any]:
+def _about(catalog: Catalog, level: Level, settings: Settings) -> dict[str, Any]:
     """What decides the content of the folder, beside the data set."""
     tree = {"name": catalog.hierarchy.name, "digest": catalog.hierarchy.digest}
     return {
         "recipe": _RECIPE,
         **({} if level == STEMS else {"hierarchy": tree}),
         "level": level_name(level),
-        "audio_format": audio_format,
-        "sample_rate": sample_rate or "native",
-        "channels": channels or "native",
-        "on_clip": on_clip,
+        "audio_format": settings.format,
+        "sample_rate": settings.sample_rate or "native",
+        "channels": settings.channels or "native",
+        "on_clip": settings.on_clip,
         "splits": catalog.scheme,
     }
 
 
-def _estimate(
-    out: Path,
-    tasks: TrackTasks,
-    audio_format: AudioFormat,
-    sample_rate: int | None,
-    channels: int | None,
-    overwrite: bool,
-) -> SubmixReport:
+def _estimate(out: Path, tasks: TrackTasks, settings: Settings, overwrite: bool) -> SubmixReport:
     """What a run would do, without looking into files."""
     tracks = tasks.outlines.values()
     return SubmixReport(
@@ -288,15 +253,15 @@ def _estimate(
         made=0,
         kept=0 if overwrite else sum((out / track.target / TRACK_NOTE).exists() for track in tracks),
         files=sum(track.files for track in tracks),
-        bytes=sum(_bytes(track, audio_format, sample_rate, channels) for track in tracks),
+        bytes=sum(_bytes(track, settings) for track in tracks),
         hours=sum(track.frames / track.sample_rate for track in tracks) / 3600,
         empty=tuple(tasks.empty),
     )
 
 
-def _bytes(track: Outline, audio_format: AudioFormat, sample_rate: int | None, channels: int | None) -> int:
+def _bytes(track: Outline, settings: Settings) -> int:
     """About how much disk space the track will take."""
-    frames = length_at(track.frames, track.sample_rate, sample_rate or track.sample_rate)
-    share = _FLAC_SHARE if audio_format == "flac" else 1.0
-    samples = frames * (channels or track.channels)
-    return round(track.files * samples * Encoding(audio_format).bytes * share)
+    frames = length_at(track.frames, track.sample_rate, settings.sample_rate or track.sample_rate)
+    share = _FLAC_SHARE if settings.format == "flac" else 1.0
+    samples = frames * (settings.channels or track.channels)
+    return round(track.files * samples * Encoding(settings.format).bytes * share)

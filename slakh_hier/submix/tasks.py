@@ -21,23 +21,16 @@ if TYPE_CHECKING:
 
 
 class Outline(NamedTuple):
-    """What is known of each track before the first is processed.
-
-    Attributes
-    ----------
-    target
-        Its folder in the output.
-    files
-        Number of audio files.
-    frames, sample_rate, channels
-        Samples of the longest stem; Hz; channels of the widest stem.
-    """
+    """What is known of each track before the first is processed."""
 
     target: str
+    """Its folder in the output."""
     files: int
+    """Number of audio files."""
     frames: int
     sample_rate: int
     channels: int
+    """``frames`` to ``channels``: samples of the longest stem; Hz; channels of the widest stem."""
 
 
 class TrackTasks(Mapping[str, TrackTask]):

@@ -43,41 +43,29 @@ class Settings:
     sample_rate: int | None
     channels: int | None
     on_clip: OnClip
-    digest: str
-    """Of all settings."""
     follow_links: bool = False
     """The catalog's."""
 
 
 @dataclass(frozen=True)
 class TrackTask:
-    """A track and what is to be made of it; small, since it is pickled.
-
-    Attributes
-    ----------
-    source, target
-        Its folder in the data set, and in the output.
-    stems
-        The stems in its mix, in order of their ids.
-    places
-        Category and finest node of each of the track's stems; empty where no tree is at work.
-    left_out
-        Why a stem with a fault is not in the mix, by stem.
-    about
-        Fields of the metadata that are known before: level, tree, split.
-    midi
-        Copy the MIDI files too.
-    """
+    """A track and what is to be made of it; small, since it is pickled."""
 
     track: str
     source: str
     target: str
+    """``source`` and ``target``: its folder in the data set, and in the output."""
     stems: tuple[StemRef, ...]
+    """The stems in its mix, in order of their ids."""
     files: Files
     places: Mapping[str, tuple[str | None, str | None]]
+    """Category and finest node of each of the track's stems; empty where no tree is at work."""
     left_out: Mapping[str, str]
+    """Why a stem with a fault is not in the mix, by stem."""
     about: Mapping[str, Any]
+    """Fields of the metadata that are known before: level, tree, split."""
     midi: bool
+    """Copy the MIDI files too."""
 
     @property
     def sample_rate(self) -> int:
@@ -96,34 +84,30 @@ class TrackTask:
 
 @dataclass(frozen=True)
 class SubmixRecord:
-    """What became of a track.
-
-    Attributes
-    ----------
-    seconds
-        Length, s.
-    files, bytes
-        Audio files and their size.
-    gain
-        Other than 1 where a submix would have exceeded full scale.
-    subtype
-        ``PCM_16`` or ``FLOAT``.
-    peak_dbfs
-        Of the loudest file as the data set has it, None for silence; ``loudest`` is its name.
-    """
+    """What became of a track."""
 
     track: str
     seconds: float
+    """Length, s."""
     files: int
     bytes: int
+    """``files`` and ``bytes``: audio files and their size."""
     gain: float
+    """Other than 1 where a submix would have exceeded full scale."""
     subtype: str
+    """``PCM_16`` or ``FLOAT``."""
     peak_dbfs: float | None
+    """Of the loudest file as the data set has it, None for silence; ``loudest`` is its name."""
     loudest: str
 
 
-def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[SubmixRecord]:
+def make_submixes(target: Target, task: TrackTask, settings: Settings, digest: str) -> Made[SubmixRecord]:
     """Make a track below the output folder, unless it is there already.
+
+    Parameters
+    ----------
+    digest
+        Of the settings of the whole folder.
 
     Raises
     ------
@@ -134,7 +118,7 @@ def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[S
     FaultError
         The disk is full.
     """
-    source = _Source.of(task, settings)
+    source = _Source.of(task, settings, digest)
 
     def fill(folder: Path) -> SubmixRecord:
         for name, data in source.midi.items():
@@ -145,9 +129,9 @@ def make_submixes(target: Target, task: TrackTask, settings: Settings) -> Made[S
     return make_track(target, task.target, source.digest, SubmixRecord, fill)
 
 
-def track_digest(task: TrackTask, settings: Settings) -> str:
-    """Of all that a track is made from, by what the files hold."""
-    return _Source.of(task, settings).digest
+def track_digest(task: TrackTask, settings: Settings, digest: str) -> str:
+    """Of all that a track is made from, by what the files hold; ``digest`` as for :func:`make_submixes`."""
+    return _Source.of(task, settings, digest).digest
 
 
 class _Source(NamedTuple):
@@ -158,7 +142,7 @@ class _Source(NamedTuple):
     digest: str
 
     @classmethod
-    def of(cls, task: TrackTask, settings: Settings) -> Self:
+    def of(cls, task: TrackTask, settings: Settings, digest: str) -> Self:
         root = Path(settings.root)
         bounds = within(root, settings.follow_links)
         metadata = _read(bounds, root / task.source, METADATA)
@@ -166,7 +150,7 @@ class _Source(NamedTuple):
         stems = [stem._replace(content=content_of(root / stem.path)) for stem in task.stems]
         known = asdict(replace(task, stems=tuple(stems)))
         copied = {name: sha256(data) for name, data in midi.items()}
-        return cls(metadata, midi, digest_of(settings.digest, known, sha256(metadata), copied))
+        return cls(metadata, midi, digest_of(digest, known, sha256(metadata), copied))
 
 
 def _fill(folder: Path, task: TrackTask, settings: Settings, metadata: bytes) -> SubmixRecord:

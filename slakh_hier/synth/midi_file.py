@@ -35,33 +35,22 @@ class Event(NamedTuple):
 
 @dataclass
 class MidiFile:
-    """What a MIDI file holds.
-
-    Attributes
-    ----------
-    division
-        Ticks per quarter note, or with ``frames_per_second`` ticks per frame.
-    frames_per_second
-        Where the file counts SMPTE time, else None.
-    remarks
-        Where the file breaks the standard.
-    events
-        By time; at one tick, controls stand before notes, and notes in the file's order.
-    tempos
-        (tick, microseconds per quarter note), by time; empty: 120 quarter notes per minute.
-    time_signatures
-        (tick, numerator, denominator), by time.
-    names
-        The tracks' names, "" where there is none.
-    """
+    """What a MIDI file holds."""
 
     division: int
+    """Ticks per quarter note, or with ``frames_per_second`` ticks per frame."""
     frames_per_second: float | None
+    """Where the file counts SMPTE time, else None."""
     remarks: list[str]
+    """Where the file breaks the standard."""
     events: list[Event] = field(default_factory=list)
+    """By time; at one tick, controls stand before notes, and notes in the file's order."""
     tempos: list[tuple[int, int]] = field(default_factory=list)
+    """(tick, microseconds per quarter note), by time; empty: 120 quarter notes per minute."""
     time_signatures: list[tuple[int, int, int]] = field(default_factory=list)
+    """(tick, numerator, denominator), by time."""
     names: list[str] = field(default_factory=list)
+    """The tracks' names, "" where there is none."""
 
 
 def parse_midi(data: bytes) -> MidiFile:

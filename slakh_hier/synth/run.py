@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from slakh_hier import parallel
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.files import file_sha256
 from slakh_hier.locks import refuse_locked
 from slakh_hier.output.folder import OutputFolder
@@ -23,6 +22,7 @@ from slakh_hier.output.tracks import (
     track_name,
 )
 from slakh_hier.parallel import Backend
+from slakh_hier.paths import StrPath
 from slakh_hier.progress import Progress, Silent
 from slakh_hier.splits import DEFAULT_SHARES, assign_splits, check_shares
 from slakh_hier.synth.extras import default_soundfont, require
@@ -45,12 +45,12 @@ _LIBRARIES = ("mido", "pyloudnorm", "scipy.signal")
 
 
 def make_data_set(
-    midi: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    midi: Sequence[StrPath],
+    out: StrPath,
     *,
     compose: int = 0,
     seconds: float = DEFAULT_SECONDS,
-    soundfont: str | os.PathLike[str] | None = None,
+    soundfont: StrPath | None = None,
     synthesiser: Synthesiser = "builtin",
     reorchestrate: bool = False,
     max_seconds: float | None = None,
@@ -184,11 +184,10 @@ def _check(
         raise InputError(f"a composed song lasts 8 to 600 s, not {seconds:g}")
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"max_seconds must be more than 0, not {max_seconds:g}")
-    if synthesiser not in SYNTHESISERS:
-        raise InputError(f"synthesiser must be one of {', '.join(SYNTHESISERS)}, not {synthesiser!r}")
+    check_choice("synthesiser", synthesiser, SYNTHESISERS)
 
 
-def _listed(midi: Sequence[str | os.PathLike[str]]) -> tuple[list[Source], list[tuple[str, str]]]:
+def _listed(midi: Sequence[StrPath]) -> tuple[list[Source], list[tuple[str, str]]]:
     """A source for every file that can be read, numbered by the place among all of them; and the others' reasons."""
     found = find_midi(midi)
     check_count(len(found))

@@ -38,31 +38,21 @@ FLAT_GAIN, NO_BEND = Curve((0.0,), (1.0,)), Curve((0.0,), (0.0,))
 
 @dataclass(frozen=True)
 class Part:
-    """What one instrument plays.
-
-    Attributes
-    ----------
-    name
-        The track's name.
-    program
-        0 to 127; for drums the number of the kit.
-    bank
-        Bank select (the coarse number, or the fine one where only that was sent).
-    notes
-        By start.
-    gain
-        Volume and expression as a factor.
-    bend
-        Pitch bend in semitones.
-    """
+    """What one instrument plays."""
 
     name: str
+    """The track's name."""
     program: int
+    """0 to 127; for drums the number of the kit."""
     is_drum: bool
     bank: int
+    """Bank select (the coarse number, or the fine one where only that was sent)."""
     notes: tuple[Note, ...]
+    """By start."""
     gain: Curve = FLAT_GAIN
+    """Volume and expression as a factor."""
     bend: Curve = NO_BEND
+    """Pitch bend in semitones."""
 
     @property
     def program_num(self) -> int:

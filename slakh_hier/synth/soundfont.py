@@ -45,31 +45,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Zone:
-    """One sample with how it is played, for a range of keys and velocities (inclusive).
-
-    Attributes
-    ----------
-    start, end, loop_start, loop_end
-        In samples of the SoundFont; an SF3's are counted from its sample's beginning.
-    looped, to_end
-        Whether the loop is played, and whether it ends when the key is released.
-    root, scale
-        Key of the sample, and cents per key (100 but for a few effects).
-    tune
-        Cents.
-    attenuation
-        dB.
-    delay, attack, hold, decay, release
-        Of the volume envelope (s); decay and release are the times for 100 dB.
-    sustain
-        dB below the peak.
-    hold_by_key, decay_by_key
-        Timecents per key below 60.
-    cutoff, resonance
-        Of the low-pass filter (Hz, dB).
-    group
-        Notes of the same group other than 0 stop each other (hi-hats).
-    """
+    """One sample with how it is played, for a range of keys and velocities (inclusive)."""
 
     sample: int
     keys: tuple[int, int]
@@ -78,24 +54,33 @@ class Zone:
     end: int
     loop_start: int
     loop_end: int
+    """``start`` to ``loop_end``: in samples of the SoundFont; an SF3's are counted from its sample's beginning."""
     looped: bool
-    to_end: bool
+    """``looped`` to ``looped``: whether the loop is played."""
     rate: int
     root: int
     scale: int
+    """``root`` and ``scale``: key of the sample, and cents per key (100 but for a few effects)."""
     tune: float
+    """Cents."""
     attenuation: float
+    """dB."""
     delay: float
     attack: float
     hold: float
     decay: float
-    sustain: float
     release: float
+    """``delay`` to ``release``: of the volume envelope (s); decay and release are the times for 100 dB."""
+    sustain: float
+    """dB below the peak."""
     hold_by_key: int
     decay_by_key: int
+    """``hold_by_key`` and ``decay_by_key``: timecents per key below 60."""
     cutoff: float
     resonance: float
+    """``cutoff`` and ``resonance``: of the low-pass filter (Hz, dB)."""
     group: int
+    """Notes of the same group other than 0 stop each other (hi-hats)."""
     fixed_key: int
     fixed_velocity: int
 
@@ -247,7 +232,7 @@ class SoundFont:
         settled = 0.5 * (1 + min(max(1 - int(g[29]) / 1000, 0.0), 1.0))
         return Zone(
             sample=sample, keys=keys, velocities=velocities, start=begin, end=end,
-            loop_start=loop_start, loop_end=loop_end, looped=looped, to_end=mode == 3,
+            loop_start=loop_start, loop_end=loop_end, looped=looped,
             rate=int(head["rate"]) or 44100, root=root, scale=int(g[56]),
             tune=float(100 * int(g[51]) + int(g[52]) + int(head["correction"])),
             # EMU's hardware, which SoundFonts are tuned for, applies 0.4 of what the file says.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.paths import StrPath
 from slakh_hier.synth.midi_file import MAX_BYTES
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
@@ -24,7 +25,7 @@ class Found:
     reason: str = ""
 
 
-def find_midi(given: Sequence[str | os.PathLike[str]]) -> list[Found]:
+def find_midi(given: Sequence[StrPath]) -> list[Found]:
     """All MIDI files among the given files and, recursively, folders: in the order given, sorted within a folder.
 
     A file that is met twice counts once. Names are relative to the given folder, which they begin with.

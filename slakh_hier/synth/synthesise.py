@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import check_choice
 from slakh_hier.synth.sampler import Sampler
 from slakh_hier.synth.songs import Curve, Part
 
@@ -52,14 +52,13 @@ def synthesise(
     MissingExtraError
         The synthesiser's library is not installed.
     """
+    check_choice("synthesiser", synthesiser, SYNTHESISERS)
     if synthesiser == "builtin":
         blocks = _in_blocks(Sampler(soundfont, part, rate), part, frames, rate)
-    elif synthesiser == "fluidsynth":
+    else:
         from slakh_hier.synth.fluidsynth_player import fluidsynth_blocks
 
         blocks = fluidsynth_blocks(soundfont, part, frames, rate, int(BLOCK_SECONDS * rate))
-    else:
-        raise InputError(f"synthesiser must be one of {', '.join(SYNTHESISERS)}, not {synthesiser!r}")
     place = 0
     for block in blocks:
         block = block * _gains(part.gain, place, len(block), rate)

@@ -22,24 +22,17 @@ _VOLUME, _WIDEST_BEND = 7, 8191
 
 @dataclass
 class TrackScore:
-    """What one track of a MIDI file holds; times and lengths in ticks.
-
-    Attributes
-    ----------
-    notes
-        (tick, length, key, velocity).
-    controls
-        (tick, number, value).
-    bends
-        (tick, value from -8192 to 8191).
-    """
+    """What one track of a MIDI file holds; times and lengths in ticks."""
 
     name: str
     program: int
     is_drum: bool
     notes: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """(tick, length, key, velocity)."""
     controls: list[tuple[int, int, int]] = field(default_factory=list)
+    """(tick, number, value)."""
     bends: list[tuple[int, int]] = field(default_factory=list)
+    """(tick, value from -8192 to 8191)."""
 
 
 def score_midi(

@@ -16,6 +16,7 @@ from slakh_hier.errors import InputError
 from slakh_hier.files import TEMPORARY_PREFIX
 from slakh_hier.output.audio import AudioFormat
 from slakh_hier.parallel import cpu_cores
+from slakh_hier.paths import StrPath
 from slakh_hier.splits import SPLITS
 from slakh_hier.testing.defects import DEFECTS, check_defects
 from slakh_hier.testing.instruments import GUITARS, INSTRUMENTS, PAIRS
@@ -23,7 +24,7 @@ from slakh_hier.testing.track import StemSpec, TrackSpec, song_of, write_track
 
 
 def make_slakh(
-    root: str | os.PathLike[str],
+    root: StrPath,
     *,
     tracks: int = 6,
     seconds: float = 20.0,

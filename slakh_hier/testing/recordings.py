@@ -7,7 +7,6 @@ mixture, a mix that is not the plain sum, room microphones, notes and videos bes
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
+from slakh_hier.paths import StrPath
 from slakh_hier.wording import did_you_mean
 
 Samples = NDArray[np.float64]
@@ -102,9 +102,7 @@ _ENSEMBLESET: Final = {
 }
 
 
-def make_recordings(
-    folder: str | os.PathLike[str], layout: str, *, seconds: float = 4.0, sample_rate: int = 44_100
-) -> Path:
+def make_recordings(folder: StrPath, layout: str, *, seconds: float = 4.0, sample_rate: int = 44_100) -> Path:
     """Make a tiny data set in the layout of a data set of recordings; every sample follows from the arguments.
 
     Parameters

@@ -7,12 +7,10 @@ CSV on stdout; the last line is activity over decoding.
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from pathlib import Path
 
 import soundfile
-from harness import cpu_seconds, in_turns, music, report
+from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.plan.activity import measure_activity
@@ -20,15 +18,8 @@ from slakh_hier.slakh import scan
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="a data set; default: a small one")
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
+    options = read_options(__doc__, data=Path, seconds=120.0, rounds=3)
+    with workspace() as work:
         data = music(work, options.seconds, options.data)
         catalog = scan(data, load_hierarchy("slakh34"), split_scheme="folders", cache=False)
         stems = [catalog.root / path for path in catalog.frame["path"] if path]

@@ -9,37 +9,22 @@ hdf5plugin is installed. CSV on stdout, CPU milliseconds a row of 10 s; the last
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from harness import cpu_seconds, in_turns, music, report
+from harness import cpu_seconds, in_turns, planned, read_options, report, workspace
 from numpy.typing import NDArray
 
-from slakh_hier.hierarchy import load_hierarchy
-from slakh_hier.plan import plan_clips
 from slakh_hier.rendering import render
-from slakh_hier.slakh import scan
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="a data set; default: a small one")
-    parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
-        tree = load_hierarchy("slakh34")
-        catalog = scan(music(work, options.seconds, options.data), tree, split_scheme="folders", cache=False)
-        plan = plan_clips(catalog, tree, clips={"train": options.clips}, activity=work / "activity.h5")
+    options = read_options(__doc__, data=Path, clips=24, seconds=120.0, rounds=3)
+    with workspace() as work:
+        plan = planned(work, options)
         render(plan, work / "out", jobs=1)
         rows = np.concatenate([h5py.File(path)["audio"][:] for path in sorted((work / "out").glob("*.h5"))])
         runs: dict[str, Callable[[], Any]] = {}

@@ -11,9 +11,7 @@ is the usual way over this one for the first epoch.
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from harness import cpu_seconds, in_turns, music, report
+from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 from torch.utils.data import DataLoader, Dataset
 
 from slakh_hier.hierarchy import load_hierarchy
@@ -40,18 +38,9 @@ RATE, TARGET, BATCH = 16_000, "clean_guitars", 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="a data set; default: a small one")
-    parser.add_argument("--clips", type=int, default=120)
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
-    parser.add_argument("--suffix", choices=(".wav", ".flac"), default=".wav", help="files at 16 kHz")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = read_options(__doc__, data=Path, clips=120, seconds=120.0, suffix=(".wav", ".flac"), rounds=3)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
+    with workspace() as work:
         data = music(work, options.seconds, options.data)
         made: dict[str, Plan] = {}
 

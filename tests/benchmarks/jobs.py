@@ -9,32 +9,17 @@ CSV on stdout; the last line is wall seconds of one job over those of two.
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from pathlib import Path
 
-from harness import cpu_seconds, in_turns, music, report, wall_seconds
+from harness import cpu_seconds, in_turns, planned, read_options, report, wall_seconds, workspace
 
-from slakh_hier.hierarchy import load_hierarchy
-from slakh_hier.plan import plan_clips
 from slakh_hier.rendering import render
-from slakh_hier.slakh import scan
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="a data set; default: a small one")
-    parser.add_argument("--clips", type=int, default=400, help="training clips at most")
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
-        tree = load_hierarchy("slakh34")
-        catalog = scan(music(work, options.seconds, options.data), tree, split_scheme="folders", cache=False)
-        plan = plan_clips(catalog, tree, clips={"train": options.clips}, activity=work / "activity.h5")
+    options = read_options(__doc__, data=Path, clips=400, seconds=120.0, rounds=3)
+    with workspace() as work:
+        plan = planned(work, options)
         cpu: dict[int, list[float]] = {1: [], 2: []}
 
         def rendering(jobs: int) -> None:

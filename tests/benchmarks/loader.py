@@ -6,15 +6,13 @@ The same examples (mixture and one path, all levels), in turns; 500 clips are 50
 holds. On the fly, an example reads the 10 s of every stem of
 its track with soundfile, sums them for each node and resamples each distinct sum with soxr HQ, as the renderer does.
 The reader is that of a training: its thread reads, and this one makes float32 signals of the rows, as a training on
-processors does; "as stored" is what a GPU gets, which makes the signals itself. The first epoch of a process compares the
+a CPU does; "as stored" is what a GPU gets, which makes the signals itself. The first epoch of a process compares the
 checksum of every row. Raw h5py reads the same rows in the same order from open files and does nothing with them. Clips per
 second of CPU time, both threads together. CSV on stdout; the last line is the reader's over those of raw h5py.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from harness import cpu_seconds, in_turns, music, report
+from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from slakh_hier.hierarchy import load_hierarchy
@@ -45,20 +43,10 @@ MIXED = 25
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one"
-    )
-    parser.add_argument("--clips", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = read_options(__doc__, data=Path, clips=500, seconds=120.0, rounds=5)
     torch.set_num_threads(1)
     keep_freed_memory()  # as a training does
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
+    with workspace() as work:
         tree = load_hierarchy("slakh34")
         catalog = scan(music(work, options.seconds, options.data), tree, split_scheme="folders")
         plan = plan_clips(catalog, tree, target=TARGET, step=0.5, clips={"train": options.clips})

@@ -10,16 +10,14 @@ CSV on stdout, with the largest memory of the process; the last line is render o
 
 from __future__ import annotations
 
-import argparse
 import resource
-import tempfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 import soundfile
 import soxr
-from harness import cpu_seconds, in_turns, music, report
+from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.plan import Plan, plan_clips
@@ -33,21 +31,8 @@ Segment = tuple[Path, int, int]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one"
-    )
-    parser.add_argument(
-        "--any", action="store_true", help="all nodes with queries instead of the guitar path"
-    )
-    parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a track")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
+    options = read_options(__doc__, data=Path, any=False, clips=40, seconds=120.0, rounds=3)
+    with workspace() as work:
         data = music(work, options.seconds, options.data)
         tree = load_hierarchy("slakh34")
         plan = plan_clips(

@@ -9,17 +9,15 @@ a scan without a cache; a scan from its cache. CSV on stdout; the last line is s
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import yaml
-from harness import cpu_seconds, in_turns, report
+from harness import cpu_seconds, in_turns, read_options, report, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.slakh import scan
@@ -30,16 +28,10 @@ RATE, FRAMES = 44100, 44100 * 246
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--tracks", type=int, default=2100)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as folder:
-        root = Path(folder, "slakh")
-        os.environ["SLAKH_HIER_CACHE"] = str(Path(folder, "cache"))
+    options = read_options(__doc__, tracks=2100, rounds=3, jobs=2)
+    with workspace() as folder:
+        root = folder / "slakh"
+        os.environ["SLAKH_HIER_CACHE"] = str(folder / "cache")
         stems = make(root, options.tracks)
         tree = load_hierarchy("slakh34")
 

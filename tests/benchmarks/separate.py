@@ -1,4 +1,4 @@
-"""CPU seconds of separating a signal over the bare network on the same frames, on processors.
+"""CPU seconds of separating a signal over the bare network on the same frames, on a CPU.
 
     python tests/benchmarks/separate.py [--seconds 60] [--units 600] [--layers 4] [--rounds 3]
 
@@ -8,13 +8,12 @@ resampling from 44.1 kHz and back, STFT, masks, constraint, inverse STFT, fading
 
 from __future__ import annotations
 
-import argparse
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from harness import cpu_seconds, in_turns, report
+from harness import cpu_seconds, in_turns, read_options, report
 
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.separation import Model
@@ -24,15 +23,7 @@ RATE, LEVELS = 16_000, 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--units", type=int, default=600)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--input-rate", type=int, default=44_100)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = read_options(__doc__, seconds=60.0, units=600, layers=4, input_rate=44_100, rounds=3)
     torch.set_num_threads(1)
     torch.manual_seed(0)
     settings = [f"network.units={options.units}", f"network.layers={options.layers}"]

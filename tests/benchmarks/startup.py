@@ -7,19 +7,14 @@ CSV on stdout; the last line is the wall time of --help over the 0.3 s that it m
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 
-from harness import cpu_seconds, in_turns, report, wall_seconds
+from harness import cpu_seconds, in_turns, read_options, report, wall_seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
+    options = read_options(__doc__, rounds=7)
     commands = {
         "python": [sys.executable, "-c", "pass"],
         "--help": [sys.executable, "-c", "from slakh_hier.cli.main import main; main()", "--help"],

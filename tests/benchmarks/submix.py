@@ -17,41 +17,26 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
-from harness import MINI, cpu_seconds, in_turns, report
+from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.slakh import Catalog, scan
 from slakh_hier.submix import write_submixes
 from slakh_hier.submix.tasks import TrackTasks
 from slakh_hier.submix.track import TrackTask
-from slakh_hier.testing import make_slakh
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = read_options(
+        __doc__, data=Path, split="test", tracks=2, minutes=4.0, level=int, sample_rate=int, rounds=5
     )
-    parser.add_argument(
-        "--data", type=Path, help="a data set; default: ../shared/slakh_mini, else a generated one"
-    )
-    parser.add_argument("--split", default="test", help="its tracks are taken")
-    parser.add_argument("--tracks", type=int, default=2, help="how many")
-    parser.add_argument("--minutes", type=float, default=4.0, help="length of each")
-    parser.add_argument("--level", type=int, help="default: all numbered levels")
-    parser.add_argument("--sample-rate", type=int, help="default: as the data set has it")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
-        data = options.data or (
-            MINI if MINI.is_dir() else make_slakh(work / "slakh", tracks=4, seconds=60, stems=10)
-        )
+    with workspace() as work:
+        data = music(work, None, options.data)
         tree = load_hierarchy("slakh34")
         lengthen(scan(data, tree, split_scheme="folders"), options, work / "long")
         catalog = scan(work / "long", tree, split_scheme="folders", cache=False)

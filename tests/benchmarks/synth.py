@@ -8,29 +8,20 @@ of composing alone; the last line is seconds of stems per CPU second of the buil
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
-from harness import cpu_seconds, in_turns, report
+from harness import cpu_seconds, in_turns, read_options, report, workspace
 
 from slakh_hier.synth import DataSetReport, Synthesiser, make_data_set
 from slakh_hier.synth.compose import compose_song, plan_songs
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--songs", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=40)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = read_options(__doc__, songs=4, seconds=40.0, rounds=3)
     reports: dict[str, DataSetReport] = {}
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        out = Path(name) / "slakh"
+    with workspace() as work:
+        out = work / "slakh"
 
         def making(synthesiser: Synthesiser) -> Callable[[], None]:
             def make() -> None:

@@ -11,14 +11,12 @@ step: STFT, network, loss, backward and Adam on a batch that lies on the device.
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from pathlib import Path
 
 import pandas as pd
 import torch
 from bare_training import stepper
-from harness import report, wall_seconds
+from harness import read_options, report, wall_seconds, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.models.config import Config
@@ -34,28 +32,19 @@ RATE, SECONDS, LEVELS = 16_000, 10, 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = read_options(
+        __doc__, task=("sss", "qbe"), preset=str, clips=200, steps=40, shards=Path, set=[], rounds=1
     )
-    parser.add_argument("--task", choices=["sss", "qbe"], default="sss")
-    parser.add_argument("--preset", help="default: paper with a GPU, small without")
-    parser.add_argument("--clips", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--shards", type=Path)
-    parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--rounds", type=int, default=1)
-    options = parser.parse_args()
     on_gpu = torch.cuda.is_available()
     options.preset = options.preset or ("paper" if on_gpu else "small")
     variants = {"32 bits": []}
     if on_gpu:
         variants["bf16"] = ["hardware.precision=bf16"]
-    variants |= {setting: [setting] for setting in options.settings}
+    variants |= {setting: [setting] for setting in options.set}
     common = ["training.epochs=2", f"training.steps_per_epoch={options.steps}"]
     speeds: dict[str, list[float]] = {}
     more: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="slakh-hier-bench-") as name:
-        work = Path(name)
+    with workspace() as work:
         shards = options.shards or make_shards(work, options.task, options.clips)
         for turn in range(options.rounds):
             for what, settings in variants.items():

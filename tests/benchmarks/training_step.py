@@ -1,19 +1,17 @@
-"""A training step of the paper's SSS network against the bare layers it is made of, on processors.
+"""A training step of the paper's SSS network against the bare layers it is made of, on a CPU.
 
     python tests/benchmarks/training_step.py [--units 600] [--layers 4] [--batch 2] [--seconds 4] [--rounds 5]
 
 Bare: nn.LSTM and nn.Linear of the same size on ready-made features, L1 of the output as the loss, backward, Adam.
 Ours: the whole step as the trainer takes it: STFT of mixture and sources, batch norm, masks, constraint, loss, backward,
-AutoClip, Adam. Processor time, in turns; CSV on stdout; the last line is ours over bare.
+AutoClip, Adam. CPU time, in turns; CSV on stdout; the last line is ours over bare.
 """
 
 from __future__ import annotations
 
-import argparse
-
 import torch
 from bare_training import stepper
-from harness import cpu_seconds, in_turns, report
+from harness import cpu_seconds, in_turns, read_options, report
 from torch import nn
 
 from slakh_hier.models.config_file import load_config
@@ -23,16 +21,7 @@ RATE, LEVELS = 16_000, 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--units", type=int, default=600)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    options = read_options(__doc__, units=600, layers=4, batch=2, seconds=4.0, rounds=5, threads=1)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     samples = round(options.seconds * RATE)

@@ -12,8 +12,7 @@ from typing import Any
 import h5py
 import pytest
 
-from slakh_hier.cli.main import main
-from slakh_hier.files import CACHE_VARIABLE, cache_folder
+from slakh_hier.caches import CACHE_VARIABLE, cache_folder
 from slakh_hier.testing import make_slakh
 
 Command = Callable[..., tuple[Any, str, str]]
@@ -29,19 +28,6 @@ PLAN = (
     "-j",
     "1",
 )
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """command("scan", ...) -> exit code, stdout, stderr; in this process."""
-
-    def invoke(*arguments: object) -> tuple[Any, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

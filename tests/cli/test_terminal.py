@@ -7,14 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from slakh_hier.cli.main import main
 from slakh_hier.testing import make_slakh
 
 ROOT = Path(__file__).parents[2]
@@ -28,19 +26,6 @@ def run(*arguments: object, **more: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "slakh_hier", *(os.fsencode(str(argument)) for argument in arguments)]
     more = {"capture_output": True, **more}
     return subprocess.run(command, timeout=100, check=False, **more)
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str, str]]:
-    """command("scan", ...) -> exit code, stdout, stderr; in this process."""
-
-    def invoke(*arguments: object) -> tuple[Any, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

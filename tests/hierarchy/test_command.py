@@ -68,13 +68,13 @@ def test_show_draws_a_tree_on_a_terminal(run: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_show_as_json_says_everything(run: Any) -> None:
-    told = run("show", "slakh34", "--format", "json").json
+    reported = run("show", "slakh34", "--format", "json").json
     tree = load_hierarchy("slakh34")
-    assert told["digest"] == tree.digest
-    assert {node["name"]: node["parent"] for node in told["nodes"]} == {
+    assert reported["digest"] == tree.digest
+    assert {node["name"]: node["parent"] for node in reported["nodes"]} == {
         node.name: node.parent for node in tree.nodes.values()
     }
-    harpsichord = next(category for category in told["categories"] if category["name"] == "harpsichord")
+    harpsichord = next(category for category in reported["categories"] if category["name"] == "harpsichord")
     assert harpsichord == {
         "name": "harpsichord",
         "node": "plucked_strings",
@@ -91,14 +91,14 @@ def test_show_as_json_says_everything(run: Any) -> None:
 
 def test_show_counts_the_stems_of_a_data_set(run: Any, tmp_path: Path) -> None:
     root = make_slakh(tmp_path / "slakh", tracks=3, seconds=1.0, sample_rate=8000, stems=4)
-    told = run("show", "slakh34", "--slakh", root, "--format", "json", "-j", 1)
-    assert told.code == 0, told.err
+    reported = run("show", "slakh34", "--slakh", root, "--format", "json", "-j", 1)
+    assert reported.code == 0, reported.err
     files = len(list(root.rglob("stems/*")))
-    top = [node["stems"] for node in told.json["nodes"] if node["level"] == 3]
-    assert told.json["stems"] == sum(top) + told.json["unassigned_stems"] == files
-    assert sum(category["stems"] for category in told.json["categories"]) == sum(top)
+    top = [node["stems"] for node in reported.json["nodes"] if node["level"] == 3]
+    assert reported.json["stems"] == sum(top) + reported.json["unassigned_stems"] == files
+    assert sum(category["stems"] for category in reported.json["categories"]) == sum(top)
     lines = run("show", "slakh34", "--slakh", root, "-j", 1).out.splitlines()
-    assert lines[0].endswith(f"keep ({told.json['unassigned_stems']} of {files})")
+    assert lines[0].endswith(f"keep ({reported.json['unassigned_stems']} of {files})")
     assert lines[1] == f"  midrange_strings_keys  {top[0]} stem{'s' * (top[0] != 1)}"
     train = run("show", "slakh34", "--slakh", root, "--split", "train", "--format", "json", "-j", 1).json[
         "stems"

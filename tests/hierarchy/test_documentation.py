@@ -38,7 +38,7 @@ def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", ["024", "12:30"])
-def test_the_traps_are_told_as_shown(entry: str) -> None:
+def test_the_traps_are_reported_as_shown(entry: str) -> None:
     with pytest.raises(HierarchyError) as caught:
         parse_hierarchy(
             f"schema: 1\nname: t\nlevels: 1\ntree: {{a: {{match: {{programs: [{entry}]}}}}}}\n", "t.yaml"

@@ -152,7 +152,7 @@ def test_order_of_the_rules(label: StemLabel, expected: tuple[str, str] | None) 
 
 
 def plainly(raw: dict[str, Any], patch: str | None, program: int, is_drum: bool) -> str | None:
-    """The facts' rule once more, straight from the YAML values."""
+    """The facts' rule again, straight from the YAML values."""
     categories = raw["categories"]
 
     def programs(name: str) -> set[int]:

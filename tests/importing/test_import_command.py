@@ -7,23 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from slakh_hier.cli.main import main
 from slakh_hier.importing import load_map
 from slakh_hier.testing import make_recordings
 
 
-@pytest.fixture
-def command(capsys, monkeypatch, songs):
-    """command("import", ...) in the folder that holds songs/ -> exit code, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def beside_songs(monkeypatch, songs):
+    """Tests run in the folder that holds songs/."""
     monkeypatch.chdir(songs.parent)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return run
 
 
 ARGUMENTS = ("import", "songs", "-o", "slakh", "--audio", "link")

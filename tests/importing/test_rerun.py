@@ -1,4 +1,4 @@
-"""The same import once more: what is kept, completed, made again, or refused."""
+"""The same import again: what is kept, completed, made again, or refused."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def flip_length(path: Path) -> None:
 
 @pytest.mark.parametrize("audio", ["convert", "copy", "link"])
 @pytest.mark.parametrize(
-    ("file", "harm", "told"),
+    ("file", "harm", "reported"),
     [
         ("stems/S01", lambda path: cut(path, 0.7), r"has \d+ bytes, not \d+"),
         ("stems/S01", Path.unlink, "is gone"),
@@ -95,7 +95,7 @@ def test_a_track_whose_audio_was_damaged_later_is_made_again(
     audio: str,
     file: str,
     harm: Callable[[Path], None],
-    told: str,
+    reported: str,
     run: Run,
     contents: Contents,
     tracks: Tracks,
@@ -114,7 +114,7 @@ def test_a_track_whose_audio_was_damaged_later_is_made_again(
     assert (report.made, report.kept) == (1, 5)
     place = track.relative_to(out).as_posix()
     (note,) = [note for note in report.notes if "made again" in note]
-    assert re.match(rf"{place} \(Artist 3 - Song\) was made again: .*({told})", note)
+    assert re.match(rf"{place} \(Artist 3 - Song\) was made again: .*({reported})", note)
     assert contents(out) == whole
     assert times
     assert {path: path.stat().st_mtime_ns for path in times} == times

@@ -237,7 +237,7 @@ def test_odd_names(songs: Path, run: Run, tracks: Tracks) -> None:
     sh.scan(songs.parent / "slakh", parse_hierarchy(TREE, "t"), strict=True)
 
 
-def test_a_link_that_leads_nowhere_is_told(songs: Path, run: Run) -> None:
+def test_a_link_that_leads_nowhere_is_reported(songs: Path, run: Run) -> None:
     (songs / "Artist 0 - Song" / "bass.wav").unlink()
     (songs / "Artist 0 - Song" / "bass.wav").symlink_to("nowhere.wav")
     assert run(songs).failures == (("Artist 0 - Song", "bass.wav: No such file or directory"),)

@@ -1,4 +1,4 @@
-"""Splits: drawn by song, by folders, or from a file whose every problem is told."""
+"""Splits: drawn by song, by folders, or from a file whose every problem is reported."""
 
 from __future__ import annotations
 
@@ -169,10 +169,12 @@ def test_a_table_for_a_part_of_the_songs(tmp_path: Path) -> None:
     found = split(ARTISTS, table=table, names=folds)
     named = {"A0": "train", "A1": "validation", "B0": "test", "B1": "train"}
     assert found == {s.name: named.get(s.name, "omitted") for s in ARTISTS}
-    told = notes(ARTISTS, table=table, names=folds)
-    assert f"{table} names 1 songs that are not here" in told
-    assert f"20 songs are not in {table} and were omitted: A2, A3, A4, and 17 more. --splits says" in told[1]
-    assert "2 artists are in more than one split: A, B" in told
+    reported = notes(ARTISTS, table=table, names=folds)
+    assert f"{table} names 1 songs that are not here" in reported
+    assert (
+        f"20 songs are not in {table} and were omitted: A2, A3, A4, and 17 more. --splits says" in reported[1]
+    )
+    assert "2 artists are in more than one split: A, B" in reported
     drawn = split(ARTISTS, SHARES, 1, table=table, names=folds)
     assert {name: drawn[name] for name in named} == named
     assert set(drawn.values()) == {"train", "validation", "test"}

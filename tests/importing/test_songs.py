@@ -55,7 +55,7 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
     assert found(tmp_path) == {"A": ("v.wav",), "B": ("v.wav",)}
 
 
-def test_what_holds_no_audio_is_told(tmp_path: Path) -> None:
+def test_what_holds_no_audio_is_reported(tmp_path: Path) -> None:
     touch(tmp_path, "A/v.wav", "Docs/x.pdf", "Old/v.m4a")
     assert find_songs(tmp_path)[1] == [
         ("Docs", "holds no audio"),

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from slakh_hier.files import publish, sha256
-from slakh_hier.hierarchy import Column
+from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
 from slakh_hier.shards.format import ABSENT, SILENT, ShardHeader
@@ -22,16 +22,21 @@ from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder
 
 RATE, SECONDS, SAMPLES = 4000, 0.5, 2000
-COLUMNS = (
-    Column("mix", 4, -1),
-    Column("strings", 3, 0),
-    Column("drums_3", 3, 0),
-    Column("guitars", 2, 1),
-    Column("drums_2", 2, 2),
-    Column("clean", 1, 3),
-    Column("dirty", 1, 3),
-    Column("drums_1", 1, 4),
-)
+TREE = """\
+schema: 1
+name: band
+levels: 3
+tree:
+  strings:
+    guitars:
+      clean: {match: {programs: [27]}}
+      dirty: {match: {programs: [30]}}
+  drums_3:
+    drums_2:
+      drums_1: {match: {drums: true}}
+unassigned: drop
+"""
+COLUMNS = parse_hierarchy(TREE, "band.yaml").columns()
 LEAVES = {"clean": ("clean", "guitars", "strings"), "dirty": ("dirty", "guitars", "strings")}
 LEAVES["drums_1"] = ("drums_1", "drums_2", "drums_3")
 ON, OFF, GONE = "on", "off", "gone"
@@ -260,7 +265,7 @@ def _trained(task: str, shards: Path, factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _on_processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What every test but those of GPUs computes does not depend on whether the machine has one."""
     if request.path.name != "test_gpu.py":
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

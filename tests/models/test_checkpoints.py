@@ -90,7 +90,7 @@ def test_pickled_code_does_not_run(tmp_path: Path) -> None:
     ("version", "message"),
     [
         (3, "has checkpoint format 3; this slakh-hier reads format 2. Update slakh-hier"),
-        (0, "has checkpoint format none, this .* Go on with the version that wrote it"),
+        (0, "has checkpoint format none, this .* Resume with the version that wrote it"),
         (None, "has checkpoint format none, this .* or start the training again with --overwrite"),
         ("1", "has checkpoint format 1, this"),
     ],

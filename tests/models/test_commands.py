@@ -23,45 +23,30 @@ SETTINGS = (
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def slakh_hier(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in this process; returns (exit code, stdout, stderr)."""
-    from slakh_hier.cli.main import main
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out, err
-
-    return run
-
-
 def settings(*more: str) -> list[str]:
     return [word for setting in (*SETTINGS, *more) for word in ("--set", setting)]
 
 
-def test_train_evaluate_separate(slakh_hier: Command, guitar_shards: Path, tmp_path: Path) -> None:
+def test_train_evaluate_separate(command: Command, guitar_shards: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train = ("train", "sss", guitar_shards, "-o", run, "--preset", "tiny", *settings())
-    code, out, err = slakh_hier(*train, "--format", "json")
+    code, out, err = command(*train, "--format", "json")
     assert code == 0, err
     assert json.loads(out)[0]["steps"] == 2
     assert "epoch 1 of 1: loss " in err
     assert "Lightning" not in err
-    code, out, _ = slakh_hier(*train)
+    code, out, _ = command(*train)
     assert code == 0
     assert "clean, guitars, strings" in out
 
-    code, out, err = slakh_hier("evaluate", run, guitar_shards, "-j", "1")
+    code, out, err = command("evaluate", run, guitar_shards, "-j", "1")
     assert code == 0, err
     assert "level 3" in out
     assert "95 % interval" in out
     assert re.search(r"-?\d+\.\d\d to -?\d+\.\d\d", out)
-    code, out, _ = slakh_hier("evaluate", run, guitar_shards, "--format", "json")
+    code, out, _ = command("evaluate", run, guitar_shards, "--format", "json")
     assert set(json.loads(out)) >= {"metrics", "levels", "all", "nodes"}
-    code, out, _ = slakh_hier("evaluate", run, guitar_shards, "--format", "csv")
+    code, out, _ = command("evaluate", run, guitar_shards, "--format", "csv")
     rows = list(csv.DictReader(out.splitlines()))
     assert [row["node"] for row in rows if row["metric"] == "si_sdr" and row["node"]] == [
         "clean",
@@ -72,28 +57,28 @@ def test_train_evaluate_separate(slakh_hier: Command, guitar_shards: Path, tmp_p
 
     song = tmp_path / "song.flac"
     soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal((8000, 2)), 8000)
-    code, out, err = slakh_hier("separate", run, song, "-o", tmp_path / "out", "--format", "csv")
+    code, out, err = command("separate", run, song, "-o", tmp_path / "out", "--format", "csv")
     assert code == 0, err
     files = [Path(row["file"]).name for row in csv.DictReader(out.splitlines())]
     assert files == ["clean.wav", "guitars.wav", "strings.wav", "residual.wav"]
 
 
-def test_query_by_example(slakh_hier: Command, any_shards: Path, tmp_path: Path) -> None:
+def test_query_by_example(command: Command, any_shards: Path, tmp_path: Path) -> None:
     run, song, query = tmp_path / "run", tmp_path / "song.wav", tmp_path / "query.wav"
     for path in (song, query):
         soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(8000), 8000)
-    code, _, err = slakh_hier("train", "qbe", any_shards, "-o", run, "--preset", "tiny", *settings())
+    code, _, err = command("train", "qbe", any_shards, "-o", run, "--preset", "tiny", *settings())
     assert code == 0, err
-    code, _, err = slakh_hier("separate", run, song, "-o", tmp_path / "out")
+    code, _, err = command("separate", run, song, "-o", tmp_path / "out")
     assert code == 2
     assert "needs a query, a recording of the instrument to separate (--query FILE)" in err
     assert not (tmp_path / "out").exists()
-    code, out, err = slakh_hier("separate", run, song, "-o", tmp_path / "out", "--query", query)
+    code, out, err = command("separate", run, song, "-o", tmp_path / "out", "--query", query)
     assert code == 0, err
     assert "level_3.wav" in out
 
 
-def test_mistakes_end_with_2_and_a_sentence(slakh_hier: Command, guitar_shards: Path, tmp_path: Path) -> None:
+def test_mistakes_end_with_2_and_a_sentence(command: Command, guitar_shards: Path, tmp_path: Path) -> None:
     run, text = tmp_path / "run", tmp_path / "text.wav"
     text.write_text("no audio")
     for arguments, message in (
@@ -108,7 +93,7 @@ def test_mistakes_end_with_2_and_a_sentence(slakh_hier: Command, guitar_shards: 
         (("separate", run, text, "-o", tmp_path / "out"), "holds no trained separator"),
         (("train", "bss", guitar_shards, "-o", run), "'bss' is not one of 'sss', 'qbe'"),
     ):
-        code, out, err = slakh_hier(*arguments)
+        code, out, err = command(*arguments)
         assert (code, out) == (2, ""), err
         assert message in err
         assert "Traceback" not in err
@@ -141,16 +126,16 @@ def test_help_imports_no_pytorch(command: str) -> None:
 
 
 def test_train_from_another_run(
-    slakh_hier: Command, guitar_run: Path, guitar_shards: Path, tmp_path: Path
+    command: Command, guitar_run: Path, guitar_shards: Path, tmp_path: Path
 ) -> None:
     kind = settings("network.kind=blstm", "network.layers=1", "network.embedding=4")
     train = ("train", "sss", guitar_shards, "-o", tmp_path / "run", "--preset", "tiny", *kind)
-    code, _, err = slakh_hier(*train, "--init-from", guitar_run)
+    code, _, err = command(*train, "--init-from", guitar_run)
     assert code == 0, err
     assert f"starts from {guitar_run} (step 2): " in err
-    code, _, err = slakh_hier(*train, "--init-from", tmp_path / "none", "--overwrite")
+    code, _, err = command(*train, "--init-from", tmp_path / "none", "--overwrite")
     assert code == 2
     assert "holds no trained separator" in err
-    code, _, err = slakh_hier(*train, "--set", "hardware.accelerator=mps", "--overwrite")
+    code, _, err = command(*train, "--set", "hardware.accelerator=mps", "--overwrite")
     assert code == 2
     assert "Apple processor" in err

@@ -357,7 +357,7 @@ def test_rounds_within_an_epoch_are_drawn_differently() -> None:
     assert len(set(seen)) == len(seen) == 36
 
 
-def test_batches_go_on_where_they_stopped() -> None:
+def test_batches_resume_where_they_stopped() -> None:
     whole = Batches(50, 4, seed=9, steps=30, parts=2)
     whole.epoch = 2
     expected = list(whole)

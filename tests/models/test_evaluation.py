@@ -116,7 +116,7 @@ def test_jobs_change_nothing(guitar_run: Path, guitar_shards: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_large_batches_give_the_same(devices: int, guitar_run: Path, guitar_shards: Path) -> None:
-    """The way of GPUs, on processors."""
+    """As on GPUs, on a CPU."""
     expected = evaluate(guitar_run, guitar_shards, split="train", jobs=1).scores
     trained = load_weights(guitar_run)
     data = evaluation._dataset(trained, guitar_shards, "train", Silent())

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ PAPER = {  # experiment: (row, level) -> published improvement; read off the pap
     },
 }
 Shards = Sequence[Path]
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
         )
 
 
-def test_processes_do_what_one_process_does_and_go_on_after_a_failure(
+def test_processes_do_what_one_process_does_and_continue_after_a_failure(
     both: Shards, file: Path, tmp_path: Path
 ) -> None:
     asked: dict[str, Any] = {"config": file, "preset": "tiny", "cells": ["sss-1", "sss-2", "qbe-3"]}
@@ -179,7 +180,7 @@ class FakeProcess:
         return 0
 
 
-def test_each_process_has_a_gpu_and_its_share_of_the_processors(
+def test_each_process_has_a_gpu_and_its_share_of_the_cpu_cores(
     both: Shards, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(FakeProcess, "began", [], raising=False)
@@ -263,26 +264,9 @@ def test_shards_that_do_not_fit_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command(both: Shards, file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from slakh_hier.cli.main import main
-
+def test_the_command(both: Shards, file: Path, tmp_path: Path, command: Command) -> None:
     def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main(
-                [
-                    "experiment",
-                    "hc",
-                    str(both[0]),
-                    "-o",
-                    str(tmp_path / "out"),
-                    "--config",
-                    str(file),
-                    *map(str, words),
-                ]
-            )
-        out, err = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out, err
+        return command("experiment", "hc", both[0], "-o", tmp_path / "out", "--config", file, *words)
 
     code, out, _ = run("--list", "--seeds", 2, "--format", "json")
     assert code == 0

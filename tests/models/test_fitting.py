@@ -1,4 +1,4 @@
-"""What holds around a training: interrupts, and how processors reckon."""
+"""What holds around a training: interrupts, and how a CPU computes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def denormals() -> float:
     return float(torch.tensor([1e-40]) * 1)
 
 
-def test_processors_take_denormals_for_zero_while_they_train(
+def test_a_cpu_takes_denormals_for_zero_while_it_trains(
     guitar_shards: Path,
     tiny_config: Callable[..., Config],
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""What a GPU does against what processors do. Skipped where there is none."""
+"""What a GPU does against what a CPU does. Skipped where there is none."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_training_follows_that_of_a_processor(
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
-def test_a_stopped_training_goes_on(
+def test_a_stopped_training_resumes(
     precision: str, guitar_shards: Path, tiny_config: Make, tmp_path: Path
 ) -> None:
     more = (PLAIN[1], f"hardware.precision='{precision}'")

@@ -1,4 +1,4 @@
-"""Run folders of strangers: nothing is written through a link in them, and nothing that is read makes one wait."""
+"""Untrusted run folders: nothing is written through a link in them, and nothing that is read makes one wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Make = Callable[..., Config]
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> Path:
+def untrusted(tmp_path: Path) -> Path:
     """A run of an epoch; beside it ``mine``, a folder with a file."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("mine\n")
@@ -53,64 +53,64 @@ def tree(folder: Path) -> dict[str, str]:
     ],
 )
 def test_a_training_puts_its_files_in_the_place_of_links(
-    name: str, stranger: Path, second_epoch: Config, guitar_shards: Path, tmp_path: Path
+    name: str, untrusted: Path, second_epoch: Config, guitar_shards: Path, tmp_path: Path
 ) -> None:
     outside = tmp_path / "mine" / "linked"
-    if (stranger / name).exists():
-        shutil.copy(stranger / name, outside)  # what is read there has to be right
-        (stranger / name).unlink()
+    if (untrusted / name).exists():
+        shutil.copy(untrusted / name, outside)  # what is read there has to be right
+        (untrusted / name).unlink()
     else:
         outside.write_text("mine too\n")
-    (stranger / name).symlink_to(outside)
+    (untrusted / name).symlink_to(outside)
     before = tree(tmp_path / "mine")
-    assert train(second_epoch, guitar_shards, stranger).epochs == 2
+    assert train(second_epoch, guitar_shards, untrusted).epochs == 2
     assert tree(tmp_path / "mine") == before
-    assert (stranger / name).resolve().parent == (stranger / name).parent
+    assert (untrusted / name).resolve().parent == (untrusted / name).parent
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "tensorboard"])
 def test_a_training_refuses_a_linked_folder_before_it_writes(
-    name: str, stranger: Path, second_epoch: Config, guitar_shards: Path, tmp_path: Path
+    name: str, untrusted: Path, second_epoch: Config, guitar_shards: Path, tmp_path: Path
 ) -> None:
-    if (stranger / name).exists():
+    if (untrusted / name).exists():
         shutil.rmtree(tmp_path / "mine")
-        (stranger / name).rename(tmp_path / "mine")
+        (untrusted / name).rename(tmp_path / "mine")
     (tmp_path / "mine" / ".tmp-of-mine").touch()
-    (stranger / name).symlink_to(tmp_path / "mine")
-    before, inside = tree(tmp_path / "mine"), tree(stranger)
+    (untrusted / name).symlink_to(tmp_path / "mine")
+    before, inside = tree(tmp_path / "mine"), tree(untrusted)
     with pytest.raises(InputError, match=rf"{name}: is a symbolic link; nothing is written through"):
-        train(second_epoch, guitar_shards, stranger)
+        train(second_epoch, guitar_shards, untrusted)
     assert tree(tmp_path / "mine") == before
-    assert {k: v for k, v in tree(stranger).items() if k != ".lock"} == inside
+    assert {k: v for k, v in tree(untrusted).items() if k != ".lock"} == inside
 
-    train(second_epoch, guitar_shards, stranger, overwrite=True)  # removes the link itself
+    train(second_epoch, guitar_shards, untrusted, overwrite=True)  # removes the link itself
     assert tree(tmp_path / "mine") == before
-    assert not (stranger / name).is_symlink()
+    assert not (untrusted / name).is_symlink()
 
 
 def test_an_evaluation_refuses_a_linked_folder_of_the_run(
-    stranger: Path, guitar_shards: Path, tmp_path: Path
+    untrusted: Path, guitar_shards: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mine" / "test.json").write_text("{}")
-    (stranger / "evaluation").symlink_to(tmp_path / "mine")
+    (untrusted / "evaluation").symlink_to(tmp_path / "mine")
     before = tree(tmp_path / "mine")
     with pytest.raises(InputError, match="evaluation: is a symbolic link"):
-        evaluate(stranger, guitar_shards, jobs=1)
+        evaluate(untrusted, guitar_shards, jobs=1)
     assert tree(tmp_path / "mine") == before
-    evaluate(stranger, guitar_shards, jobs=1, out=stranger / "evaluation")  # named by the user
+    evaluate(untrusted, guitar_shards, jobs=1, out=untrusted / "evaluation")  # named by the user
     assert (tmp_path / "mine" / "test.csv").exists()
 
 
 def test_weights_and_whole_runs_may_be_linked(
-    stranger: Path, second_epoch: Config, guitar_shards: Path, tmp_path: Path
+    untrusted: Path, second_epoch: Config, guitar_shards: Path, tmp_path: Path
 ) -> None:
     linked = tmp_path / "linked"
     linked.mkdir()
     for name in ("weights.safetensors", "weights.json"):
-        (linked / name).symlink_to(stranger / name)
-    assert load_weights(linked).about == load_weights(stranger).about
+        (linked / name).symlink_to(untrusted / name)
+    assert load_weights(linked).about == load_weights(untrusted).about
     evaluate(linked, guitar_shards, jobs=1)
-    (tmp_path / "whole").symlink_to(stranger)
+    (tmp_path / "whole").symlink_to(untrusted)
     assert train(second_epoch, guitar_shards, tmp_path / "whole").resumed_at == 3
 
 
@@ -122,18 +122,18 @@ def test_weights_and_whole_runs_may_be_linked(
      "checkpoints/step-00000003.ckpt.sha256", "metrics.csv"],
 )  # fmt: skip
 def test_pipes_and_files_without_end_are_not_read(
-    kind: str, name: str, stranger: Path, second_epoch: Config, guitar_shards: Path
+    kind: str, name: str, untrusted: Path, second_epoch: Config, guitar_shards: Path
 ) -> None:
-    (stranger / name).unlink()
-    os.mkfifo(stranger / name) if kind == "pipe" else (stranger / name).symlink_to("/dev/zero")
+    (untrusted / name).unlink()
+    os.mkfifo(untrusted / name) if kind == "pipe" else (untrusted / name).symlink_to("/dev/zero")
     if name.startswith("weights"):
-        train(second_epoch, guitar_shards, stranger)
-        assert load_weights(stranger).about.step in (3, 6)  # written anew
+        train(second_epoch, guitar_shards, untrusted)
+        assert load_weights(untrusted).about.step in (3, 6)  # rewritten
         return
     with pytest.raises(
         SlakhHierError, match=r"not a regular file|no readable|cannot be read|is a symbolic link"
     ):
-        train(second_epoch, guitar_shards, stranger)
+        train(second_epoch, guitar_shards, untrusted)
 
 
 @pytest.mark.parametrize("name", ["runs", "runs/sss-3", "runs/sss-3/seed-588", "levels", "logs"])

@@ -95,16 +95,13 @@ def mine(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def slakh_hier(capfd: pytest.CaptureFixture[str], forget: Callable[[], None]) -> Command:
+def slakh_hier(command: Callable[..., tuple[int, str, str]], forget: Callable[[], None]) -> Command:
     """Run a command as if in a process of its own; returns (exit code, what it said)."""
-    from slakh_hier.cli.main import main
 
     def run(*arguments: object) -> tuple[int, str]:
         forget()
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, "".join(capfd.readouterr())
+        code, out, err = command(*arguments)
+        return code, out + err
 
     return run
 
@@ -236,7 +233,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
             import_file(tmp_path / file)
 
 
-def test_two_files_of_one_name_are_told_apart(mine: Path, tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_distinguished(mine: Path, tmp_path: Path) -> None:
     import_file(mine)
     (tmp_path / "other").mkdir()
     other = shutil.copy(mine, tmp_path / "other")

@@ -269,7 +269,7 @@ def test_names_that_are_not_utf8(run: Path, tmp_path: Path) -> None:
     assert all(path.stat().st_size > 4000 for path in done.files)
 
 
-def test_files_that_are_called_alike_are_told_apart_by_their_folders(run: Path, tmp_path: Path) -> None:
+def test_files_that_are_called_alike_are_distinguished_by_their_folders(run: Path, tmp_path: Path) -> None:
     songs = [tmp_path / name / "mix.wav" for name in ("Track00001", "Track00002")]
     for song in songs:
         song.parent.mkdir()

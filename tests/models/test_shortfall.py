@@ -1,4 +1,4 @@
-"""A run worse than the mixture is told so, with a reason that its curves show."""
+"""A run worse than the mixture is reported, with a reason that its curves show."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def curves(*losses: float, steps: int = 100) -> pd.DataFrame:
 LONG = curves(*[0.3] * 10)
 
 
-def test_what_beats_the_mixture_is_not_told() -> None:
+def test_what_beats_the_mixture_is_not_reported() -> None:
     assert shortfall(summary(l1=0.1, l3=4.0), LONG, {}) is None
     assert shortfall(summary(l1=None), LONG, {}) is None
 
 
-def test_levels_are_named_coarsest_first_and_doubt_is_told() -> None:
+def test_levels_are_named_coarsest_first_and_doubt_is_reported() -> None:
     text = shortfall(summary(l1=-4.0, l2=2.0, l3=-0.5), LONG, {})
     assert text == (
         "The estimates are worse than the unprocessed mixture (level 3: -0.5 dB, not certain, level 1: -4.0 dB)."

@@ -155,7 +155,7 @@ def killed_training(config: Config, shards: Path, run: Path, after: int) -> None
 
 @pytest.mark.parametrize("task", ["sss", "qbe"])
 @pytest.mark.parametrize(("every", "after", "resumed"), [(None, 14, 4), (3, 16, 6), (1, 3, 1), (1, 24, 11)])
-def test_a_killed_run_goes_on_to_the_bit(
+def test_a_killed_run_resumes_to_the_bit(
     task: str,
     every: int | None,
     after: int,

@@ -1,4 +1,4 @@
-"""Training that cannot go on, or must not begin: what is said, and what is left."""
+"""Training that cannot continue, or must not begin: what is said, and what is left."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_another_configuration_is_refused_more_epochs_are_not(
 
 
 @pytest.mark.parametrize("file", ["data.json", "environment.json"])
-def test_a_run_killed_before_its_first_step_goes_on(
+def test_a_run_killed_before_its_first_step_resumes(
     file: str, guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(path: Path, content: Any) -> None:
@@ -125,7 +125,7 @@ def test_folders_of_others_are_left_alone(guitar_shards: Path, tiny_config: Make
     assert [p.name for p in run.iterdir()] == [".lock"]
 
 
-def test_weights_are_written_anew_where_a_kill_came_between(
+def test_weights_are_rewritten_where_a_kill_came_between(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -160,7 +160,7 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_on_processors_leaves_gpus_alone(
+def test_a_training_on_the_cpu_leaves_gpus_alone(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look at a GPU's name takes memory of it, and breaks forks."""
@@ -210,7 +210,7 @@ def test_ctrl_c_comes_out_as_itself(
     assert train(tiny_config("sss"), guitar_shards, tmp_path / "run").steps == 6
 
 
-def test_a_processor_without_bfloat16_is_told_what_to_do(
+def test_a_processor_without_bfloat16_learns_what_to_do(
     guitar_shards: Path, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lstm(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Items that are kept, or made again for a reason that is told; notes may be untrusted."""
+"""Items that are kept, or made again for a reason that is reported; notes may be untrusted."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def link(path: Path) -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    ("name", "harm", "told"),
+    ("name", "harm", "reported"),
     [
         ("stems/S00.flac", Path.unlink, "is gone"),
         ("stems/S00.flac", lambda path: path.write_bytes(b"soun"), "has 4 bytes, not 5"),
@@ -99,10 +99,10 @@ def link(path: Path) -> None:
     ],
 )
 def test_a_damaged_track_is_made_again(
-    target: Target, made: Path, name: str, harm: Callable[[Path], None], told: str
+    target: Target, made: Path, name: str, harm: Callable[[Path], None], reported: str
 ) -> None:
     harm(made / name)
-    assert track(target).repaired == f"{name} {told}"
+    assert track(target).repaired == f"{name} {reported}"
     assert track(target).kept
 
 
@@ -160,10 +160,10 @@ def test_any_note_is_a_reason_to_make_the_track_again(
 ) -> None:
     (Path(target.folder) / "outside").write_bytes(b"outsi")
     harm(made / ".made.json")
-    told = track(target).repaired
-    assert told is not None
-    assert told.isprintable()
-    assert len(told) < 200
+    reported = track(target).repaired
+    assert reported is not None
+    assert reported.isprintable()
+    assert len(reported) < 200
     assert track(target).kept
 
 

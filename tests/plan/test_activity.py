@@ -87,7 +87,7 @@ def test_by_default_it_lies_in_the_cache_and_not_in_the_data_set(
     assert module.default_path(moved.root) != path
 
 
-def test_a_pass_that_was_stopped_goes_on_where_it_was(
+def test_a_pass_that_was_stopped_resumes_where_it_was(
     small_catalog: Catalog,
     small_activity: Path,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Activity files from strangers: refused with the reason, quickly, in little memory, and nothing else is opened."""
+"""Untrusted activity files: refused with the reason, quickly, in little memory, and nothing else is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The room that the activity will take is foreseen, and asked for before any measuring."""
+"""The room that the activity will take is estimated, and asked for before any measuring."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_size_of_music_is_estimated_within_a_factor_of_two(
 
 def check_estimate(catalog: Catalog, path: Path) -> None:
     with ActivityFile(path) as file:
-        foreseen = module.estimated_bytes(catalog, list(file))
+        estimated = module.estimated_bytes(catalog, list(file))
     # Tracks of seconds: two thirds of the file are HDF5's own, a few kB a track.
     with h5py.File(path) as content:
         stored = sum(
@@ -52,4 +52,4 @@ def check_estimate(catalog: Catalog, path: Path) -> None:
             for group in content.values()
             for dataset in (group["sums_mid"], group["gram_mid"])
         )
-    assert stored / 2 < foreseen < 2 * stored
+    assert stored / 2 < estimated < 2 * stored

@@ -164,7 +164,9 @@ def test_numbers_of_clips_are_read_from_text() -> None:
         parse_clips("train=1,train=2")
 
 
-def test_when_no_clip_can_be_drawn_the_reasons_are_told(small_catalog: Catalog, small_activity: Path) -> None:
+def test_when_no_clip_can_be_drawn_the_reasons_are_reported(
+    small_catalog: Catalog, small_activity: Path
+) -> None:
     tree = small_catalog.hierarchy
     with pytest.raises(PlanError, match="train: clean_guitars: no window in which it is loud enough"):
         plan_clips(

@@ -245,7 +245,7 @@ def test_a_stem_that_breaks_stops_the_run_or_costs_its_clips(small_slakh: Path, 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
-def test_a_stopped_run_leaves_nothing_half_made_and_goes_on(
+def test_a_stopped_run_leaves_nothing_half_made_and_resumes(
     number: signal.Signals, code: int, small_plan: sh.Plan, small_set: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

@@ -26,7 +26,7 @@ def test_page_and_plots_are_written_and_named(hostile_set: Path, tmp_path: Path)
     assert str(page) in done.stdout.splitlines()
 
 
-def test_kinds_are_told_by_their_files(hostile_set: Path, tmp_path: Path) -> None:
+def test_kinds_are_known_by_their_files(hostile_set: Path, tmp_path: Path) -> None:
     assert kind_of(hostile_set) == "shards"
     with pytest.raises(InputError, match="neither a shard set"):
         kind_of(tmp_path)

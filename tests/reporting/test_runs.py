@@ -168,7 +168,7 @@ def test_the_page_opens_with_a_clip_that_is_improved_and_well_separated(run_fold
     assert first.appeal == pytest.approx(max(means[int(clip.note.split()[1])] for clip in best))
 
 
-def test_runs_of_one_name_are_told_apart(run_folder: Path, make_run: Callable[..., Path]) -> None:
+def test_runs_of_one_name_are_distinguished(run_folder: Path, make_run: Callable[..., Path]) -> None:
     other = make_run("first", 2, evaluated=False)
     report = run_report([run_folder, other])
     assert run_folder.parent.name in report.title

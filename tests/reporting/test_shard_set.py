@@ -185,7 +185,7 @@ def test_a_rendered_set_tells_its_stems_and_plan(small_set: Path) -> None:
     assert len(player.clips) == 4
 
 
-def test_damage_beside_the_shards_is_told_and_no_obstacle(hostile_set: Path, tmp_path: Path) -> None:
+def test_damage_beside_the_shards_is_reported_and_no_obstacle(hostile_set: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(hostile_set, copy)
     for name in ("failures.jsonl", "catalog.csv", "plan.yaml", "clips.csv"):
@@ -196,7 +196,7 @@ def test_damage_beside_the_shards_is_told_and_no_obstacle(hostile_set: Path, tmp
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
-def test_pipes_and_links_beside_the_shards_are_told_and_not_opened(
+def test_pipes_and_links_beside_the_shards_are_reported_and_not_opened(
     make: Callable[[Path], object], hostile_set: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"

@@ -38,15 +38,7 @@ tree:
     flutes: [flute]
 unassigned: keep
 """
-COLUMNS = (
-    Column("mix", 3, -1),
-    Column("strings", 2, 0),
-    Column("winds", 2, 0),
-    Column("high_strings", 1, 1),
-    Column("low_strings", 1, 1),
-    Column("flutes", 1, 2),
-    Column("unassigned", 1, 0),
-)
+COLUMNS = parse_hierarchy(TREE, "little.yaml").columns()
 LEAVES = ("high_strings", "low_strings", "flutes", "unassigned")
 ABOVE = {"high_strings": ("strings",), "low_strings": ("strings",), "flutes": ("winds",), "unassigned": ()}
 PLAN_DIGEST = "ab" * 32

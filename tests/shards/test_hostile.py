@@ -1,4 +1,4 @@
-"""Shards from strangers: whatever a file is, it is refused with its name and the reason, quickly, in little memory.
+"""Untrusted shards: whatever a file is, it is refused with its name and the reason, quickly, in little memory.
 
 In every case index.json agrees with the file's size and sha256, as an attacker would have it.
 """
@@ -225,9 +225,9 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "other nodes": (values("node/name", put(2, b"horns")), "nodes are not those"),
     "other tree": (values("node/parent", put(6, 1)), "nodes are not those"),
     "thousands of attributes": (thousands_of_attributes, "/ has 20,0.. attributes; at most 64 are read"),
-    "start is NaN": (values("clip/start", put(1, np.nan)), "a clip's start is no time: mix in clip 1"),
-    "start is infinite": (values("clip/start", put(1, np.inf)), "a clip's start is no time"),
-    "start is negative": (values("clip/start", put(1, -0.5)), "a clip's start is no time"),
+    "start is NaN": (values("clip/start", put(1, np.nan)), "a clip's start is not a time: mix in clip 1"),
+    "start is infinite": (values("clip/start", put(1, np.inf)), "a clip's start is not a time"),
+    "start is negative": (values("clip/start", put(1, -0.5)), "a clip's start is not a time"),
     "query without a place": (values("clip/query_start", put(0, np.nan)), "a query is there in part only"),
     "query without a row": (values("query_row", put(0, -1)), "a query is there in part only"),
     "query without a track": (values("clip/query_track", put(0, b"")), "a query is there in part only"),

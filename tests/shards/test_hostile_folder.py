@@ -1,4 +1,4 @@
-"""Folders of shards from strangers: an index that lies, and links, pipes and gigantic files in the place of ours."""
+"""Untrusted folders of shards: an index that lies, and links, pipes and gigantic files in the place of ours."""
 
 from __future__ import annotations
 

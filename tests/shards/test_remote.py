@@ -157,7 +157,7 @@ def test_an_index_leads_nowhere_else(make_set: Any, memory: str, cache: Path, fi
     assert fetched(cache) == []
 
 
-def test_what_is_not_there_is_told(
+def test_what_is_not_there_is_reported(
     make_set: Any, memory: str, web: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="holds no finished set of shards"):

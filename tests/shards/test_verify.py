@@ -8,22 +8,12 @@ import numpy as np
 import pytest
 
 from slakh_hier.errors import InputError
-from slakh_hier.hierarchy import Column
+from slakh_hier.hierarchy import Column, parse_hierarchy
+from slakh_hier.shards.format import ABSENT
 from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.mask_files import add_mask, remove_mask
 from slakh_hier.shards.verify import AGAIN, OTHERWISE, verify
 
-CATEGORIES = (
-    Column("mix", 3, -1),
-    Column("high_strings", 1, 0),
-    Column("low_strings", 1, 0),
-    Column("flutes", 1, 0),
-    Column("violin", 0, 1),
-    Column("viola", 0, 1),
-    Column("cello", 0, 2),
-    Column("flute", 0, 3),
-    Column("unassigned", 1, 0),
-)
 PATH = (Column("mix", 3, -1), Column("strings", 2, 0), Column("high_strings", 1, 1))
 
 
@@ -45,7 +35,12 @@ def all_findings(made, **options):
 def test_whole_sets(make_set, formula, dtype):
     assert all_findings(make_set("nodes", dtype=dtype)) == []
     assert all_findings(make_set("path", dtype=dtype, columns=PATH)) == []
-    categories = make_set("categories", dtype=dtype, columns=CATEGORIES, signal=with_categories(formula))
+    categories = make_set(
+        "categories",
+        dtype=dtype,
+        columns=parse_hierarchy(formula.TREE, "little.yaml").columns([0, 1]),
+        signal=with_categories(formula),
+    )
     assert all_findings(categories) == []
     assert all_findings(make_set("empty", splits={"train": [], "test": []})) == []
 
@@ -194,6 +189,16 @@ def put(path, place, value):
     return lambda file: file[path].__setitem__(place, value)
 
 
+def put_node(place, row, rms):
+    """Another row and level of a node in the shard's first clip."""
+
+    def change(file):
+        put("row", (0, place), row)(file)
+        put("rms", (0, place), rms)(file)
+
+    return change
+
+
 class TestContents:
     """The file is as its index says, but what it says cannot be."""
 
@@ -231,7 +236,7 @@ class TestContents:
         def signal(clip, name):
             return right(clip, name) if (clip, name) != (4, "viola") else right(clip, name) * np.float32(0.99)
 
-        made = make_set(columns=CATEGORIES, signal=signal)
+        made = make_set(columns=parse_hierarchy(formula.TREE, "little.yaml").columns([0, 1]), signal=signal)
         self.only(made, "high_strings in clip 0 of the shard (Track00004 at 10 s)", full=True)
 
     def test_float_sums(self, make_set, formula):
@@ -264,42 +269,22 @@ class TestContents:
     )
     def test_states_and_levels(self, make_set, row, rms, what):
         made = make_set()
-
-        def change(file):
-            put("row", (0, 5), row)(file)
-            put("rms", (0, 5), rms)(file)
-
-        made.edit(0, change)
+        made.edit(0, put_node(5, row, rms))
         assert any(found.startswith(f"{what}: flutes in clip 0") for found in self.found(made))
 
     def test_parent_is_absent(self, make_set):
         made = make_set()
-
-        def change(file):
-            put("row", (0, 2), -1)(file)
-            put("rms", (0, 2), np.nan)(file)
-
-        made.edit(0, change)
+        made.edit(0, put_node(2, ABSENT, np.nan))
         self.only(made, "winds is absent, but not its child: flutes in clip 0")
 
     def test_children_are_absent(self, make_set):
         made = make_set()
-
-        def change(file):
-            put("row", (0, 5), -1)(file)
-            put("rms", (0, 5), np.nan)(file)
-
-        made.edit(0, change)
+        made.edit(0, put_node(5, ABSENT, np.nan))
         self.only(made, "a node is there, but none of its children: winds in clip 0")
 
     def test_mixture_is_absent(self, make_set):
         made = make_set()
-
-        def change(file):
-            put("row", (0, 0), -1)(file)
-            put("rms", (0, 0), np.nan)(file)
-
-        made.edit(0, change)
+        made.edit(0, put_node(0, ABSENT, np.nan))
         assert any(found.startswith("the mixture is absent: mix in clip 0") for found in self.found(made))
 
     def test_unused_row(self, make_set):
@@ -333,7 +318,7 @@ class TestContents:
     def test_start_and_query(self, make_set):
         made = make_set(masks=[])
         made.edit(0, put("clip/start", 1, np.nan))
-        self.only(made, "a clip's start is no time")
+        self.only(made, "a clip's start is not a time")
         made = make_set("query")
         made.edit(0, put("clip/query_start", 0, np.nan))
         self.only(made, "a query is there in part only: mix in clip 0")

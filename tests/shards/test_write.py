@@ -22,6 +22,11 @@ from slakh_hier.shards.write import ShardBuilder, quantise
 SIGNALS = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-40, 40, width=32))
 
 
+def header(formula, dtype="int16"):
+    about = formula.RATE, formula.CHANNELS, formula.SECONDS, formula.SAMPLES, dtype, "train", 0
+    return ShardHeader(*about, formula.COLUMNS, formula.PLAN_DIGEST)
+
+
 @given(SIGNALS)
 def test_quantisation_is_off_by_half_a_step_at_most(signal):
     steps, scale = quantise(signal)
@@ -179,18 +184,7 @@ def test_memory_holds_the_shard_once():
 
 @pytest.mark.parametrize(("dtype", "quiet"), [("int16", 0.49 / 32768), ("float32", 0.0)])
 def test_what_would_be_stored_as_zeros_is_silent(formula, dtype, quiet):
-    header = ShardHeader(
-        formula.RATE,
-        formula.CHANNELS,
-        formula.SECONDS,
-        formula.SAMPLES,
-        dtype,
-        "train",
-        0,
-        formula.COLUMNS,
-        formula.PLAN_DIGEST,
-    )
-    builder = ShardBuilder(header, formula.clip_rows([0]))
+    builder = ShardBuilder(header(formula, dtype), formula.clip_rows([0]))
     assert builder.add_signal(np.full((formula.CHANNELS, formula.SAMPLES), quiet, np.float32)) == SILENT
     assert builder.rows == 0
     assert builder.add_signal(np.full((formula.CHANNELS, formula.SAMPLES), 0.51 / 32768, np.float32)) == 0
@@ -234,37 +228,15 @@ def test_left_out_clips(formula):
     ],
 )
 def test_wrong_use_is_refused(formula, call, message):
-    header = ShardHeader(
-        formula.RATE,
-        formula.CHANNELS,
-        formula.SECONDS,
-        formula.SAMPLES,
-        "int16",
-        "train",
-        0,
-        formula.COLUMNS,
-        formula.PLAN_DIGEST,
-    )
-    builder = ShardBuilder(header, formula.clip_rows([0, 1]))
+    builder = ShardBuilder(header(formula), formula.clip_rows([0, 1]))
     with pytest.raises(InputError, match=message):
         call(builder)
 
 
 def test_clip_table_is_checked(formula):
-    header = ShardHeader(
-        formula.RATE,
-        formula.CHANNELS,
-        formula.SECONDS,
-        formula.SAMPLES,
-        "int16",
-        "train",
-        0,
-        formula.COLUMNS,
-        formula.PLAN_DIGEST,
-    )
     clips = formula.clip_rows([0])
     with pytest.raises(InputError, match="no column song"):
-        ShardBuilder(header, clips.drop(columns="song"))
+        ShardBuilder(header(formula), clips.drop(columns="song"))
     for odd in ("a\0b", "\x1b[31m", "a\n", "x" * 5000, "\ud800"):
         with pytest.raises(InputError, match="cannot be stored"):
-            ShardBuilder(header, clips.assign(track=odd))
+            ShardBuilder(header(formula), clips.assign(track=odd))

@@ -147,14 +147,14 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
     assert len(load_facts(root.resolve())) == 3
 
 
-def test_where_the_cache_cannot_be_written_the_scan_goes_on(root, tree, tmp_path, monkeypatch):
+def test_where_the_cache_cannot_be_written_the_scan_continues(root, tree, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SLAKH_HIER_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(SlakhHierWarning, match="Set SLAKH_HIER_CACHE to a folder"):
         assert len(scan(root, tree).frame) == 9
 
 
-def test_a_stopped_check_goes_on_where_it_was(root, tree, reads, monkeypatch):
+def test_a_stopped_check_resumes_where_it_was(root, tree, reads, monkeypatch):
     tracks = sys.modules["slakh_hier.slakh.tracks"]
     watched = tracks.check_audio
 

@@ -43,7 +43,7 @@ def test_saved_and_read_again(catalog, root, tree, tmp_path):
     assert (again.digest, again.scheme, again.root) == (catalog.digest, "catalog", catalog.root)
 
 
-def test_another_tree_matches_anew(catalog, root, tree, tmp_path):
+def test_another_tree_matches_again(catalog, root, tree, tmp_path):
     path = catalog.save(tmp_path / "catalog.csv")
     band = load_hierarchy("band")
     for other in (Catalog.load(path, root, band), catalog.with_hierarchy(band)):

@@ -157,7 +157,7 @@ def test_unreadable_metadata_name_the_place(text, where, words):
     assert words in str(caught.value)
 
 
-def test_ids_and_values_of_any_length_are_told_in_short():
+def test_ids_and_values_of_any_length_are_reported_in_short():
     odd, long = "x" * 300, "y" * 100_000
     text = f"stems:\n  {odd}: {{}}\n  ? {long}\n  : {{}}\n  S01: {{program_num: {long}, plugin_name: [{long}]}}\n"
     found = read_metadata(text.encode(), "m")

@@ -215,13 +215,13 @@ def test_default_scheme(write_track, tree):
     assert "no split under redux: Track00357" in catalog.notes[0]
 
 
-def test_flat_and_unknown_says_how_to_go_on(write_track, tree):
+def test_flat_and_unknown_says_how_to_continue(write_track, tree):
     catalog = scan(write_track("Track00001", uuid=UNKNOWN), tree)
     assert (catalog.scheme, set(catalog.frame["split"])) == ("folders", {"none"})
     assert "Sort the tracks into such folders, or save the catalog" in catalog.notes[0]
 
 
-def test_an_ambiguous_split_is_told(write_track, tree):
+def test_an_ambiguous_split_is_reported(write_track, tree):
     root = write_track("train/mine", uuid="0306611837b68382f634b12a4da422ac")
     catalog = scan(root, tree, split_scheme="orig")
     assert set(catalog.frame["split"]) == {"train"}
@@ -300,7 +300,7 @@ def test_a_track_without_stems_is_skipped(write_track, tree):
     ]
 
 
-def test_no_audio_at_all_is_told(write_track, tree):
+def test_no_audio_at_all_is_reported(write_track, tree):
     catalog = scan(write_track("train/a", files=()), tree)
     assert rows(catalog, "status") == [("no_audio",)]
     assert catalog.skipped == ["no track has audio: stems are looked for as stems/S00.flac or stems/S00.wav"]
@@ -338,8 +338,8 @@ def test_policy_for_unassigned_stems(write_track, policy, usable):
         scan(root, strict)
 
 
-def test_jobs_do_not_matter_and_progress_is_told(tmp_path, tree):
-    class Told:
+def test_jobs_do_not_matter_and_progress_is_reported(tmp_path, tree):
+    class Reported:
         def __init__(self):
             self.done, self.total = 0.0, 0.0
 
@@ -351,10 +351,10 @@ def test_jobs_do_not_matter_and_progress_is_told(tmp_path, tree):
             self.done += amount
 
     root = make_slakh(tmp_path / "set", tracks=4, stems=2, every_category=False, seconds=2, sample_rate=8000)
-    told = Told()
-    one = scan(root, tree, jobs=1, cache=False, progress=told, deep=True)
+    reported = Reported()
+    one = scan(root, tree, jobs=1, cache=False, progress=reported, deep=True)
     two = scan(root, tree, jobs=3, cache=False)
-    assert (told.done, told.total) == (4, 4)
+    assert (reported.done, reported.total) == (4, 4)
     pd.testing.assert_frame_equal(one.frame, two.frame)
 
 
@@ -375,7 +375,7 @@ def test_music(music, tree):
     assert set(catalog.frame["status"]) <= {"audio", "no_audio"}
 
 
-def test_stems_of_differing_lengths_are_told(tmp_path, tree):
+def test_stems_of_differing_lengths_are_reported(tmp_path, tree):
     even = make_slakh(tmp_path / "even", **SMALL)
     assert not any("differing lengths" in note for note in scan(even, tree).notes)
     root = make_slakh(tmp_path / "set", **SMALL, defects=["shorter_stem"])

@@ -6,23 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from slakh_hier.cli.main import main
 from slakh_hier.testing import make_slakh
 
 SMALL = {"tracks": 4, "stems": 6, "every_category": False, "seconds": 0.5, "sample_rate": 8000}
-
-
-@pytest.fixture
-def command(capsys):
-    """command("scan", ...) -> exit code, stdout, stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +94,7 @@ def test_strict(command, bad):
     assert "1 problems (strict)" in err
 
 
-def test_a_leak_is_told_once(command, tmp_path):
+def test_a_leak_is_reported_once(command, tmp_path):
     root = make_slakh(tmp_path / "set", defects=["duplicate_song"], **SMALL)
     code, _, err = command("scan", root)
     assert code == 0

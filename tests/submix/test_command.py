@@ -9,20 +9,11 @@ import json
 import numpy as np
 import pytest
 
-from slakh_hier.cli.main import main
-
 
 @pytest.fixture
-def command(capsys):
-    """command("submix", ...) -> exit code, stdout, stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in ("submix", *arguments, "-j", 1)])
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return run
+def submix(command):
+    """submix(...) in one process -> exit code, stdout, stderr."""
+    return lambda *arguments: command("submix", *arguments, "-j", 1)
 
 
 @pytest.fixture
@@ -31,34 +22,34 @@ def loud(make_track):
     return make_track({0: steady, 24: steady})
 
 
-def test_a_clean_run(command, make_track, tmp_path):
+def test_a_clean_run(submix, make_track, tmp_path):
     root = make_track({0: np.ones(400, np.int16), 128: np.ones(400, np.int16)})
     arguments = (root, "-o", tmp_path / "out", "--hierarchy", "band", "--level", 1, "--format", "json")
-    code, out, err = command(*arguments)
+    code, out, err = submix(*arguments)
     assert (code, err) == (0, "")
     (row,) = json.loads(out)
     assert (row["tracks"], row["made"], row["kept"], row["files"]) == (1, 1, 0, 3)
-    code, out, _ = command(*arguments)
+    code, out, _ = submix(*arguments)
     assert (code, json.loads(out)[0]["kept"]) == (0, 1)
 
 
-def test_clipping_is_told(command, loud, tmp_path):
-    code, _, err = command(loud, "-o", tmp_path / "out")
+def test_clipping_is_reported(submix, loud, tmp_path):
+    code, _, err = submix(loud, "-o", tmp_path / "out")
     assert code == 0
     assert "clipping: Track00001/mix peaks at +1.73 dBFS; all its files are scaled by 0.8191" in err
-    code, _, err = command(loud, "-o", tmp_path / "float", "--on-clip", "float")
+    code, _, err = submix(loud, "-o", tmp_path / "float", "--on-clip", "float")
     assert (code, "written as 32-bit float WAV" in err) == (0, True)
-    code, out, err = command(loud, "-o", tmp_path / "error", "--on-clip", "error")
+    code, out, err = submix(loud, "-o", tmp_path / "error", "--on-clip", "error")
     assert (code, out) == (3, "")
     assert err.startswith("error: Track00001/mix: peaks at +1.73 dBFS")
 
 
-def test_what_is_left_out_is_listed(command, songs, tmp_path):
+def test_what_is_left_out_is_listed(submix, songs, tmp_path):
     broken = next((songs / "train" / "Track00001" / "stems").glob("S00*"))
     data = broken.read_bytes()
     try:
         broken.write_bytes(data[: len(data) // 2])
-        code, out, err = command(
+        code, out, err = submix(
             songs, "-o", tmp_path / "out", "--on-broken", "skip", "--level", 3, "--format", "csv"
         )
     finally:
@@ -69,8 +60,8 @@ def test_what_is_left_out_is_listed(command, songs, tmp_path):
     assert "left out: Track00001: its stem S00 " in err
 
 
-def test_dry_run(command, songs, tmp_path):
-    code, out, err = command(songs, "-o", tmp_path / "out", "--dry-run", "--split", "test")
+def test_dry_run(submix, songs, tmp_path):
+    code, out, err = submix(songs, "-o", tmp_path / "out", "--dry-run", "--split", "test")
     assert code == 0
     assert "nothing was written" in err
     assert str(tmp_path / "out") in out
@@ -86,8 +77,8 @@ def test_dry_run(command, songs, tmp_path):
         (["--hierarchy", "slakh35"], "slakh34"),
     ],
 )
-def test_wrong_usage(command, songs, tmp_path, arguments, message):
-    code, out, err = command(songs, "-o", tmp_path / "out", *arguments)
+def test_wrong_usage(submix, songs, tmp_path, arguments, message):
+    code, out, err = submix(songs, "-o", tmp_path / "out", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert not (tmp_path / "out").exists()

@@ -57,7 +57,7 @@ def test_no_room_is_said_before_any_work(songs, tree, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
-def test_known_faults_are_told_and_left_out(songs, tree, tmp_path, plain):
+def test_known_faults_are_reported_and_left_out(songs, tree, tmp_path, plain):
     catalog = scan(songs, tree).with_broken({("Track00004", "S00"): "is noise"})
     with pytest.raises(
         InputError,

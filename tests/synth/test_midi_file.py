@@ -80,7 +80,7 @@ def test_events_are_read_however_they_are_encoded(random, count):
     assert parse_midi(data).remarks == []
 
 
-def test_running_status_goes_on_over_real_time_meta_and_exclusive_messages(midi):
+def test_running_status_continues_over_real_time_meta_and_exclusive_messages(midi):
     track = [(0, ON), (10, b"\x40\x40"), (5, b"\xf8"), (5, b"\x3c\x00"), (0, b"\xf0\x02\x01\xf7"), (0, b"\xf2\x01\x02"),
              (0, b"\xff\x01\x01a"), (0, b"\x40\x00")]  # fmt: skip
     notes = [(tick, data) for tick, *_, kind, data in found(midi(track)) if kind == "note_on"]

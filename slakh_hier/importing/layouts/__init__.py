@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 from slakh_hier.errors import InputError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.ensembleset import EnsembleSet
-from slakh_hier.importing.layouts.medleydb import MedleyDB
-from slakh_hier.importing.layouts.moisesdb import MoisesDB
-from slakh_hier.importing.layouts.musdb18hq import Musdb18HQ
-from slakh_hier.importing.layouts.urmp import Urmp
 from slakh_hier.importing.sources import Listing
 from slakh_hier.wording import did_you_mean
 
 __all__ = ["LAYOUTS", "Layout", "LayoutOptions", "get_layout", "list_songs", "recognise", "what_is"]
 
 LAYOUTS: Mapping[str, Layout] = {
-    layout.name: layout for layout in (MoisesDB(), Musdb18HQ(), MedleyDB(), Urmp(), EnsembleSet())
+    kind.name: kind()
+    for module in iter_modules(__path__, f"{__name__}.")
+    for kind in vars(import_module(module.name)).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Layout)
+    and kind.__module__ == module.name != Layout.__module__
 }
-"""By the name that ``--layout`` takes."""
+"""The layouts of this package's modules by the name that ``--layout`` takes."""
 
 
 def list_songs(name: str, folder: Path, options: LayoutOptions) -> Listing:
@@ -29,7 +31,7 @@ def list_songs(name: str, folder: Path, options: LayoutOptions) -> Listing:
     Raises
     ------
     InputError
-        There is no such layout, the folder is not the data set's (with the right one, where it can be told), or an option
+        There is no such layout, the folder is not the data set's (with the right one, where that is known), or an option
         belongs to another layout.
     """
     layout = get_layout(name)

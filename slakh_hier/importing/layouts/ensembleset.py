@@ -7,22 +7,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar
 
-from slakh_hier.importing.layouts.contract import (
-    Layout,
-    LayoutOptions,
-    file_names,
-    folders,
-    instrument_keys,
-    label,
-    song_key,
-    source_file,
-    uuid_of,
-)
-from slakh_hier.importing.layouts.tables import taxonomy
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.parts import file_names, folders, source_file, source_stem, unknown, uuid_of
+from slakh_hier.importing.layouts.tables import instrument
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceStem
+from slakh_hier.importing.sources import Listing, Song
 from slakh_hier.wording import some
 
 INSTRUMENTS = {
@@ -50,13 +40,11 @@ _FILE = re.compile(r"(?P<instrument>[A-Za-z]+)(_[0-9]+)?\.(flac|wav)", re.IGNORE
 class EnsembleSet(Layout):
     """Families, groups and instruments as MedleyDB has them; one microphone, never two."""
 
-    name: ClassVar[str] = "ensembleset"
-    title: ClassVar[str] = "EnsembleSet"
-    tree: ClassVar[str] = "medleydb"
-    shape: ClassVar[str] = (
-        "a folder per piece, with a folder per microphone that holds Violin_1.flac and so on"
-    )
-    options: ClassVar[frozenset[str]] = frozenset({"microphone"})
+    name = "ensembleset"
+    title = "EnsembleSet"
+    tree = "medleydb"
+    shape = "a folder per piece, with a folder per microphone that holds Violin_1.flac and so on"
+    options = frozenset({"microphone"})
 
     def is_root(self, folder: Path) -> bool:
         return any(_microphones(piece) for piece in folders(folder))
@@ -95,24 +83,17 @@ def _instruments(folder: Path) -> dict[str, str]:
 def _song(piece: Path, name: str, microphone: str) -> Song:
     folder = piece / microphone
     instruments = _instruments(folder)
-    stems = []
-    for file, word in instruments.items():
-        kind = taxonomy()[label(word)]
-        stems.append(
-            SourceStem(
-                f"{microphone}/{shown_name(file)}",
-                (source_file(piece, f"{microphone}/{file}"),),
-                instrument_keys(kind.path, word, kind.program),
-                kind.path,
-            )
-        )
+    stems = tuple(
+        source_stem(piece, f"{microphone}/{file}", instrument(word) or unknown(word), word)
+        for file, word in instruments.items()
+    )
     others = [file for file in file_names(folder) if _FILE.fullmatch(file) and file not in instruments]
     mix = next((file for file in others if file.lower().startswith("mix")), None)
     strays = [shown_name(file) for file in others if file != mix]
     return Song(
         name,
-        uuid_of(song_key("ensembleset", name)),
-        tuple(stems),
+        uuid_of("ensembleset", name),
+        stems,
         source_file(piece, f"{microphone}/{mix}") if mix else None,
         id=name,
         title=name,

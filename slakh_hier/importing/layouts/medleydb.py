@@ -9,23 +9,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slakh_hier import safe_yaml
 from slakh_hier.errors import InputError, SongError, TextError
-from slakh_hier.importing.layouts.contract import (
-    Layout,
-    LayoutOptions,
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.parts import (
     file_names,
     folders,
-    instrument_keys,
-    label,
     song_key,
     source_file,
+    source_stem,
     text_of,
+    unknown,
     uuid_of,
 )
-from slakh_hier.importing.layouts.tables import Label, errata, in_musdb_and_medleydb, taxonomy
+from slakh_hier.importing.layouts.tables import errata, instrument, shared_songs
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.plain_files import read_plain
@@ -55,11 +54,11 @@ _ARTISTS = {
 class MedleyDB(Layout):
     """Family > group > instrument; stems, not raws."""
 
-    name: ClassVar[str] = "medleydb"
-    title: ClassVar[str] = "MedleyDB"
-    tree: ClassVar[str] = "medleydb"
-    shape: ClassVar[str] = "Audio (or V1 and V2) with a folder <id> per song, and in it <id>_STEMS"
-    options: ClassVar[frozenset[str]] = frozenset({"metadata", "mixing_coefficients", "main_system"})
+    name = "medleydb"
+    title = "MedleyDB"
+    tree = "medleydb"
+    shape = "Audio (or V1 and V2) with a folder <id> per song, and in it <id>_STEMS"
+    options = frozenset({"metadata", "mixing_coefficients", "main_system"})
 
     def is_root(self, folder: Path) -> bool:
         if any(_has_songs(folder / place) for place in _PLACES):
@@ -91,11 +90,7 @@ class MedleyDB(Layout):
                 listing.songs.append(song if gains is None else _with_gains(song, gains))
             except SongError as error:
                 listing.failures.append((shown_name(folder.name), str(error)))
-        shared = sum(song_key(song.id) in in_musdb_and_medleydb() for song in listing.songs)
-        if shared:
-            listing.notes.append(
-                f"{shared} of these songs are in MUSDB18 too: do not train here on what is tested there, or the other way round"
-            )
+        listing.notes += shared_songs((song.id for song in listing.songs), "MUSDB18")
         if gains is None:
             listing.notes.append(
                 "the mixes are not the plain sums of the stems: --mixing-coefficients FILE (mixing_coefficients_version2.yaml of "
@@ -130,10 +125,10 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
             raise SongError(f"{id}{METADATA}: the stem S{number:02d} has no instrument")
         if len(words) > 1:
             remarks.append(f"S{number:02d} is {' and '.join(words)}: taken as {words[0]}")
-        found = taxonomy().get(label(words[0]))
+        found = instrument(words[0])
         if found is None:
             remarks.append(f"S{number:02d}: {words[0]!r} is not in the taxonomy")
-            found = Label((label(words[0]),), None)
+            found = unknown(words[0])
         if found.path[-1] == MAIN_SYSTEM and not keep_main_system:
             there.discard(file)
             remarks.append(f"S{number:02d} is the whole room (Main System), and left out")
@@ -143,16 +138,8 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
             continue
         there.discard(file)
         known = [fault for fault in faults if fault.stem == f"STEM_{number:02d}"]
-        stems.append(
-            SourceStem(
-                f"{stem_folder}/{file}",
-                (source_file(folder, f"{stem_folder}/{file}"),),
-                instrument_keys(found.path, words[0], found.program),
-                found.path,
-                has_bleed=bleeds or any(fault.bleed for fault in known),
-                faults=tuple(fault.fault for fault in known),
-            )
-        )
+        place = f"{stem_folder}/{file}"
+        stems.append(source_stem(folder, place, found, words[0], bleed=bleeds, faults=known))
     if not stems:
         raise SongError("none of its stems is there" if missing else "it has no stem but the whole room")
     if strays := sorted(name for name in there if _STEM.search(name)):
@@ -160,7 +147,7 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
     mix = f"{id}_MIX.wav"
     return Song(
         shown_name(id),
-        uuid_of(song_key(id)),
+        uuid_of(id),
         tuple(stems),
         source_file(folder, mix) if (folder / mix).is_file() else None,
         id=shown_name(id),

@@ -10,22 +10,12 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from slakh_hier.errors import SongError
-from slakh_hier.importing.layouts.contract import (
-    Layout,
-    LayoutOptions,
-    file_names,
-    folders,
-    instrument_keys,
-    label,
-    song_key,
-    source_file,
-    text_of,
-    uuid_of,
-)
-from slakh_hier.importing.layouts.tables import Label, moisesdb_types, type_key
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.parts import file_names, folders, source_stem, text_of, unknown, uuid_of
+from slakh_hier.importing.layouts.tables import moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.plain_files import parse_json, read_plain
@@ -38,10 +28,10 @@ _MAX_BYTES = 4 << 20
 class MoisesDB(Layout):
     """Stems > types; several files of a type are a stem each."""
 
-    name: ClassVar[str] = "moisesdb"
-    title: ClassVar[str] = "MoisesDB"
-    tree: ClassVar[str] = "moisesdb"
-    shape: ClassVar[str] = f"a folder per song with {DATA} in it"
+    name = "moisesdb"
+    title = "MoisesDB"
+    tree = "moisesdb"
+    shape = f"a folder per song with {DATA} in it"
 
     def is_root(self, folder: Path) -> bool:
         return any(_is_song(child) for child in islice(folders(folder), 5))
@@ -73,7 +63,7 @@ def _song(folder: Path) -> Song:
     name = shown_name(folder.name)
     stems: list[SourceStem] = []
     missing: list[tuple[str, str]] = []
-    unknown: set[str] = set()
+    untabled: set[str] = set()
     listed = set()
     # A stem may be listed twice: its tracks belong together, and are stems of their own here anyhow.
     for stem_name, track in _tracks(data):
@@ -84,29 +74,21 @@ def _song(folder: Path) -> Song:
         listed.add(file)
         found = moisesdb_types().get((stem_name, type_key(kind)))
         if found is None:
-            unknown.add(f"{stem_name}/{kind or 'nothing'}")
-            found = Label((label(stem_name), label(kind)), None)
+            untabled.add(f"{stem_name}/{kind or 'nothing'}")
+            found = unknown(stem_name, kind)
         if not (folder / file).is_file():
             missing.append((f"{file} ({kind})", f"is listed in {DATA} and not there"))
             continue
-        stems.append(
-            SourceStem(
-                file,
-                (source_file(folder, file),),
-                instrument_keys(found.path, kind, found.program),
-                found.path,
-                has_bleed=track.get("has_bleed") is True,
-            )
-        )
+        stems.append(source_stem(folder, file, found, kind, bleed=track.get("has_bleed") is True))
     if not stems:
         raise SongError(f"none of the {len(listed)} files that {DATA} lists is there")
-    remarks = [f"types that are not in the taxonomy: {some(sorted(unknown))}"] if unknown else []
+    remarks = [f"types that are not in the taxonomy: {some(sorted(untabled))}"] if untabled else []
     strays = sorted(_audio(folder) - listed)
     if strays:
         remarks.append(f"{len(strays)} files are not listed in {DATA} and not taken: {some(strays, most=2)}")
     return Song(
         f"{artist} - {title} ({name[:8]})" if artist and title else name,
-        uuid_of(song_key(artist, title)) if artist and title else uuid_of(name),
+        uuid_of(artist, title) if artist and title else uuid_of(name),
         tuple(stems),
         id=name,
         title=title,

@@ -6,21 +6,20 @@ Facts: github.com/sigsep/sigsep-mus-db (configs/mus.yaml), sigsep/website (musdb
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
-from slakh_hier.importing.layouts.contract import (
-    Layout,
-    LayoutOptions,
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.parts import (
+    Label,
     file_names,
     folders,
-    instrument_keys,
     song_key,
     source_file,
+    source_stem,
     uuid_of,
 )
-from slakh_hier.importing.layouts.tables import errata, in_musdb_and_medleydb
+from slakh_hier.importing.layouts.tables import errata, shared_songs
 from slakh_hier.importing.songs import STEM_MP4, shown_name, unpacking
-from slakh_hier.importing.sources import Listing, Song, SourceStem
+from slakh_hier.importing.sources import Listing, Song
 
 STEMS = {"vocals": None, "drums": 128, "bass": 33, "other": None}
 """The four, with General MIDI's program."""
@@ -54,12 +53,10 @@ _SUFFIXES = (".wav", ".flac")
 class Musdb18HQ(Layout):
     """Vocals, and drums, bass and other under ``accompaniment``."""
 
-    name: ClassVar[str] = "musdb18hq"
-    title: ClassVar[str] = "MUSDB18-HQ"
-    tree: ClassVar[str] = "musdb"
-    shape: ClassVar[str] = (
-        "the folders train and test, with a folder per song that holds vocals.wav, drums.wav and so on"
-    )
+    name = "musdb18hq"
+    title = "MUSDB18-HQ"
+    tree = "musdb"
+    shape = "the folders train and test, with a folder per song that holds vocals.wav, drums.wav and so on"
 
     def is_root(self, folder: Path) -> bool:
         return any(
@@ -86,11 +83,7 @@ class Musdb18HQ(Layout):
                         (name, f"holds none of {', '.join(f'{stem}.wav' for stem in STEMS)}")
                     )
         listing.songs.sort(key=lambda song: song.name)
-        shared = sum(song_key(song.name) in in_musdb_and_medleydb() for song in listing.songs)
-        if shared:
-            listing.notes.append(
-                f"{shared} of these songs are in MedleyDB too: do not train on it what is tested here, or the other way round"
-            )
+        listing.notes += shared_songs((song.name for song in listing.songs), "MedleyDB")
         return listing
 
 
@@ -103,23 +96,15 @@ def _song(folder: Path, name: str, split: str, files: dict[str, str]) -> Song:
         if stem in files:
             labels = (stem,) if stem == "vocals" else ("accompaniment", stem)
             known = [fault for fault in faults if fault.stem == stem]
-            stems.append(
-                SourceStem(
-                    files[stem],
-                    (source_file(folder, files[stem]),),
-                    instrument_keys(labels, stem, program),
-                    labels,
-                    has_bleed=any(fault.bleed for fault in known),
-                    faults=tuple(fault.fault for fault in known),
-                )
-            )
+            kind = Label(labels, program)
+            stems.append(source_stem(folder, files[stem], kind, stem, bleed=False, faults=known))
     others = set(files) - {*STEMS, MIXTURE, *_DERIVED}
     remarks = [f"its mixture: {fault.fault}" for fault in faults if fault.stem == MIXTURE]
     if others:
         remarks.append(f"not taken: {', '.join(files[other] for other in sorted(others))}")
     return Song(
         name,
-        uuid_of(key),
+        uuid_of(name),
         tuple(stems),
         source_file(folder, files[MIXTURE]) if MIXTURE in files else None,
         id=name,

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
 
-from slakh_hier.importing.layouts.contract import label, song_key
-
-
-class Label(NamedTuple):
-    """What a data set's word for an instrument stands for: labels, coarse to fine, and a program (128: drums) or None."""
-
-    path: tuple[str, ...]
-    program: int | None
-
-
-@dataclass(frozen=True)
-class Erratum:
-    """A known fault of a stem, or of a song's mixture; ``bleed``: others are heard in it."""
-
-    stem: str
-    fault: str
-    bleed: bool
+from slakh_hier.importing.layouts.parts import Erratum, Label, label, song_key
 
 
 @cache
@@ -54,6 +36,11 @@ def type_key(text: str) -> str:
     return song_key(text.partition("(")[0])
 
 
+def instrument(name: str) -> Label | None:
+    """MedleyDB's labels for an instrument, however it is written; None for one that it does not have."""
+    return taxonomy().get(label(name))
+
+
 @cache
 def errata(layout: str) -> Mapping[str, tuple[Erratum, ...]]:
     """Known faults by :func:`song_key`."""
@@ -64,6 +51,14 @@ def errata(layout: str) -> Mapping[str, tuple[Erratum, ...]]:
             erratum = Erratum(row["stem"], f"{row['fault']} ({row['source']})", row["bleed"] == "yes")
             found[key] = (*found.get(key, ()), erratum)
     return found
+
+
+def shared_songs(names: Iterable[str], other: str) -> list[str]:
+    """Notes on a listing of MUSDB18 or MedleyDB: how many of these songs the other one of them has too."""
+    shared = sum(song_key(name) in in_musdb_and_medleydb() for name in names)
+    if not shared:
+        return []
+    return [f"{shared} of these songs are in {other} too: train on neither what is tested in the other"]
 
 
 @cache

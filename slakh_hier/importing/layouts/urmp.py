@@ -7,22 +7,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar
 
-from slakh_hier.importing.layouts.contract import (
-    Layout,
-    LayoutOptions,
-    file_names,
-    folders,
-    instrument_keys,
-    label,
-    song_key,
-    source_file,
-    uuid_of,
-)
-from slakh_hier.importing.layouts.tables import Label, taxonomy
+from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
+from slakh_hier.importing.layouts.parts import file_names, folders, source_file, source_stem, unknown, uuid_of
+from slakh_hier.importing.layouts.tables import instrument
 from slakh_hier.importing.songs import shown_name
-from slakh_hier.importing.sources import Listing, Song, SourceStem
+from slakh_hier.importing.sources import Listing, Song
 
 INSTRUMENTS = {
     "vn": "violin",
@@ -48,12 +38,10 @@ _MIX = re.compile(r"AuMix_.*\.(wav|flac)", re.IGNORECASE)
 class Urmp(Layout):
     """Families, groups and instruments as MedleyDB has them."""
 
-    name: ClassVar[str] = "urmp"
-    title: ClassVar[str] = "URMP"
-    tree: ClassVar[str] = "medleydb"
-    shape: ClassVar[str] = (
-        "a folder per piece, as 01_Jupiter_vn_vc, with files AuSep_1_vn_01_Jupiter.wav in it"
-    )
+    name = "urmp"
+    title = "URMP"
+    tree = "medleydb"
+    shape = "a folder per piece, as 01_Jupiter_vn_vc, with files AuSep_1_vn_01_Jupiter.wav in it"
 
     def is_root(self, folder: Path) -> bool:
         return any(_PIECE.fullmatch(child.name) and _players(child) for child in folders(folder))
@@ -74,24 +62,17 @@ def _song(folder: Path, name: str) -> Song:
     title = shown_name(found["title"]) if found else name
     stems, remarks = [], []
     for file, word in _players(folder).items():
-        kind = taxonomy().get(label(INSTRUMENTS.get(word.lower(), "")))
+        kind = instrument(INSTRUMENTS.get(word.lower(), ""))
         if kind is None:
             remarks.append(f"{shown_name(file)}: no instrument is known as {word}")
-            kind = Label((label(word),), None)
+            kind = unknown(word)
         text = INSTRUMENTS.get(word.lower(), word)
-        stems.append(
-            SourceStem(
-                shown_name(file),
-                (source_file(folder, file),),
-                instrument_keys(kind.path, text, kind.program),
-                kind.path,
-            )
-        )
+        stems.append(source_stem(folder, file, kind, text))
     mix = next((file for file in file_names(folder) if _MIX.fullmatch(file)), None)
     return Song(
         name,
         # The number is an index: two pieces of one title may be the same music, and then belong into one split.
-        uuid_of(song_key("urmp", title)),
+        uuid_of("urmp", title),
         tuple(stems),
         source_file(folder, mix) if mix else None,
         id=name,

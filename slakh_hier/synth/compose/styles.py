@@ -11,30 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Role:
-    """A player of a style.
-
-    Attributes
-    ----------
-    name
-        Of the track.
-    job
-        What it does: a key of the players in ``song``.
-    programs
-        General MIDI programs to choose from; the choice prefers categories that the set has used least.
-    variants
-        Patterns to choose from.
-    rests
-        Kinds of section in which it is silent.
-    register
-        Where in its instrument's register it plays: low, middle, high.
-    """
+    """A player of a style."""
 
     name: str
+    """Of the track."""
     job: str
+    """What it does: a key of the players in ``song``."""
     programs: tuple[int, ...]
+    """General MIDI programs to choose from; the choice prefers categories that the set has used least."""
     variants: tuple[str, ...] = ("",)
+    """Patterns to choose from."""
     rests: tuple[str, ...] = ()
+    """Kinds of section in which it is silent."""
     register: str = "middle"
+    """Where in its instrument's register it plays: low, middle, high."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def run(*arguments: object) -> int:
 def test_the_command_takes_every_layout() -> None:
     (choice,) = [option.type for option in import_.params if option.name == "layout"]
     assert isinstance(choice, Choice)
-    assert list(choice.choices) == list(LAYOUTS) == list(TARGETS)
+    assert sorted(choice.choices) == sorted(LAYOUTS) == sorted(TARGETS)
     options = {option.name for option in import_.params}
     assert {option for layout in LAYOUTS.values() for option in layout.options} <= options
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 from slakh_hier.hierarchy import StemLabel, load_hierarchy
 from slakh_hier.importing.layouts import LAYOUTS
-from slakh_hier.importing.layouts.contract import label, song_key
 from slakh_hier.importing.layouts.ensembleset import INSTRUMENTS as ENSEMBLESET
+from slakh_hier.importing.layouts.parts import label, song_key
 from slakh_hier.importing.layouts.tables import errata, moisesdb_types, rows, taxonomy, type_key
 from slakh_hier.importing.layouts.urmp import INSTRUMENTS as URMP
 
