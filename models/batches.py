@@ -32,7 +32,7 @@ class Batches:
     seed
         Of the order.
     steps
-        Steps an epoch; None: the whole batches in one permutation.
+        Steps per epoch; None: the whole batches in one permutation.
     parts, rank, world
         Accumulated parts; this device and the number of them.
     groups
@@ -65,7 +65,7 @@ class Batches:
         self.batch_size = batch_size // parts * parts  # parts of equal size weigh the same
         if self.batch_size < parts * world:
             raise InputError(
-                f"{clips} clips are too few for {parts} accumulated parts on {world} devices: each needs one a step"
+                f"{clips} clips are too few for {parts} accumulated parts on {world} devices: each needs one per step"
             )
         self.seed, self.steps, self.parts = seed, steps or clips // self.batch_size, parts
         self.rank, self.world = rank, world

@@ -191,8 +191,8 @@ def _check_version(path: Path, found: Any) -> None:
         return
     if isinstance(found, int) and found > FORMAT_VERSION:
         raise InputError(
-            f"{path}: has checkpoint format {found}; this slakh-hier reads format {FORMAT_VERSION}. Update slakh-hier to go "
-            "on with this training"
+            f"{path}: has checkpoint format {found}; this slakh-hier reads format {FORMAT_VERSION}. Update slakh-hier to "
+            "resume this training"
         )
     raise InputError(
         f"{path}: has checkpoint format {found or 'none'}, this slakh-hier reads format {FORMAT_VERSION}. Resume with the "

@@ -80,7 +80,7 @@ class TrainingConfig(Section):
     epochs: PositiveInt = 100
     """Epochs in all; a finished run continues when it is given more."""
     steps_per_epoch: PositiveInt | None = None
-    """Optimizer steps an epoch. None: as many as whole batches fit into the clips; more than that goes round the clips
+    """Optimizer steps per epoch. None: as many as whole batches fit into the clips; more than that goes round the clips
     again, each time in a new order."""
     batch_size: PositiveInt = 25
     """Clips of one optimizer step, all devices and accumulated parts together."""

@@ -44,48 +44,38 @@ class Read(NamedTuple):
 class ClipDataset(Dataset[Item]):
     """Examples of a selection: map-style, picklable, the same in any thread or process.
 
-        ``dataset[i]`` is an example of epoch 0, ``dataset[Key(epoch, i)]`` one of any epoch. What is drawn for it is
-        a function of (seed, epoch, clip) alone.
+    ``dataset[i]`` is an example of epoch 0, ``dataset[Key(epoch, i)]`` one of any epoch. What is drawn for it is
+    a function of (seed, epoch, clip) alone.
 
-        An example is a dict that torch's default collate turns into a batch:
+    An example is a dict that torch's default collate turns into a batch:
 
-        key       type     shape                        meaning
-        ========= ======== ============================ =========================================================
-        mix       float32  (channels, samples)          the mixture
-        sources   float32  (levels, channels, samples)  ground truth, leaf first; zeros where withheld, silent or absent
-        available bool     (levels,)                    False: ground truth withheld by the mask
-        query     float32  (channels, samples)          QBE only: the target's finest node, alone, from another song
-        clip      int                                   number in the shard set
-        id        str                                   track, start and target, for messages
-        ========= ======== ============================ =========================================================
-    =======
-        | key | type | shape | meaning |
-        |---|---|---|---|
-        | mix | float32 | (channels, samples) | the mixture |
-        | sources | float32 | (levels, channels, samples) | ground truth, leaf first; zeros where withheld, silent or absent |
-        | available | bool | (levels,) | False: ground truth withheld by the mask |
-        | query | float32 | (channels, samples) | QBE only: the target's leaf, alone, from another song |
-        | clip | int | | number in the shard set |
-        | id | str | | track, start and target, for messages |
+    | key | type | shape | meaning |
+    |---|---|---|---|
+    | mix | float32 | (channels, samples) | the mixture |
+    | sources | float32 | (levels, channels, samples) | ground truth, leaf first; zeros where withheld, silent or absent |
+    | available | bool | (levels,) | False: ground truth withheld by the mask |
+    | query | float32 | (channels, samples) | QBE only: the target's leaf, alone, from another song |
+    | clip | int | | number in the shard set |
+    | id | str | | track, start and target, for messages |
 
-        Parameters
-        ----------
-        shards, selection
-            One split, and which of its clips.
-        seed
-            Of everything drawn.
-        fresh_queries
-            Draw a query for each example and epoch, where another song with available ground truth has one.
-        gain_db
-            Each part of the mixture (the leaf, what each level adds, the rest) gets a gain drawn uniformly from
-            +-gain_db (dB).
-        crop_seconds
-            Random excerpt of mixture and sources (s), the whole where clips are shorter; the query stays whole.
-        remix
-            Probability of a mixture whose parts come from several clips (:class:`~slakh_hier.models.remix.Remix`); gains come
-            after it.
-        weights
-            float32, (clips, levels): what each term of the loss counts; None: all the same.
+    Parameters
+    ----------
+    shards, selection
+        One split, and which of its clips.
+    seed
+        Of everything drawn.
+    fresh_queries
+        Draw a query for each example and epoch, where another song with available ground truth has one.
+    gain_db
+        Each part of the mixture (the leaf, what each level adds, the rest) gets a gain drawn uniformly from
+        +-gain_db (dB).
+    crop_seconds
+        Random excerpt of mixture and sources (s), the whole where clips are shorter; the query stays whole.
+    remix
+        Probability of a mixture whose parts come from several clips (:class:`~slakh_hier.models.remix.Remix`); gains come
+        after it.
+    weights
+        float32, (clips, levels): what each term of the loss counts; None: all the same.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
-"""Evaluate a separator on a split: SI-SDR at each level, beside what doing nothing and perfect masks reach."""
+"""Evaluate a separator on a split: SI-SDR at each level, beside the unprocessed mixture and ideal masks."""
 
 from __future__ import annotations
 
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from slakh_hier.csv_text import guarded_frame
+from slakh_hier.display import Shown
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, publish_json, refuse_link
 from slakh_hier.models.batches import InOrder
@@ -29,11 +30,11 @@ from slakh_hier.models.separation import Device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import entries_by_level, entries_by_node
-from slakh_hier.models.weights import Trained, load_weights
+from slakh_hier.models.weights import About, Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
-from slakh_hier.scores.summary import PRIMARY, Summary, column
+from slakh_hier.progress import Wanted, shown
+from slakh_hier.scores.summary import PRIMARY, MetricAbout, Summary, column
 from slakh_hier.shards.format import SILENT
 from slakh_hier.shards.read import open_shards
 from slakh_hier.wording import channel_word
@@ -46,8 +47,8 @@ SAME_DB = 60.0
 FOLDER = "evaluation"
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """Results, and the table behind them.
 
     ``scores`` has one row per clip and level: clip, id, track, song, level, node, counted, dropped, and for each metric of
@@ -70,7 +71,7 @@ def evaluate(
     device: Device = "auto",
     devices: int = 1,
     batch_size: int = 25,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Evaluation:
     """Measure a trained separator and write ``SPLIT.json`` and ``SPLIT.csv``.
 
@@ -109,7 +110,7 @@ def evaluate(
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
     dataset = _dataset(trained, shards, split, progress)
     total, rows = len(dataset), []
-    with (progress or Silent()).stage(f"evaluating {split}", total, "clips") as advance:
+    with shown(progress).stage(f"evaluating {split}", total, "clips") as advance:
         if gpus:
             for some in _score_batches(trained, dataset, batch_size, gpus):
                 rows.extend(some)
@@ -127,22 +128,45 @@ def evaluate(
                     rows.extend(some)
                     advance(len(some) / len(trained.about.levels))
     scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
+    about = {"split": split, "shards": str(shards), "plan_digest": dataset.shards.index.plan_digest}
     metrics = {name: metric.about for name, metric in METRICS.items()}
-    by_level, all_levels = entries_by_level(scores, trained.about.levels, metrics)
+    return published(folder, split, trained.about, scores, metrics, about)
+
+
+def published(
+    folder: Path,
+    name: str,
+    separator: About,
+    scores: pd.DataFrame,
+    metrics: Mapping[str, MetricAbout],
+    about: Mapping[str, Any],
+) -> Evaluation:
+    """Write ``NAME.json`` and ``NAME.csv`` of an evaluation.
+
+    Parameters
+    ----------
+    separator
+        What its ``weights.json`` says.
+    scores
+        One row per clip (or song) and level; see :class:`Evaluation`.
+    metrics
+        By name, those that ``scores`` has.
+    about
+        Fields of the summary: what was evaluated.
+    """
+    by_level, all_levels = entries_by_level(scores, separator.levels, metrics)
     summary = Summary(
-        split=split,
-        shards=str(shards),
-        task=trained.about.config.task,
-        step=trained.about.step,
-        plan_digest=dataset.shards.index.plan_digest,
+        task=separator.config.task,
+        step=separator.step,
         songs=int(scores["song"].nunique()),
-        metrics=metrics,
+        metrics=dict(metrics),
         levels=by_level,
         all_levels=all_levels,
         nodes=entries_by_node(scores, metrics),
+        **about,
     )
     make_folder(folder)
-    files = (folder / f"{split}.json", folder / f"{split}.csv")
+    files = (folder / f"{name}.json", folder / f"{name}.csv")
     publish(files[1], guarded_frame(scores).to_csv(index=False, lineterminator="\n").encode())
     publish_json(files[0], summary.model_dump(mode="json", by_alias=True))
     return Evaluation(summary, scores, files)
@@ -164,7 +188,7 @@ def _gpus(device: Device, devices: int) -> list[torch.device]:
     return [torch.device("cuda", number) for number in range(devices)]
 
 
-def _dataset(trained: Trained, folder: StrPath, split: str, progress: Progress | None) -> ClipDataset:
+def _dataset(trained: Trained, folder: StrPath, split: str, progress: Wanted) -> ClipDataset:
     about, shards = trained.about, open_shards(folder, split, progress=progress)
     if shards.sample_rate != about.sample_rate:
         raise InputError(
@@ -191,7 +215,7 @@ def _dataset(trained: Trained, folder: StrPath, split: str, progress: Progress |
 
 
 def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]:
-    # One thread a job: sums then do not depend on how many jobs share the machine.
+    # One thread per job: sums then do not depend on how many jobs share the machine.
     torch.set_num_threads(1)
     rows: list[Row] = []
     end = min(begin + TASK_CLIPS, len(dataset))
@@ -204,7 +228,7 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
 def _score_batches(
     trained: Trained, dataset: ClipDataset, batch_size: int, devices: Sequence[torch.device]
 ) -> Iterator[list[Row]]:
-    """The way of GPUs: large batches are read ahead, and the devices work them off side by side."""
+    """On GPUs: large batches are read ahead, and the devices process them side by side."""
     separators = [copy.deepcopy(trained.separator).to(device) for device in devices]
     batches = iter(Reader(dataset, InOrder(len(dataset), batch_size), pinned=devices[0].type == "cuda"))
     while some := list(islice(batches, len(devices))):

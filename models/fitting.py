@@ -210,7 +210,7 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
         if trainer.precision != "bf16-mixed" or "could not create a primitive" not in str(error):
             raise
         raise InputError(
-            "this processor cannot run the network in bfloat16 (it lacks the instructions); train with "
+            "this CPU cannot run the network in bfloat16 (it lacks the instructions); train with "
             "--set hardware.precision=32"
         ) from None
     except OSError as error:

@@ -132,7 +132,7 @@ class Training(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Divide by the denominator, then AutoClip; the one moment of a step at which the processor waits."""
+        """Divide by the denominator, then AutoClip; the one moment of a step at which the CPU waits."""
         parameters = list(self.separator.parameters())
         denominator = torch.stack([values[-1] for values, _ in self._parts]).sum().clamp_min(1)
         torch._foreach_div_([p.grad for p in parameters if p.grad is not None], denominator)

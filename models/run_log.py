@@ -1,4 +1,4 @@
-"""What a training writes while it runs: CSV tables, TensorBoard logs, one line an epoch, and its progress."""
+"""What a training writes while it runs: CSV tables, TensorBoard logs, one line per epoch, and its progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from slakh_hier.progress import Advance, Progress
 
 
 class RunLog(pl.Callback):
-    """Writes ``steps.csv`` (a row an optimizer step), ``metrics.csv`` (a row an epoch), TensorBoard and log.txt.
+    """Writes ``steps.csv`` (one row per optimizer step), ``metrics.csv`` (one row per epoch), TensorBoard and log.txt.
 
     Parameters
     ----------

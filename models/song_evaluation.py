@@ -1,9 +1,10 @@
-"""Evaluate a separator on whole songs: SI-SDR and SNR of every node, so that figures can stand beside published ones."""
+"""Evaluate a separator on whole songs: SI-SDR and SNR of every node, for comparison with published values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE, channels_of
-from slakh_hier.csv_text import guarded_frame
 from slakh_hier.errors import InputError
-from slakh_hier.files import make_folder, publish, publish_json, refuse_link
-from slakh_hier.models.evaluation import FOLDER, SAME_DB, Evaluation
+from slakh_hier.files import refuse_link
+from slakh_hier.models.evaluation import FOLDER, SAME_DB, Evaluation, published
 from slakh_hier.models.separation import Audio, Device, Model
 from slakh_hier.models.song_targets import SongTarget, drawn_targets, path_targets, read_pairs
-from slakh_hier.models.summary import entries_by_level, entries_by_node
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.plan.membership import membership
-from slakh_hier.progress import Progress, Silent
-from slakh_hier.scores.summary import PRIMARY, MetricAbout, Part, Summary, column
+from slakh_hier.progress import Wanted, shown
+from slakh_hier.scores.summary import PRIMARY, MetricAbout, Part, column
 from slakh_hier.signals import Atoms, read_atoms
 from slakh_hier.slakh import Catalog
 from slakh_hier.slakh.by_track import stem_refs
@@ -46,7 +45,7 @@ def evaluate_songs(
     window_seconds: float = 30.0,
     overlap_seconds: float = 3.0,
     device: Device = "auto",
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Evaluation:
     """Separate the whole songs of a split and write ``songs-SPLIT.json`` and ``songs-SPLIT.csv``.
 
@@ -87,34 +86,21 @@ def evaluate_songs(
     """
     trained = load_weights(Path(run))
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
-    about = trained.about
     targets = _targets(trained, catalog, split, pairs)
     rows: list[dict[str, Any]] = []
-    with (progress or Silent()).stage(f"separating songs of {split}", len(targets), "songs") as advance:
+    with shown(progress).stage(f"separating songs of {split}", len(targets), "songs") as advance:
         for number, target in enumerate(targets):
             scored = _score(trained, catalog, target, window_seconds, overlap_seconds, device)
             rows += [{"clip": number, **row} for row in scored]
             advance(1)
     scores = pd.DataFrame(rows)
-    by_level, all_levels = entries_by_level(scores, about.levels, METRICS)
-    summary = Summary(
-        split=split,
-        shards=str(catalog.root),
-        task=about.config.task,
-        step=about.step,
-        plan_digest=catalog.digest,
-        songs=int(scores["song"].nunique()),
-        whole_songs=True,
-        metrics=METRICS,
-        levels=by_level,
-        all_levels=all_levels,
-        nodes=entries_by_node(scores, METRICS),
-    )
-    make_folder(folder)
-    files = (folder / f"songs-{split}.json", folder / f"songs-{split}.csv")
-    publish(files[1], guarded_frame(scores).to_csv(index=False, lineterminator="\n").encode())
-    publish_json(files[0], summary.model_dump(mode="json", by_alias=True))
-    return Evaluation(summary, scores, files)
+    about = {
+        "split": split,
+        "shards": str(catalog.root),
+        "plan_digest": catalog.digest,
+        "whole_songs": True,
+    }
+    return published(folder, f"songs-{split}", trained.about, scores, METRICS, about)
 
 
 def _targets(trained: Trained, catalog: Catalog, split: str, pairs: Path | None) -> list[SongTarget]:
@@ -226,18 +212,15 @@ def song_signals(
     frames = max(ref.frames * rate // ref.sample_rate for ref in refs)
     channels = channels_of(refs)
     found = np.zeros((len(members), channels, frames), np.float32)
-    files = [ref.open(catalog.root) for ref in refs]
-    try:
-        start = 0
+    start = 0
+    with ExitStack() as stack:
+        files = [stack.enter_context(ref.open(catalog.root)) for ref in refs]
         for blocks in read_atoms(files, atoms.groups, rate, frames, channels):
             end = start + blocks[0].shape[1]
             for output, indices in zip(found, atoms.of_output, strict=True):
                 for index in indices:
                     output[:, start:end] += blocks[index]
             start = end
-    finally:
-        for file in files:
-            file.close()
     found *= np.float32(1 / FULL_SCALE)
     return found, rate
 

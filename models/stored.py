@@ -19,42 +19,26 @@ Batch = dict[str, Any]
 def signals_of(stored: Batch) -> Batch:
     """Make a batch of what :meth:`~slakh_hier.models.data.ClipDataset.stored` read, on the device that holds it.
 
-            key          type             shape                         meaning
-            ============ ================ ============================= =======================================
-            rows         int16 or float32 (rows + 1, channels, samples) each row once, as it is stored; the last is silence
-            factors      float32          (rows + 1,)                   what to multiply a row with
-            place        int64            (clips, 1 + levels)           which row: the mixture's, then leaf first; -1: silence
-            ..           ..               (clips, levels + 1, 2)        with remixing instead: two rows of each part, leaf first,
-                                                                        then the rest; the part is their difference
-            available    bool             (clips, levels)
-            weights      float32          (clips, levels)               what each term of the loss counts; only where they differ
-            gains        float32          (clips, levels + 1)           see :func:`change_gains`; only with augmentation
-            query_rows   as rows          (clips, channels, query samples) QBE only
-            query_factors float32         (clips,)                      QBE only
-            clip         int64            (clips,)
-            id           list of str
-            ============ ================ ============================= =======================================
-    =======
-        | key of ``stored`` | type | shape | meaning |
-        |---|---|---|---|
-        | rows | int16 or float32 | (rows + 1, channels, samples) | each row once, as it is stored; the last is silence |
-        | factors | float32 | (rows + 1,) | what to multiply a row with |
-        | place | int64 | (clips, 1 + levels) | which row: the mixture's, then leaf first; -1: silence |
-        | place, with remixing | int64 | (clips, levels + 1, 2) | two rows of each part, leaf first, then the rest; the part is their difference |
-        | available | bool | (clips, levels) | |
-        | weights | float32 | (clips, levels) | what each term of the loss counts; only where they differ |
-        | gains | float32 | (clips, levels + 1) | see :func:`change_gains`; only with augmentation |
-        | query_rows | as rows | (clips, channels, query samples) | QBE only |
-        | query_factors | float32 | (clips,) | QBE only |
-        | clip | int64 | (clips,) | |
-        | id | list of str | | |
+    | key of ``stored`` | type | shape | meaning |
+    |---|---|---|---|
+    | rows | int16 or float32 | (rows + 1, channels, samples) | each row once, as it is stored; the last is silence |
+    | factors | float32 | (rows + 1,) | what to multiply a row with |
+    | place | int64 | (clips, 1 + levels) | which row: the mixture's, then leaf first; -1: silence |
+    | place, with remixing | int64 | (clips, levels + 1, 2) | two rows of each part, leaf first, then the rest; the part is their difference |
+    | available | bool | (clips, levels) | |
+    | weights | float32 | (clips, levels) | what each term of the loss counts; only where they differ |
+    | gains | float32 | (clips, levels + 1) | see :func:`change_gains`; only with augmentation |
+    | query_rows | as rows | (clips, channels, query samples) | QBE only |
+    | query_factors | float32 | (clips,) | QBE only |
+    | clip | int64 | (clips,) | |
+    | id | list of str | | |
 
-        Returns
-        -------
-        dict
-            ``signals``, float32, (clips, 1 + levels, channels, samples): the mixture, then the sources, leaf first, zeros
-            where withheld, silent or absent; ``query``, float32, (clips, channels, query samples); and ``available``, ``weights``, ``clip``,
-            ``id``.
+    Returns
+    -------
+    dict
+        ``signals``, float32, (clips, 1 + levels, channels, samples): the mixture, then the sources, leaf first, zeros
+        where withheld, silent or absent; ``query``, float32, (clips, channels, query samples); and ``available``, ``weights``, ``clip``,
+        ``id``.
     """
     batch: Batch = {name: stored[name] for name in ("available", "weights", "clip", "id") if name in stored}
     picked = _pick(stored["rows"], stored["factors"], stored["place"])
@@ -71,7 +55,7 @@ def _pick(rows: Tensor, factors: Tensor, place: Tensor) -> Tensor:
     """``rows[place] * factors[place]``, float32."""
     if rows.device.type != "cpu":
         return rows[place] * factors[place][..., None, None]
-    # On a processor NumPy does it row by row, with nothing in between, in half of PyTorch's time.
+    # On a CPU NumPy does it row by row, with nothing in between, in half of PyTorch's time.
     picked = np.empty((*place.shape, *rows.shape[1:]), np.float32)
     stored, by = rows.numpy(), factors.numpy()
     for signal, row in zip(picked.reshape(-1, *rows.shape[1:]), place.flatten().tolist(), strict=True):

@@ -87,7 +87,7 @@ def check_names(names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Trained:
-    """A separator with its weights (in evaluation mode, on the processor) and what it was trained for."""
+    """A separator with its weights (in evaluation mode, on the CPU) and what it was trained for."""
 
     separator: Separator
     about: About

@@ -98,6 +98,13 @@ def channel_word(channels: int) -> str:
     return {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 epoch``, ``2,100 epochs``; ``1 category``, ``2 categories``."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number:,} {noun}"
+
+
 def some(names: Sequence[str], separator: str = ", ", most: int = 5) -> str:
     """The first names of a list that may be long, and how many more there are."""
     more = f"{separator}and {len(names) - most} more" if len(names) > most else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slakh_hier.wording import did_you_mean, escaped, nearest
+from slakh_hier.wording import counted, did_you_mean, escaped, nearest
 
 SPLITS = ("train", "validation", "test")
 
@@ -51,3 +51,16 @@ def test_escaped(text, shown):
 
 def test_kept_characters():
     assert escaped("a\n\x1bb", keep="\n") == "a\n\\x1bb"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [
+        (1, "epoch", "1 epoch"),
+        (2100, "epoch", "2,100 epochs"),
+        (0, "category", "0 categories"),
+        (1, "category", "1 category"),
+    ],
+)
+def test_counted(number, noun, said):
+    assert counted(number, noun) == said

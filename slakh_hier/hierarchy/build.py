@@ -12,6 +12,7 @@ from slakh_hier.hierarchy.report import Report, suggestion
 from slakh_hier.hierarchy.schema import MAX_LEVELS
 from slakh_hier.hierarchy.uneven import repeat_short
 from slakh_hier.safe_yaml import Path
+from slakh_hier.wording import counted
 
 MAX_LISTED = 8
 """Names listed in one message."""
@@ -59,11 +60,11 @@ def _check_depth(draft: Draft, levels: Any) -> None:
             wanted = levels
         else:
             deep = "deep" if len(depths) == 1 else "deep in most places"
-            message = f"the tree is {_levels(wanted)} {deep}, not {levels}: write levels: {wanted}"
+            message = f"the tree is {counted(wanted, 'level')} {deep}, not {levels}: write levels: {wanted}"
             draft.report.value(("levels",), message)
     for node in leaves:
         if node.depth != wanted:
-            message = f"the node {node.name} lies {_levels(node.depth)} deep, the others {wanted}"
+            message = f"the node {node.name} lies {counted(node.depth, 'level')} deep, the others {wanted}"
             draft.report.key(node.path, message)
 
 
@@ -178,7 +179,3 @@ def _add_categories(draft: Draft, node: DraftNode, categories: dict[str, Categor
     names = list(dict.fromkeys([*(name for name, _ in node.members), *own]))
     categories.update({name: Category(name, node.name, rules.get(name, Rule())) for name in names})
     return names
-
-
-def _levels(number: int) -> str:
-    return "1 level" if number == 1 else f"{number} levels"

@@ -8,6 +8,7 @@ from typing import Any
 
 from slakh_hier.hierarchy.labels import DRUM_PROGRAM, programs_text
 from slakh_hier.hierarchy.model import Category, Hierarchy, Rule
+from slakh_hier.wording import counted
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,9 @@ def size_text(tree: Hierarchy) -> str:
     """``3 levels (4, 8 and 18 nodes), 36 categories``."""
     sizes = [str(len(tree.level_nodes(level))) for level in range(tree.levels, 0, -1)]
     nodes = " and ".join(filter(None, (", ".join(sizes[:-1]), sizes[-1])))
-    levels = "1 level" if tree.levels == 1 else f"{tree.levels} levels"
     own = len(tree.level_nodes(0))
-    categories = f", {own} categor{'y' if own == 1 else 'ies'}" if own else ""
-    return f"{levels} ({nodes} nodes){categories}"
+    categories = f", {counted(own, 'category')}" if own else ""
+    return f"{counted(tree.levels, 'level')} ({nodes} nodes){categories}"
 
 
 def _below(tree: Hierarchy, name: str, depth: int) -> Iterator[Line]:

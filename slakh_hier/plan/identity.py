@@ -8,13 +8,13 @@ from pathlib import Path
 
 from slakh_hier.errors import PlanError
 from slakh_hier.parallel import Tasks, run
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.slakh import Catalog
 from slakh_hier.slakh.content import content_of
 
 
 def check_stems(
-    catalog: Catalog, tracks: Iterable[str], *, jobs: int | None = None, progress: Progress | None = None
+    catalog: Catalog, tracks: Iterable[str], *, jobs: int | None = None, progress: Wanted = None
 ) -> None:
     """Compare the usable stems of some tracks with the contents that the catalog gives.
 
@@ -38,7 +38,7 @@ def check_stems(
         return catalog.root, list(rows[track][columns].itertuples(index=False, name=None))
 
     other: dict[str, list[str]] = {}
-    with (progress or Silent()).stage("compare stems", len(wanted), "tracks") as advance:
+    with shown(progress).stage("compare stems", len(wanted), "tracks") as advance:
         for result in run(_others, Tasks(wanted, arguments), jobs=jobs, backend="threading"):
             if stems := result.unwrap():
                 other[result.id] = stems

@@ -17,12 +17,22 @@ from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
 from slakh_hier.scores.summary import ALL, PRIMARY, MetricAbout, Summary, column, level_name
 from slakh_hier.scores.tables import INTERVAL, ScoreTable, score_tables
-from slakh_hier.wording import with_interval
+from slakh_hier.wording import counted, with_interval
 
 PAIRED: Final = (
     "The first column of values compares the runs clip by clip: the mean difference, its interval over songs, and p of a "
     "test that flips the sign of whole songs. Neither says what trainings with other seeds would give."
 )
+
+CURVES: Final = {
+    "epoch": "epoch",
+    "step": "step",
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "lr": "learning rate",
+    "clips_per_second": "clips/s",
+}
+"""Columns of ``metrics.csv`` that are shown, and their headings."""
 
 
 def run_report(folders: Sequence[Path], *, split: str = "test", shards: Path | None = None) -> Report:
@@ -83,7 +93,7 @@ def _lead(runs: Sequence[RunData]) -> str:
     for run in runs:
         best = "" if run.summary is None else _improvement(run.summary)
         name = "" if len(runs) == 1 else f"{run.name}: "
-        parts.append(f"{name}{run.config['task'].upper()}, {len(run.curves)} epochs{best}.")
+        parts.append(f"{name}{run.config['task'].upper()}, {counted(len(run.curves), 'epoch')}{best}.")
     return " ".join(parts)
 
 
@@ -155,11 +165,9 @@ def _curves(runs: Sequence[RunData]) -> list[Block]:
         )
     ]
     for name, table in there.items():
-        columns = [
-            c for c in ("epoch", "step", "train_loss", "val_loss", "lr", "clips_per_second") if c in table
-        ]
+        columns = [name for name in CURVES if name in table]
         rows: list[dict[str, Any]] = [
-            {str(c): int(v) if c in ("epoch", "step") else f"{v:.4g}" for c, v in row.items()}
+            {CURVES[str(c)]: int(v) if c in ("epoch", "step") else f"{v:.4g}" for c, v in row.items()}
             for row in table[columns].to_dict("records")
         ]
         blocks.append(Table(f"Epochs of {name}", rows, folded=True))

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from slakh_hier.reporting.theme import Style, new_figure, node_name, shown, tip
+from slakh_hier.wording import counted
 
 ROW_INCHES, INDENT = 0.23, 0.35
 
@@ -102,7 +103,7 @@ def draw_boxes(
             whose = f"{row.name}, {series}" if len(values) > 1 else row.name
             tip(
                 drawn["boxes"][0],
-                f"{whose}: median {middle:.1f} dB, middle half {low:.1f} to {high:.1f} dB, {len(data):,} clips",
+                f"{whose}: median {middle:.1f} dB, middle half {low:.1f} to {high:.1f} dB, {counted(len(data), 'clip')}",
                 style,
             )
             for fliers in drawn["fliers"]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from slakh_hier.errors import SongError
 from slakh_hier.synth.extras import require
 from slakh_hier.synth.midi_tidy import tidy_tracks
+from slakh_hier.wording import counted
 
 MAX_BYTES = 4 << 20
 """Of a file: mido takes some 500 bytes of memory for an event, and three bytes can be one."""
@@ -79,8 +80,7 @@ def parse_midi(data: bytes) -> MidiFile:
     if not tracks:
         raise SongError("holds no track")
     if len(tracks) != count:
-        said = "1 track" if count == 1 else f"{count} tracks"
-        remarks.append(f"its header says that it has {said}, and {len(tracks)} are there")
+        remarks.append(f"its header says that it has {counted(count, 'track')}, and {len(tracks)} are there")
     file = MidiFile(*_time_base(int.from_bytes(data[12:14])), remarks)
     chunks = (b"MTrk" + len(track).to_bytes(4) + track for track in tracks)
     head = b"MThd\0\0\0\6\0\1" + len(tracks).to_bytes(2) + b"\1\xe0"

@@ -302,7 +302,7 @@ def test_every_network_trains_in_bfloat16(
     except InputError as error:
         if "bfloat16" not in str(error):
             raise
-        pytest.skip("this processor has no bfloat16 LSTM")
+        pytest.skip("this CPU has no bfloat16 LSTM")
     assert math.isfinite(result.best_loss)
     state = load_weights(tmp_path / "run").separator.state_dict()
     assert {t.dtype for t in state.values()} <= {torch.float32, torch.int64}
