@@ -23,7 +23,9 @@ def test_trainings_that_are_not_run_are_those_that_are() -> None:
         names = (re.sub(r"\b(moisesdb|musdb|medleydb|urmp|ensembleset)-\w+", "NAME", line) for line in found)
         return {name.replace("train qbe", "train sss") for name in names}
 
-    full = "slakh-hier train sss NAME -o NAME-run --preset bandsplit-44k"  # hours: the preset's tests train it
+    full = (
+        "slakh-hier train sss NAME -o NAME-run --preset bandsplit-44k"  # hours: the preset's tests train it
+    )
     assert plain("bash") - {full} == plain("sh")
     assert len(plain("sh")) == 2
 
