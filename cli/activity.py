@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
-    jobs_option,
-    note,
-    say,
-    shown_warnings,
-)
-from slakh_hier.cli.inputs import backend_options, catalog_options, load_catalog, note_left_out, part_option
+from slakh_hier.cli.command import command, output_option
+from slakh_hier.cli.common import bars, note, say, shown_warnings
+from slakh_hier.cli.inputs import load_catalog, note_left_out
+from slakh_hier.cli.options import backend_options, catalog_options, jobs_option, part_option
 
 if TYPE_CHECKING:
     from slakh_hier.parallel import Backend
 
 
-@click.command()
+@command()
 @click.argument("slakh", type=click.Path())
-@click.option(
+@catalog_options
+@output_option(
     "-o",
     "--output",
     "path",
     type=click.Path(),
-    help="The activity file.  [default: in the user's cache folder]",
+    show_default="in the user's cache folder",
+    help="The activity file.",
 )
-@catalog_options
 @jobs_option
-@backend_options
 @part_option
+@backend_options
 def activity(
     slakh: str,
     path: str | None,
-    hierarchy: str,
-    split_scheme: str | None,
-    catalog: str | None,
-    errata: bool,
     jobs: int,
+    part: tuple[int, int] | None,
     backend: Backend,
     scheduler: str | None,
-    part: tuple[int, int] | None,
+    **catalog: Any,
 ) -> None:
     """Measure the stems of SLAKH once: the energy of every combination of stems, in half-second steps.
 
@@ -55,7 +49,7 @@ def activity(
 
     with shown_warnings():
         refuse_measuring(slakh, path, part)
-        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+        stems = load_catalog(slakh, jobs=jobs, **catalog)
         written = measure_activity(
             stems,
             path,
@@ -63,7 +57,7 @@ def activity(
             backend=backend,
             scheduler=scheduler,
             part=part,
-            progress=TerminalProgress(),
+            progress=bars(),
         )
         if part is None:
             with ActivityFile(written) as file:

@@ -1,4 +1,4 @@
-"""What the commands share: options, tables, progress, warnings. Heavy imports stay inside functions."""
+"""What the commands share: printing, progress, warnings. Heavy imports stay inside functions."""
 
 from __future__ import annotations
 
@@ -7,44 +7,41 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
 
 from slakh_hier.errors import FaultError, SlakhHierWarning
-from slakh_hier.progress import Advance, Worth
+from slakh_hier.progress import Bars
 from slakh_hier.wording import escaped
 
 _UNUSUAL = re.compile("[^\n -~]")
-F = TypeVar("F", bound=Callable[..., Any])
 
-format_option = click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="How results are printed on stdout.",
-)
-jobs_option = click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default="one per CPU core",
-    help="Parallel workers.",
-)
+WIDE = "slakh_hier.cli.wide"
+"""Key of the context's ``meta``: whether --wide was given."""
 
 
 def print_table(
-    rows: Sequence[Mapping[str, Any]], output_format: str = "table", *, title: str | None = None
+    rows: Sequence[Mapping[str, Any]],
+    output_format: str = "table",
+    *,
+    title: str | None = None,
+    secondary: Sequence[str] = (),
 ) -> None:
-    """Print rows with equal keys on stdout as an aligned table, JSON or CSV."""
+    """Print rows with equal keys on stdout as a table, JSON or CSV.
+
+    Parameters
+    ----------
+    title
+        A line above a table.
+    secondary
+        Columns that a table lacks where the terminal is too narrow, the first one first.
+    """
     if output_format == "json":
         print_json(list(rows))
         return
@@ -55,35 +52,57 @@ def print_table(
         lines = csv_lines([columns, *([row[column] for column in columns] for row in rows)])
         _print(b"".join(lines).decode(), newline=False)
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+    from slakh_hier.cli.tables import fit
 
-    if title is not None:  # rich would fold it at the table's width
+    right = [
+        column
+        for column in columns
+        if all(isinstance(row[column], int | float) or row[column] is None for row in rows)
+    ]
+    cells = [{escaped(column): _cell(row[column]) for column in columns} for row in rows]
+    width = _width()
+    shown = fit(cells, [escaped(column) for column in right], width, secondary)
+    if title is not None:
         say(title)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        numeric = all(isinstance(row[column], int | float) or row[column] is None for row in rows)
-        table.add_column(
-            Text(escaped(column)), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
-        )
-    for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    print_rich(table)
+    if shown.is_list:
+        _print("".join(f"{line}\n" for line in shown.lines))
+    else:
+        head, *rest = shown.lines
+        _print("\n".join([click.style(head, bold=True), *rest, ""]))
+    if shown.left_out:
+        note(f"not shown in {width} columns: {', '.join(shown.left_out)}; --wide shows all")
+
+
+def _width() -> int | None:
+    """Characters in a line of the terminal; None: no limit, since a pipe has no width and --wide wants none."""
+    context = click.get_current_context(silent=True)
+    if not sys.stdout.isatty() or (context is not None and context.meta.get(WIDE)):
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def print_made(folder: object, row: Mapping[str, Any], output_format: str) -> None:
+    """Print what a folder got on stdout: a table below its name, or one row with it."""
+    if output_format == "table":
+        print_table([row], title=f"{folder}:")
+    else:
+        print_table([{"folder": str(folder), **row}], output_format)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print names and values on stdout, one line for each; long values are never broken."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        say(f"  {name:{width}}  {_cell(value)}")
 
 
 def print_rich(shown: Any) -> None:
-    """Print a table or tree of rich on stdout, whose texts are :func:`~slakh_hier.wording.escaped` already."""
+    """Print a tree of rich on stdout, whose texts are :func:`~slakh_hier.wording.escaped` already."""
     from rich.console import Console
-    from rich.measure import measure_renderables
-    from rich.table import Table
 
     text, terminal = io.StringIO(), sys.stdout.isatty()
     # A pipe has no width: folding lines there would break grep.
     console = Console(file=text, width=None if terminal else 200, force_terminal=terminal, highlight=False)
-    wide = console.options.update(width=1000)
-    if isinstance(shown, Table) and measure_renderables(console, wide, [shown]).maximum > console.width:
-        shown.padding = (0, 0)
     console.print(shown)
     _print(text.getvalue(), newline=False)
 
@@ -148,61 +167,9 @@ def shown_warnings() -> Iterator[None]:
         yield
 
 
-class TerminalProgress:
-    """A bar on a terminal, one line per minute elsewhere (both on stderr)."""
-
-    @contextmanager
-    def stage(
-        self, description: str, total: float, unit: str, *, worth: Worth | None = None
-    ) -> Iterator[Advance]:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                Progress,
-                ProgressColumn,
-                Task,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-            from rich.table import Column
-            from rich.text import Text
-
-            class SpeedColumn(ProgressColumn):
-                def render(self, task: Task) -> Text:
-                    return Text(_speed(task.speed or 0.0, unit, worth) if worth else "")
-
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
-                SpeedColumn(Column(no_wrap=True)),
-                TimeRemainingColumn(),
-            )
-            with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task(escaped(description), total=total)
-                yield lambda amount: bar.advance(task, amount)
-            return
-        done, began = 0.0, time.monotonic()
-        last = began
-
-        def advance(amount: float) -> None:
-            nonlocal done, last
-            done += amount
-            if (now := time.monotonic()) - last >= 60:
-                last = now
-                left = (now - began) * (total - done) / done if done else float("nan")
-                speed = f", {_speed(done / (now - began), unit, worth)}" if worth else ""
-                note(
-                    f"{description}: {done:,.0f} of {total:,.0f} {unit}{speed}, about {left / 60:.0f} min left"
-                )
-
-        yield advance
-
-
-def _speed(per_second: float, unit: str, worth: Worth) -> str:
-    each, what = worth
-    return f"{per_second:,.1f} {unit}/s, {per_second * each:,.0f} {what}/s"
+def bars() -> Bars:
+    """What shows the progress of a command."""
+    return Bars(note)
 
 
 def _cell(value: Any) -> str:

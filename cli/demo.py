@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
-from slakh_hier.cli.common import jobs_option, note
+from slakh_hier.cli.command import command
+from slakh_hier.cli.common import note
+from slakh_hier.cli.options import jobs_option
 from slakh_hier.errors import MissingExtraError
 
 SONGS, SECONDS, SPLITS = 60, 32.0, "75,5,20"
@@ -30,7 +32,7 @@ TRAINING = (
 """200 steps of short excerpts, about half a minute each: enough to be well above the mixture at every level."""
 
 
-@click.command()
+@command()
 @click.option(
     "-o", "--output", "out", type=click.Path(), default="demo", show_default=True, help="Folder to fill."
 )

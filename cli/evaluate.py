@@ -6,17 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
-    format_option,
-    jobs_option,
-    note,
-    print_json,
-    print_table,
-    shown_warnings,
-)
-from slakh_hier.cli.inputs import catalog_options, load_catalog
-from slakh_hier.cli.model_options import device_option, import_option
+from slakh_hier.cli import completion
+from slakh_hier.cli.command import command, data_option, output_option, running_option
+from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.inputs import load_catalog
+from slakh_hier.cli.options import catalog_options, device_option, format_option, import_option, jobs_option
 
 if TYPE_CHECKING:
     from slakh_hier.models.evaluation import Evaluation
@@ -24,24 +18,30 @@ if TYPE_CHECKING:
     from slakh_hier.scores.summary import Summary
 
 
-@click.command()
+@command()
 @click.argument("run", type=click.Path())
 @click.argument("shards", type=click.Path(), required=False)
-@click.option("--split", default="test", show_default=True)
-@click.option(
+@data_option(
+    "--split",
+    default="test",
+    show_default=True,
+    shell_complete=completion.splits,
+    help="What to evaluate on.",
+)
+@data_option(
     "--songs",
     type=click.Path(),
     metavar="DATA",
     help="Instead of SHARDS: separate the whole songs of a data set in Slakh's layout, and measure SNR too.",
 )
-@click.option(
+@data_option(
     "--pairs",
     type=click.Path(),
     metavar="CSV",
     help="With --songs and qbe: a table song_id, query_id, stem, instead of queries from songs drawn by us.",
 )
 @catalog_options
-@click.option(
+@output_option(
     "-o",
     "--output",
     "out",
@@ -49,16 +49,17 @@ if TYPE_CHECKING:
     show_default="RUN/evaluation",
     help="Folder for SPLIT.json and .csv (songs-SPLIT).",
 )
+@format_option
 @jobs_option
 @device_option
-@click.option(
+@running_option(
     "--devices",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
     help="GPUs that work side by side.",
 )
-@click.option(
+@running_option(
     "--batch-size",
     type=click.IntRange(min=1),
     default=25,
@@ -66,23 +67,19 @@ if TYPE_CHECKING:
     help="Clips at a time on a GPU.",
 )
 @import_option
-@format_option
 def evaluate(
     run: str,
     shards: str | None,
     split: str,
     songs: str | None,
     pairs: str | None,
-    hierarchy: str,
-    split_scheme: str | None,
-    catalog: str | None,
-    errata: bool,
     out: str | None,
+    output_format: str,
     jobs: int,
     device: Device,
     devices: int,
     batch_size: int,
-    output_format: str,
+    **catalog: Any,
 ) -> None:
     """Measure the separator of RUN on a split of SHARDS: SI-SDR per level and node, beside the unprocessed mixture.
 
@@ -93,6 +90,7 @@ def evaluate(
     """
     from pathlib import Path
 
+    from slakh_hier.models.shortfall import shortfall_of
     from slakh_hier.scores.tables import flat_rows
 
     if (shards is None) == (songs is None):
@@ -103,14 +101,14 @@ def evaluate(
         "split": split,
         "out": None if out is None else Path(out),
         "device": device,
-        "progress": TerminalProgress(),
+        "progress": bars(),
     }
     with shown_warnings():
         result: Evaluation
         if songs is not None:
             from slakh_hier.models.song_evaluation import evaluate_songs
 
-            stems = load_catalog(songs, hierarchy, split_scheme, catalog, errata, jobs)
+            stems = load_catalog(songs, jobs=jobs, **catalog)
             result = evaluate_songs(Path(run), stems, pairs=None if pairs is None else Path(pairs), **common)
         else:
             from slakh_hier.models.evaluation import evaluate as run_evaluation
@@ -127,6 +125,8 @@ def evaluate(
         _print_tables(result.summary)
     for file in result.files:
         note(f"written: {file}")
+    if (worse := shortfall_of(Path(run), result.summary)) is not None:
+        note(f"warning: {worse}")
 
 
 def _print_tables(summary: Summary) -> None:
@@ -134,4 +134,8 @@ def _print_tables(summary: Summary) -> None:
     from slakh_hier.wording import interval
 
     for table in score_tables(summary):
-        print_table([{**row, INTERVAL: interval(row[INTERVAL], 2)} for row in table.rows], title=table.title)
+        print_table(
+            [{**row, INTERVAL: interval(row[INTERVAL], 2)} for row in table.rows],
+            title=table.title,
+            secondary=("dropped", *(["level"] if table.by_node else []), "median", "clips", "oracle"),
+        )

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
-    format_option,
-    note,
-    print_json,
-    print_table,
-    shown_warnings,
-)
-from slakh_hier.cli.model_options import configuration_options, import_option
+from slakh_hier.cli import completion
+from slakh_hier.cli.command import command, running_option, training_option
+from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.options import configuration_options, folder_option, format_option
 
 
-@click.command()
+@command()
 @click.argument("name", type=click.Choice(["hc", "levels", "reduction"]))
 @click.argument("shards", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(),
-    required=True,
-    help="Folder for runs and results; one for all three.",
-)
 @configuration_options("all cells")
-@import_option
-@click.option(
-    "--node", help="SSS: the finest node of the path.  [default: the one the shards were rendered for]"
+@training_option(
+    "--node",
+    shell_complete=completion.nodes,
+    show_default="the one the shards were rendered for",
+    help="SSS: the finest node of the path.",
 )
-@click.option(
+@training_option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions of each cell."
 )
-@click.option("--cell", "cells", multiple=True, help="Only this cell. Repeatable.")
-@click.option("--list", "list_only", is_flag=True, help="List the cells and their state, and do nothing.")
-@click.option(
+@training_option("--cell", "cells", multiple=True, help="Only this cell. Repeatable.")
+@folder_option("Folder for runs and results; one for all three.")
+@format_option
+@running_option("--list", "list_only", is_flag=True, help="List the cells and their state, and do nothing.")
+@running_option(
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
@@ -44,24 +37,20 @@ from slakh_hier.cli.model_options import configuration_options, import_option
     show_default=True,
     help="Cells at a time, in processes.",
 )
-@click.option(
+@running_option(
     "--gpus", default="", metavar="0,1,...", help="Share out these GPUs; sets --jobs to their number."
 )
-@format_option
 def experiment(
     name: str,
     shards: tuple[str, ...],
-    out: str,
-    preset: str | None,
     config: str | None,
-    settings: tuple[str, ...],
-    node: str | None,
-    seeds: int,
     cells: tuple[str, ...],
+    out: str,
+    output_format: str,
     list_only: bool,
     jobs: int,
     gpus: str,
-    output_format: str,
+    **options: Any,
 ) -> None:
     """Reproduce an experiment of the paper on SHARDS: train and test each cell of its grid, then judge the claims.
 
@@ -77,16 +66,10 @@ def experiment(
 
     numbers = tuple(number.strip() for number in gpus.split(",") if number.strip())
     folders, where = [Path(folder) for folder in shards], Path(out)
-    asked = {
-        "config": None if config is None else Path(config),
-        "preset": preset,
-        "settings": settings,
-        "node": node,
-        "seeds": seeds,
-    }
+    options["config"] = None if config is None else Path(config)
     with shown_warnings():
         if list_only:
-            every = list_cells(name, folders, where, **asked)  # type: ignore[arg-type]
+            every = list_cells(name, folders, where, **options)
             rows = [
                 {"cell": c.name, "seed": c.seed, "state": c.state(), "run": str(c.run)}
                 for c in every
@@ -101,9 +84,9 @@ def experiment(
             cells=cells,
             jobs=max(jobs, len(numbers)),
             gpus=numbers,
-            progress=TerminalProgress(),
+            progress=bars(),
             report=note,
-            **asked,  # type: ignore[arg-type]
+            **options,
         )
     found = outcome.results
     if output_format == "json":
@@ -112,7 +95,7 @@ def experiment(
         print_table(flat_rows(found), "csv")
     else:
         for title, rows in result_tables(found):
-            print_table(rows, title=title)
+            print_table(rows, title=title, secondary=("seeds", "median", "mixture", "estimate"))
         print_table([claim.model_dump() for claim in found.claims], title="Claims")
     for file in outcome.files:
         note(f"written: {file}")

@@ -6,26 +6,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import (
-    note,
-    say,
-)
+from slakh_hier.cli import completion
+from slakh_hier.cli.command import command, data_option
+from slakh_hier.cli.common import note, say
+from slakh_hier.cli.options import audio_format_option, folder_option
 
 if TYPE_CHECKING:
     from slakh_hier.output.audio import AudioFormat
 
 
-@click.command()
+@command()
 @click.argument("shards", type=click.Path())
 @click.argument("clip", type=click.IntRange(min=0))
-@click.option("-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder for the files.")
-@click.option("--split", help="Split in which CLIP is counted.  [default: the first with clips]")
-@click.option(
-    "--audio-format",
-    type=click.Choice(["wav", "flac"]),
-    default="wav",
-    show_default=True,
-    help="Format of the audio files: 16 bits where that is exact; else WAV is float, and FLAC 24 bits with a common gain.",
+@data_option(
+    "--split",
+    shell_complete=completion.splits,
+    show_default="the first with clips",
+    help="Split in which CLIP is counted.",
+)
+@folder_option("Folder for the files.", "output")
+@audio_format_option(
+    "wav", ": 16 bits where that is exact; else WAV is float, and FLAC 24 bits with a common gain"
 )
 def export(shards: str, clip: int, output: str, split: str | None, audio_format: AudioFormat) -> None:
     """Write the nodes that sound in clip number CLIP (from 0) of the shard set SHARDS, and its query.

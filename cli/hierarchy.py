@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from slakh_hier.cli import completion
+from slakh_hier.cli.command import Command, data_option, output_option
 from slakh_hier.cli.common import (
-    TerminalProgress,
-    format_option,
-    jobs_option,
+    bars,
     note,
     print_json,
     print_rich,
@@ -19,7 +19,9 @@ from slakh_hier.cli.common import (
     say,
     shown_warnings,
 )
-from slakh_hier.cli.inputs import note_left_out, split_scheme_option
+from slakh_hier.cli.inputs import note_left_out
+from slakh_hier.cli.lazy import Group
+from slakh_hier.cli.options import format_option, jobs_option, split_scheme_option
 from slakh_hier.wording import escaped
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from slakh_hier.hierarchy.describe import Line
     from slakh_hier.slakh import Catalog
 
-text_or_json_option = click.option(
+text_or_json_option = output_option(
     "--format",
     "output_format",
     type=click.Choice(["text", "json"]),
@@ -37,7 +39,7 @@ text_or_json_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def hierarchy() -> None:
     """Instrument trees: list, show, check, start and compare them.
 
@@ -46,7 +48,7 @@ def hierarchy() -> None:
     """
 
 
-@hierarchy.command("list")
+@hierarchy.command("list", cls=Command)
 @format_option
 def list_trees(output_format: str) -> None:
     """List the trees that come with slakh-hier."""
@@ -60,20 +62,20 @@ def list_trees(output_format: str) -> None:
     rows = [
         {
             "tree": tree.name,
-            "nodes, coarse to fine": ", ".join(map(str, summary(tree)["nodes_by_level"])),
+            "nodes by level": ", ".join(map(str, summary(tree)["nodes_by_level"])),
             "categories": len(tree.level_nodes(0)),
             "description": tree.description,
         }
         for tree in trees
     ]
-    print_table(rows, output_format)
+    print_table(rows, output_format, secondary=["categories"])
 
 
-@hierarchy.command()
-@click.argument("tree", type=click.Path())
-@click.option("--slakh", type=click.Path(), help="A data set: show how many of its stems each node has.")
+@hierarchy.command(cls=Command)
+@click.argument("tree", type=click.Path(), shell_complete=completion.trees)
+@data_option("--slakh", type=click.Path(), help="A data set: show how many of its stems each node has.")
 @split_scheme_option
-@click.option("--split", help="With --slakh: count the stems of this split only.")
+@data_option("--split", help="With --slakh: count the stems of this split only.")
 @text_or_json_option
 @jobs_option
 def show(
@@ -95,7 +97,7 @@ def show(
         from slakh_hier.slakh import scan
 
         with shown_warnings():
-            catalog = scan(slakh, loaded, split_scheme=split_scheme, jobs=jobs, progress=TerminalProgress())
+            catalog = scan(slakh, loaded, split_scheme=split_scheme, jobs=jobs, progress=bars())
         damaged = note_left_out(catalog)
         stems = _count(catalog, split)
     if output_format == "json":
@@ -106,7 +108,7 @@ def show(
         raise click.exceptions.Exit(1)
 
 
-@hierarchy.command()
+@hierarchy.command(cls=Command)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @text_or_json_option
 def validate(files: tuple[str, ...], output_format: str) -> None:
@@ -142,9 +144,15 @@ def validate(files: tuple[str, ...], output_format: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-@hierarchy.command()
+@hierarchy.command(cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--from", "template", metavar="TREE", help="Copy this tree instead of a small commented one.")
+@click.option(
+    "--from",
+    "template",
+    metavar="TREE",
+    shell_complete=completion.trees,
+    help="Copy this tree instead of a small commented one.",
+)
 def new(file: str, template: str | None) -> None:
     """Write a tree file to start from. An existing file is never overwritten."""
     from slakh_hier.hierarchy.starter import write_new
@@ -153,9 +161,9 @@ def new(file: str, template: str | None) -> None:
     note(f"wrote {file}: the tree {tree.name}. Edit it, then run: slakh-hier hierarchy validate {file}")
 
 
-@hierarchy.command()
-@click.argument("first", metavar="A", type=click.Path())
-@click.argument("second", metavar="B", type=click.Path())
+@hierarchy.command(cls=Command)
+@click.argument("first", metavar="A", type=click.Path(), shell_complete=completion.trees)
+@click.argument("second", metavar="B", type=click.Path(), shell_complete=completion.trees)
 @format_option
 def diff(first: str, second: str, output_format: str) -> None:
     """Show what tree B adds, moves or leaves out compared with tree A."""
@@ -171,7 +179,7 @@ def diff(first: str, second: str, output_format: str) -> None:
         note("no difference: both trees mean the same")
 
 
-@hierarchy.command()
+@hierarchy.command(cls=Command)
 def schema() -> None:
     """Print the JSON Schema of tree files, for editors that check YAML while you type."""
     from slakh_hier.hierarchy.schema import json_schema

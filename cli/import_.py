@@ -4,133 +4,116 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
+from slakh_hier.cli.command import command, data_option, output_option, split_option
+from slakh_hier.cli.common import bars, note, print_json, print_table
+from slakh_hier.cli.options import (
+    audio_format_option,
+    channels_option,
     format_option,
     jobs_option,
-    note,
-    print_json,
-    print_table,
+    overwrite_option,
 )
-from slakh_hier.cli.inputs import audio_format_option, channels_option, overwrite_option
-
-if TYPE_CHECKING:
-    from slakh_hier.importing.jobs import Bleed
-    from slakh_hier.importing.song_splits import SplitBy
-    from slakh_hier.importing.sources import AudioMode
-    from slakh_hier.output.audio import AudioFormat
 
 _MOST = 20
 
 
-@click.command("import")
+@command("import")
 @click.argument("stems", type=click.Path())
-@click.option("--map", "map_file", type=click.Path(), help="YAML: which files are which instrument.")
-@click.option(
+@data_option("--map", "map_file", type=click.Path(), help="YAML: which files are which instrument.")
+@data_option(
     "--layout",
     type=click.Choice(["moisesdb", "musdb18hq", "medleydb", "urmp", "ensembleset"]),
     help="STEMS is this data set: no map is needed.",
 )
-@click.option("-o", "--output", "out", type=click.Path(), help="Folder for the data set.")
-@click.option(
+@data_option(
     "--new-map", type=click.Path(), help="Write a map to start from, made of the names found, and stop."
 )
-@click.option(
-    "--splits",
-    show_default="80,10,10, or the layout's published splits",
-    help="Percentages of songs for train, validation, test; a CSV or YAML file (song, split); or folders: as in STEMS.",
-)
-@click.option("--seed", type=int, default=588, show_default=True, help="Another seed draws other splits.")
-@click.option(
-    "--split-by",
-    type=click.Choice(["artist", "song"]),
-    default="artist",
-    show_default=True,
-    help="What a drawing keeps together: all songs of an artist, where it is known, or each song alone.",
-)
-@click.option(
-    "--split-file",
-    type=click.Path(),
-    help="A table (song or song_id, split) for a part of the songs; it goes before --splits.",
-)
-@click.option(
-    "--split-map",
-    metavar="WORDS=SPLIT,...",
-    help="What the table's words stand for: 1-3=train,4=validation,5=test.",
-)
-@click.option(
-    "--shared-with",
-    type=click.Path(),
-    multiple=True,
-    help="An imported data set: report songs that are in both (repeatable).",
-)
-@click.option(
+@data_option(
     "--bleed",
     type=click.Choice(["keep", "drop-stem", "drop-song"]),
     default="keep",
     show_default=True,
     help="Stems in which others are heard, as far as the data set says so.",
 )
-@click.option(
+@data_option("--metadata", type=click.Path(), help="medleydb: folder with the files <id>_METADATA.yaml.")
+@data_option(
+    "--mixing-coefficients", type=click.Path(), help="medleydb: file with the gains of stems in the mixes."
+)
+@data_option(
+    "--main-system", is_flag=True, default=None, help="medleydb: take recordings of the whole room as stems."
+)
+@data_option("--microphone", show_default="Mix_1", help="ensembleset: which microphone.")
+@split_option(
+    "--splits",
+    show_default="80,10,10, or the layout's published splits",
+    help="Percentages of songs for train, validation, test; a CSV or YAML file (song, split); or folders: as in STEMS.",
+)
+@split_option("--seed", type=int, default=588, show_default=True, help="Another seed draws other splits.")
+@split_option(
+    "--split-by",
+    type=click.Choice(["artist", "song"]),
+    default="artist",
+    show_default=True,
+    help="What a drawing keeps together: all songs of an artist, where it is known, or each song alone.",
+)
+@split_option(
+    "--split-file",
+    type=click.Path(),
+    help="A table (song or song_id, split) for a part of the songs; it goes before --splits.",
+)
+@split_option(
+    "--split-map",
+    metavar="WORDS=SPLIT,...",
+    help="What the table's words stand for: 1-3=train,4=validation,5=test.",
+)
+@split_option(
+    "--shared-with",
+    type=click.Path(),
+    multiple=True,
+    help="An imported data set: report songs that are in both (repeatable).",
+)
+@output_option("-o", "--output", "out", type=click.Path(), help="Folder for the data set.")
+@output_option(
     "--audio",
     type=click.Choice(["convert", "link", "copy"]),
     default="convert",
     show_default=True,
     help="Convert to 16 bits, or hard-link or copy the files as they are.",
 )
-@click.option(
+@output_option(
     "--sample-rate",
     type=int,
     show_default="that of most of a song's files",
     help="Sample rate of converted files (Hz).",
 )
-@channels_option("Of converted files; auto: as the song's widest file. 1 averages left and right.")
-@audio_format_option
-@click.option("--metadata", type=click.Path(), help="medleydb: folder with the files <id>_METADATA.yaml.")
-@click.option(
-    "--mixing-coefficients", type=click.Path(), help="medleydb: file with the gains of stems in the mixes."
+@channels_option(
+    output_option, "Of converted files; auto: as the song's widest file. 1 averages left and right."
 )
-@click.option(
-    "--main-system", is_flag=True, default=None, help="medleydb: take recordings of the whole room as stems."
-)
-@click.option("--microphone", help="ensembleset: which microphone.  [default: Mix_1]")
-@click.option(
+@audio_format_option()
+@output_option(
     "--update",
     is_flag=True,
     help="Make tracks again whose songs, map or options have changed, and remove those whose songs are gone.",
 )
 @overwrite_option
-@jobs_option
 @format_option
+@jobs_option
 def import_(
     stems: str,
     map_file: str | None,
     layout: str | None,
-    out: str | None,
     new_map: str | None,
-    splits: str | None,
-    seed: int,
-    split_by: SplitBy,
-    split_file: str | None,
-    split_map: str | None,
-    shared_with: tuple[str, ...],
-    bleed: Bleed,
-    audio: AudioMode,
-    sample_rate: int | None,
-    channels: int | None,
-    audio_format: AudioFormat,
     metadata: str | None,
     mixing_coefficients: str | None,
     main_system: bool | None,
     microphone: str | None,
-    update: bool,
-    overwrite: bool,
-    jobs: int,
+    out: str | None,
     output_format: str,
+    **options: Any,
 ) -> None:
     """Turn STEMS into a data set in Slakh's layout: a known data set of recordings (--layout), or a folder of songs that are
     folders of stems (--map).
@@ -175,21 +158,8 @@ def import_(
             main_system=main_system,
             microphone=microphone,
         ),
-        bleed=bleed,
-        splits=splits,
-        seed=seed,
-        split_by=split_by,
-        split_file=split_file,
-        split_map=split_map,
-        shared_with=shared_with,
-        audio=audio,
-        sample_rate=sample_rate,
-        channels=channels,
-        audio_format=audio_format,
-        update=update,
-        overwrite=overwrite,
-        jobs=jobs,
-        progress=TerminalProgress(),
+        progress=bars(),
+        **options,
     )
     rows = [vars(row) for row in report.splits]
     if output_format == "json":

@@ -1,185 +1,20 @@
-"""Options and steps that the commands from catalog to shards share."""
+"""Steps that the commands from catalog to shards share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, note
+from slakh_hier.cli.common import bars, note
 from slakh_hier.wording import some
 
 if TYPE_CHECKING:
-    from slakh_hier.hierarchy import Companion
-    from slakh_hier.parallel import Backend
     from slakh_hier.plan import Plan
-    from slakh_hier.plan.parameters import QueryArtist
     from slakh_hier.slakh import Catalog
 
 _MOST_NODES = 20
 """Nodes that no song has are named one by one up to this number."""
-F = TypeVar("F", bound=Callable[..., Any])
-
-hierarchy_option = click.option(
-    "--hierarchy", default="slakh34", show_default=True, help="Tree: a shipped name or a YAML file."
-)
-split_scheme_option = click.option(
-    "--split-scheme",
-    type=click.Choice(["orig", "split2", "redux", "folders"]),
-    show_default="split2 when every song is Slakh2100's, else folders",
-    help="Which songs are train, validation and test.",
-)
-
-
-audio_format_option = click.option(
-    "--audio-format",
-    type=click.Choice(["flac", "wav"]),
-    default="flac",
-    show_default=True,
-    help="Format of the audio files.",
-)
-
-
-def channels_option(text: str) -> Callable[[F], F]:
-    """--channels: 1, 2, or None for ``auto``; ``text`` is its help."""
-    return click.option(
-        "--channels",
-        type=click.Choice(["auto", "1", "2"]),
-        callback=lambda context, parameter, value: None if value == "auto" else int(value),
-        default="auto",
-        show_default=True,
-        help=text,
-    )
-
-
-overwrite_option = click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Start from scratch: remove what an earlier run made in the folder first.",
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-on_broken_option = click.option(
-    "--on-broken",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="At stems that cannot be decoded: stop, or continue without them and list them in failures.jsonl.",
-)
-
-
-def catalog_options(command: F) -> F:
-    """--hierarchy, --split-scheme, --catalog, --errata."""
-    for option in (
-        click.option(
-            "--errata/--no-errata", default=True, show_default=True, help="Leave out stems known to be noise."
-        ),
-        click.option(
-            "--catalog", type=click.Path(), help="A catalog.csv written by `scan -o`, instead of a scan."
-        ),
-        split_scheme_option,
-        hierarchy_option,
-    ):
-        command = option(command)
-    return command
-
-
-def backend_options(command: F) -> F:
-    """--backend and --scheduler."""
-    for option in (
-        click.option(
-            "--scheduler", metavar="ADDRESS", help="A running Dask scheduler (with --backend dask)."
-        ),
-        click.option(
-            "--backend",
-            type=click.Choice(["loky", "threading", "dask"]),
-            default="loky",
-            show_default=True,
-            help="How the work is run in parallel.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _parse_part(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    first, slash, count = value.partition("/")
-    if slash and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count):
-        return int(first), int(count)
-    raise click.BadParameter(f"a part is written I/N with I from 1 to N, as in 1/8; {value!r} is not")
-
-
-part_option = click.option(
-    "--part",
-    metavar="I/N",
-    callback=_parse_part,
-    help="Do only part I of N (array tasks of a cluster); the same command without --part completes the work.",
-)
-
-
-def plan_options(command: F) -> F:
-    """Everything that decides which clips are drawn."""
-    for option in (
-        click.option(
-            "--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."
-        ),
-        channels_option("Of the clips; auto: 2 if any stem is stereo. 1 averages left and right."),
-        click.option(
-            "--queries/--no-queries",
-            default=None,
-            show_default="queries with --any, none with --target",
-            help="Draw a query clip (the same node in another song) for each clip.",
-        ),
-        click.option(
-            "--query-artist",
-            type=click.Choice(["any", "different"]),
-            default="any",
-            show_default=True,
-            help="Queries of any other song, or of another artist's only.",
-        ),
-        click.option(
-            "--companion",
-            type=click.Choice(["family", "any", "none"]),
-            show_default="as the tree says, else family",
-            help="Which other finest node must sound in a clip: of the same top node, any, or none.",
-        ),
-        click.option(
-            "--salience-below-mix",
-            type=float,
-            metavar="DB",
-            help="A node sounds down to so many dB below the mixture, instead of --salience-db.",
-        ),
-        click.option(
-            "--salience-db",
-            type=float,
-            show_default="as the tree says, else -30",
-            help="A node sounds above this RMS (dBFS).",
-        ),
-        click.option("--step", type=float, default=2.5, show_default=True, help="Grid of clip starts (s)."),
-        click.option(
-            "--clip-seconds", type=float, default=10.0, show_default=True, help="Length of a clip (s)."
-        ),
-        click.option(
-            "--clips",
-            default="train=10000,validation=5000,test=3000",
-            show_default=True,
-            help="How many clips to draw in each split.",
-        ),
-        click.option("--any", "any_target", is_flag=True, help="Draw among all finest nodes (the default)."),
-        click.option(
-            "--target", metavar="NODE", help="Draw clips of this finest node, and render its path alone."
-        ),
-        click.option(
-            "--activity", type=click.Path(), help="An activity file.  [default: in the user's cache folder]"
-        ),
-        catalog_options,
-    ):
-        command = option(command)
-    return command
 
 
 def load_catalog(
@@ -201,7 +36,7 @@ def load_catalog(
                 "--split-scheme belongs to a scan; the file given with --catalog has its splits"
             )
         return Catalog.load(catalog, slakh, tree)
-    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=TerminalProgress())
+    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=bars())
 
 
 def draw_plan(
@@ -211,52 +46,21 @@ def draw_plan(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
-    activity: str | None,
-    target: str | None,
     any_target: bool,
     clips: str,
-    clip_seconds: float,
-    step: float,
-    salience_db: float | None,
-    salience_below_mix: float | None,
-    companion: Companion | None,
-    queries: bool | None,
-    query_artist: QueryArtist,
-    channels: int | None,
-    seed: int,
     jobs: int,
-    backend: Backend,
-    scheduler: str | None,
+    **parameters: Any,
 ) -> Plan:
-    """Scan, measure where needed, and draw."""
+    """Scan, measure where needed, and draw; ``parameters`` are those of :func:`~slakh_hier.plan.plan_clips`."""
     from slakh_hier.plan import parse_clips, plan_clips
 
-    if target is not None and any_target:
+    if parameters["target"] is not None and any_target:
         raise click.UsageError("--target and --any exclude each other")
-    if salience_db is not None and salience_below_mix is not None:
+    if parameters["salience_db"] is not None and parameters["salience_below_mix"] is not None:
         raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
     stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
-    return plan_clips(
-        stems,
-        stems.hierarchy,
-        target=target,
-        clips=wanted,
-        clip_seconds=clip_seconds,
-        step=step,
-        salience_db=salience_db,
-        salience_below_mix=salience_below_mix,
-        companion=companion,
-        queries=queries,
-        query_artist=query_artist,
-        channels=channels,
-        seed=seed,
-        activity=activity,
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
-        progress=TerminalProgress(),
-    )
+    return plan_clips(stems, stems.hierarchy, clips=wanted, jobs=jobs, progress=bars(), **parameters)
 
 
 def note_left_out(catalog: Catalog) -> bool:

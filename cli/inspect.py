@@ -6,20 +6,18 @@ from typing import Any
 
 import click
 
-from slakh_hier.cli.common import (
-    format_option,
-    print_json,
-    print_table,
-    say,
-)
+from slakh_hier.cli import completion, mask
+from slakh_hier.cli.command import command, data_option
+from slakh_hier.cli.common import print_facts, print_json, print_table, say
+from slakh_hier.cli.options import format_option
 from slakh_hier.wording import channel_word
 
 SHOWN_ABOVE = ("plan", "masks", "sample_rate", "channels", "clip_seconds", "dtype")
 
 
-@click.command()
+@command()
 @click.argument("shards", type=click.Path())
-@click.option("--split", help="Count the nodes of this split only.")
+@data_option("--split", shell_complete=completion.splits, help="Count the nodes of this split only.")
 @format_option
 def inspect(shards: str, split: str | None, output_format: str) -> None:
     """Show what the shard set SHARDS holds: splits, nodes, masks, and what it was made with.
@@ -46,7 +44,7 @@ def _show(found: dict[str, Any], split: str | None) -> None:
     if found["failures"]:
         say(f"Clips left out because a stem could not be read (see failures.jsonl): {found['failures']:,}")
     say()
-    print_table(found["splits"], title="Splits")
+    print_table(found["splits"], title="Splits", secondary=("shards", "queries", "tracks"))
     depths: dict[str, int] = {}
     rows = []
     for node in found["nodes"]:
@@ -54,16 +52,19 @@ def _show(found: dict[str, Any], split: str | None) -> None:
         rows.append({**node, "node": "  " * depths[node["node"]] + node["node"]})
         del rows[-1]["parent"]
     where = "all splits" if split is None else split
-    print_table(rows, title=f"Nodes: clips in which each sounds, is silent, is absent ({where})")
+    print_table(
+        rows,
+        title=f"Nodes: clips in which each sounds, is silent, is absent ({where})",
+        secondary=("level", "target", "absent", "silent"),
+    )
     if found["masks"]:
-        print_table(found["masks"], title="Masks")
+        print_table(found["masks"], title="Masks", secondary=mask.MINOR)
     else:
         say(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf-50)\n")
     made = {**found["parameters"], "tool version": found["tool_version"], "plan digest": found["plan_digest"]}
     flat = {name: value for name, value in _flat(made).items() if name not in SHOWN_ABOVE}
     say("Made with")
-    for name, value in flat.items():
-        say(f"  {name:{max(map(len, flat))}}  {value}")
+    print_facts(flat)
 
 
 def _flat(values: dict[str, Any], above: str = "") -> dict[str, str]:

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import (
-    format_option,
-    print_table,
-    say,
-)
+from slakh_hier.cli import completion
+from slakh_hier.cli.command import Option, command
+from slakh_hier.cli.common import print_table, say
+from slakh_hier.cli.options import format_option
 
 if TYPE_CHECKING:
     from slakh_hier.shards.mask import MaskMode
 
+MINOR = ("where", "seed", "mode")
+"""Columns of the table of masks that a narrow terminal does without."""
 
-@click.command()
+mask_option = partial(click.option, cls=Option, group="Masks")
+
+
+@command()
 @click.argument("shards", type=click.Path())
-@click.option(
+@mask_option(
     "--add",
     metavar="KIND-PERCENT",
+    shell_complete=completion.new_masks,
     help="Add a mask: leaf-90 withholds level 1 and finer, all-90 every node.",
 )
-@click.option("--remove", metavar="NAME", help="Remove a mask: leaf-90.")
-@click.option("--list", "list_", is_flag=True, help="List the masks (what happens without any option).")
-@click.option(
+@mask_option("--remove", metavar="NAME", shell_complete=completion.masks, help="Remove a mask: leaf-90.")
+@mask_option("--list", "list_", is_flag=True, help="List the masks (what happens without any option).")
+@mask_option(
     "--mode",
     type=click.Choice(["exact", "bernoulli"]),
     default="exact",
     show_default=True,
     help="With --add: exactly that share of the training clips, or each clip by its own draw.",
 )
-@click.option(
+@mask_option(
     "--seed",
     type=int,
     default=588,
@@ -66,4 +72,4 @@ def mask(
     elif remove is not None:
         say(f"{remove_mask(shards, remove)}: removed")
     else:
-        print_table([one.as_row() for one in list_masks(shards)], output_format)
+        print_table([one.as_row() for one in list_masks(shards)], output_format, secondary=MINOR)

@@ -6,26 +6,19 @@ from typing import Any
 
 import click
 
-from slakh_hier.cli.common import format_option, jobs_option, note, print_json, print_table, shown_warnings
-from slakh_hier.cli.inputs import (
-    backend_options,
-    draw_plan,
-    note_folding,
-    note_left_out,
-    note_short,
-    plan_options,
-)
+from slakh_hier.cli.command import command
+from slakh_hier.cli.common import note, print_json, print_table, shown_warnings
+from slakh_hier.cli.inputs import draw_plan, note_folding, note_left_out, note_short
+from slakh_hier.cli.options import backend_options, folder_option, format_option, jobs_option, plan_options
 
 
-@click.command()
+@command()
 @click.argument("slakh", type=click.Path())
-@click.option(
-    "-o", "--output", "out", type=click.Path(), required=True, help="Folder for plan.yaml and clips.csv."
-)
 @plan_options
+@folder_option("Folder for plan.yaml and clips.csv.")
+@format_option
 @jobs_option
 @backend_options
-@format_option
 def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     """Draw the clips of SLAKH and say what there will be, before any audio is rendered.
 
@@ -39,22 +32,22 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
         drawn.save(out)
     splits, nodes = split_rows(drawn), node_rows(drawn)
     if output_format == "json":
-        folding = [vars(loss) for loss in drawn.folding]
-        channels = drawn.parameters.channels
-        print_json(
-            {
-                "digest": drawn.digest,
-                "channels": channels,
-                "splits": splits,
-                "nodes": nodes,
-                "folding": folding,
-            }
-        )
+        found = {
+            "digest": drawn.digest,
+            "channels": drawn.parameters.channels,
+            "splits": splits,
+            "nodes": nodes,
+        }
+        print_json({**found, "folding": [vars(loss) for loss in drawn.folding]})
     elif output_format == "csv":
         print_table(nodes, "csv")
     else:
-        print_table(splits, title=f"Clips drawn with {drawn.hierarchy.name}")
-        print_table(nodes, title="Target nodes")
+        print_table(
+            splits,
+            title=f"Clips drawn with {drawn.hierarchy.name}, and the SI-SDR of the mixture by level (dB)",
+            secondary=("asked", "tracks", "GB", "hours"),
+        )
+        print_table(nodes, title="Target nodes", secondary=("salient", "alone"))
         note(f"render it with: slakh-hier render {slakh} --plan {out} -o SHARDS")
     note_folding(drawn)
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)

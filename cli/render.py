@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
+from slakh_hier.cli import completion
+from slakh_hier.cli.command import clip_option, command, output_option
+from slakh_hier.cli.common import bars, note, print_made, shown_warnings
+from slakh_hier.cli.inputs import draw_plan, note_left_out, note_short
+from slakh_hier.cli.options import (
+    backend_options,
+    dry_run_option,
+    folder_option,
     format_option,
     jobs_option,
-    note,
-    print_table,
-    shown_warnings,
-)
-from slakh_hier.cli.inputs import (
-    backend_options,
-    draw_plan,
-    dry_run_option,
-    note_left_out,
-    note_short,
     on_broken_option,
     overwrite_option,
     part_option,
@@ -42,36 +39,44 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
     return [0 if name == "category" else int(name) for name in names]
 
 
-@click.command()
+@command()
 @click.argument("slakh", type=click.Path())
-@click.option("-o", "--output", "out", type=click.Path(), required=True, help="Folder for the shards.")
-@click.option("--plan", "plan_folder", type=click.Path(), help="A saved plan, instead of drawing one now.")
 @plan_options
-@click.option("--shard-mb", type=float, default=64, show_default=True, help="Largest size of a shard (MB).")
-@part_option
-@click.option(
+@clip_option("--plan", "plan_folder", type=click.Path(), help="A saved plan, instead of drawing one now.")
+@folder_option("Folder for the shards.")
+@output_option(
     "--sample-rate", type=int, default=16_000, show_default=True, help="Sample rate of the shards (Hz)."
 )
-@click.option(
+@output_option(
     "--levels",
+    metavar="N,...",
     callback=_parse_levels,
     show_default="all numbered ones",
     help="Levels to render, as 3,2,1,category.",
 )
-@click.option("--dtype", type=click.Choice(["int16", "float32"]), default="int16", show_default=True)
-@click.option(
+@output_option(
+    "--dtype",
+    type=click.Choice(["int16", "float32"]),
+    default="int16",
+    show_default=True,
+    help="How samples are stored.",
+)
+@output_option(
     "--mask",
     "masks",
     multiple=True,
     metavar="KIND-PERCENT",
+    shell_complete=completion.new_masks,
     help="Withhold ground truth: leaf-50, all-90. Repeatable.",
 )
-@jobs_option
-@backend_options
+@output_option("--shard-mb", type=float, default=64, show_default=True, help="Largest size of a shard (MB).")
 @overwrite_option
 @dry_run_option
-@on_broken_option
 @format_option
+@jobs_option
+@part_option
+@backend_options
+@on_broken_option
 @click.pass_context
 def render(
     context: click.Context,
@@ -79,19 +84,19 @@ def render(
     slakh: str,
     out: str,
     plan_folder: str | None,
-    shard_mb: float,
-    part: tuple[int, int] | None,
     sample_rate: int,
     levels: list[int] | None,
     dtype: Dtype,
     masks: tuple[str, ...],
-    jobs: int,
-    backend: Backend,
-    scheduler: str | None,
+    shard_mb: float,
     overwrite: bool,
     dry_run: bool,
-    on_broken: OnBroken,
     output_format: str,
+    jobs: int,
+    part: tuple[int, int] | None,
+    backend: Backend,
+    scheduler: str | None,
+    on_broken: OnBroken,
     **options: Any,
 ) -> None:
     """Render clips of SLAKH, with every node of the tree as a source, into HDF5 shards.
@@ -107,7 +112,7 @@ def render(
         if not dry_run:
             refuse_locked(Path(out), part=part)
         if plan_folder is not None:
-            _refuse_plan_options(context)
+            _refuse_given(context, options)
             plan = Plan.load(plan_folder, slakh)
         else:
             plan = draw_plan(slakh, jobs=jobs, backend=backend, scheduler=scheduler, **options)
@@ -126,10 +131,9 @@ def render(
             overwrite=overwrite,
             dry_run=dry_run,
             on_broken=on_broken,
-            progress=TerminalProgress(),
+            progress=bars(),
         )
-    row = {
-        "folder": str(report.folder),
+    made = {
         "clips": report.clips,
         "shards": report.shards,
         "made": report.made,
@@ -138,7 +142,7 @@ def render(
         "left_out": report.failures,
         "finished": report.finished,
     }
-    print_table([row], output_format)
+    print_made(report.folder, made, output_format)
     left_out, short = note_left_out(plan.catalog), note_short(plan)
     for name, why in report.repaired.items():
         note(f"note: {name} was made again: {why}")
@@ -152,16 +156,13 @@ def render(
         raise click.exceptions.Exit(1)
 
 
-def _refuse_plan_options(context: click.Context) -> None:
+def _refuse_given(context: click.Context, options: Mapping[str, Any]) -> None:
     """With a saved plan, options that would draw another one are a mistake, not to be passed over."""
-    drawing = {
-        "hierarchy", "split_scheme", "catalog", "errata", "activity", "target", "any_target", "clips", "clip_seconds",
-        "step", "salience_db", "salience_below_mix", "companion", "queries", "channels", "seed",
-    }  # fmt: skip
     given = [
-        f"--{name.replace('_', '-').replace('any-target', 'any')}"
-        for name in sorted(drawing)
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if parameter.name in options
+        and context.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
         raise click.UsageError(

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from slakh_hier.cli.command import command, data_option, output_option
 from slakh_hier.cli.common import note, say, shown_warnings
-from slakh_hier.cli.model_options import import_option
+from slakh_hier.cli.options import import_option
 
 
-@click.command()
+@command()
 @click.argument("folders", metavar="FOLDER [RUN2]", type=click.Path(), nargs=-1, required=True)
-@click.option("-o", "--output", "page", type=click.Path(), help="The page, one HTML file.")
-@click.option(
+@output_option("-o", "--output", "page", type=click.Path(), help="The page, one HTML file.")
+@output_option(
     "--plots", type=click.Path(), help="Folder for the figures as PNG and SVG; with or without a page."
 )
-@click.option("--split", default="test", show_default=True, help="Runs: whose evaluation is shown.")
-@click.option(
+@data_option("--split", default="test", show_default=True, help="Runs: whose evaluation is shown.")
+@data_option(
     "--shards",
     type=click.Path(),
     show_default="those of the training",
     help="Runs, experiments: the shard set that was evaluated, to take clips from.",
 )
-@click.option(
+@data_option(
     "--clips",
     type=click.IntRange(min=0),
     default=20,
@@ -30,12 +33,7 @@ from slakh_hier.cli.model_options import import_option
 )
 @import_option
 def report(
-    folders: tuple[str, ...],
-    page: str | None,
-    plots: str | None,
-    split: str,
-    shards: str | None,
-    clips: int,
+    folders: tuple[str, ...], page: str | None, plots: str | None, shards: str | None, **options: Any
 ) -> None:
     """Write a page to look at and listen to: of a shard set, a run, an experiment, or two runs side by side.
 
@@ -50,9 +48,8 @@ def report(
             [Path(folder) for folder in folders],
             None if page is None else Path(page),
             plots=None if plots is None else Path(plots),
-            split=split,
             shards=None if shards is None else Path(shards),
-            clips=clips,
+            **options,
         )
     for path in written:
         say(path)

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
+from slakh_hier.cli.command import command, data_option, output_option
+from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
+from slakh_hier.cli.inputs import note_left_out
+from slakh_hier.cli.options import (
+    errata_option,
     format_option,
+    hierarchy_option,
     jobs_option,
-    note,
-    print_json,
-    print_table,
-    shown_warnings,
+    split_scheme_option,
 )
-from slakh_hier.cli.inputs import hierarchy_option, note_left_out, split_scheme_option
 
 
-@click.command()
+@command()
 @click.argument("slakh", type=click.Path())
 @hierarchy_option
 @split_scheme_option
-@click.option(
-    "--errata/--no-errata", default=True, show_default=True, help="Exclude stems that are known to be noise."
-)
-@click.option(
+@errata_option
+@data_option(
     "--deep", is_flag=True, help="Decode every file and compare the MD5 that FLAC carries (slow, once)."
 )
-@click.option("--strict", is_flag=True, help="Make tracks left out and songs in two splits an error.")
-@click.option(
+@data_option("--strict", is_flag=True, help="Make tracks left out and songs in two splits an error.")
+@data_option(
     "--cache/--no-cache",
     default=True,
     show_default=True,
     help="Keep what was read in the user's cache folder and read only what has changed.",
 )
-@click.option(
+@output_option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False),
@@ -43,18 +42,7 @@ from slakh_hier.cli.inputs import hierarchy_option, note_left_out, split_scheme_
 )
 @format_option
 @jobs_option
-def scan(
-    slakh: str,
-    hierarchy: str,
-    split_scheme: str | None,
-    errata: bool,
-    deep: bool,
-    strict: bool,
-    cache: bool,
-    output: str | None,
-    output_format: str,
-    jobs: int,
-) -> None:
+def scan(slakh: str, hierarchy: str, output: str | None, output_format: str, **options: Any) -> None:
     """Catalog the stems of the data set SLAKH: songs, splits, categories, and what cannot be used and why.
 
     The data set is only read. Exit code 1: tracks had to be skipped, or stems are broken.
@@ -67,17 +55,7 @@ def scan(
     if output:
         make_folder(Path(output).parent)
     with shown_warnings():
-        catalog = scan_folder(
-            slakh,
-            load_hierarchy(hierarchy),
-            split_scheme=split_scheme,
-            errata=errata,
-            deep=deep,
-            strict=strict,
-            cache=cache,
-            jobs=jobs,
-            progress=TerminalProgress(),
-        )
+        catalog = scan_folder(slakh, load_hierarchy(hierarchy), progress=bars(), **options)
         if output:
             catalog.save(output)
     damaged = note_left_out(catalog)
@@ -105,7 +83,7 @@ def scan(
             unused = [name for name in STATUSES if name != "audio" and not any(row[name] for row in rows)]
             rows = [{name: value for name, value in row.items() if name not in unused} for row in rows]
         title = f"{catalog.root}, splits: {catalog.scheme}, tree: {catalog.hierarchy.name}"
-        print_table(rows, output_format, title=title)
+        print_table(rows, output_format, title=title, secondary=("songs", *reversed(STATUSES[1:])))
     if damaged:
         raise click.exceptions.Exit(1)
 

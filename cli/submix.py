@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
-    format_option,
-    jobs_option,
-    note,
-    print_table,
-    shown_warnings,
-)
-from slakh_hier.cli.inputs import (
+from slakh_hier.cli.command import command, data_option, output_option
+from slakh_hier.cli.common import bars, note, print_made, shown_warnings
+from slakh_hier.cli.inputs import load_catalog, note_left_out
+from slakh_hier.cli.options import (
     audio_format_option,
     backend_options,
     catalog_options,
     channels_option,
     dry_run_option,
-    load_catalog,
-    note_left_out,
+    folder_option,
+    format_option,
+    jobs_option,
     on_broken_option,
     overwrite_option,
 )
 
 if TYPE_CHECKING:
-    from slakh_hier.output.audio import AudioFormat
-    from slakh_hier.parallel import Backend
-    from slakh_hier.slakh.broken import OnBroken
     from slakh_hier.submix import SubmixReport
     from slakh_hier.submix.layout import Level
-    from slakh_hier.submix.track import OnClip
 
 
 def _parse_level(context: click.Context, parameter: click.Parameter, value: str | None) -> Level:
@@ -45,41 +37,43 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
     raise click.BadParameter(f"a level is a number, category or stems; {value!r} is not")
 
 
-@click.command()
+@command()
 @click.argument("slakh", type=click.Path())
-@click.option("-o", "--output", "out", type=click.Path(), required=True, help="Folder for the submixes.")
 @catalog_options
-@click.option(
+@data_option(
+    "--split", "splits", multiple=True, metavar="NAME", help="Only tracks of this split. Repeatable."
+)
+@folder_option("Folder for the submixes.")
+@output_option(
     "--level",
     callback=_parse_level,
     metavar="N|category|stems",
     show_default="all numbered levels",
     help="Write the nodes of one level; stems: a converted copy of the data set.",
 )
-@click.option(
-    "--split", "splits", multiple=True, metavar="NAME", help="Only tracks of this split. Repeatable."
-)
-@audio_format_option
-@click.option(
+@audio_format_option()
+@output_option(
     "--sample-rate",
     type=int,
     show_default="the data set's own",
     help="Sample rate of the audio files (Hz).",
 )
-@channels_option("Of the audio files; auto: as the track's widest stem. 1 averages left and right.")
-@click.option(
+@channels_option(
+    output_option, "Of the audio files; auto: as the track's widest stem. 1 averages left and right."
+)
+@output_option(
     "--on-clip",
     type=click.Choice(["scale", "float", "error"]),
     default="scale",
     show_default=True,
     help="When a submix exceeds full scale: one gain for the track's files, 32-bit float WAV for the track, or stop.",
 )
-@on_broken_option
-@jobs_option
-@backend_options
 @overwrite_option
 @dry_run_option
 @format_option
+@jobs_option
+@backend_options
+@on_broken_option
 def submix(
     slakh: str,
     out: str,
@@ -87,19 +81,10 @@ def submix(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
-    level: Level,
-    splits: tuple[str, ...],
-    audio_format: AudioFormat,
-    sample_rate: int | None,
-    channels: int | None,
-    on_clip: OnClip,
-    on_broken: OnBroken,
-    jobs: int,
-    backend: Backend,
-    scheduler: str | None,
-    overwrite: bool,
     dry_run: bool,
     output_format: str,
+    jobs: int,
+    **options: Any,
 ) -> None:
     """Write full-length submixes of SLAKH: for each track, one audio file per node of the tree.
 
@@ -113,25 +98,8 @@ def submix(
         if not dry_run:
             refuse_locked(Path(out))
         stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
-        report = write_submixes(
-            stems,
-            out,
-            level=level,
-            splits=splits,
-            audio_format=audio_format,
-            sample_rate=sample_rate,
-            channels=channels,
-            on_clip=on_clip,
-            on_broken=on_broken,
-            jobs=jobs,
-            backend=backend,
-            scheduler=scheduler,
-            overwrite=overwrite,
-            dry_run=dry_run,
-            progress=TerminalProgress(),
-        )
-    row = {
-        "folder": str(report.folder),
+        report = write_submixes(stems, out, dry_run=dry_run, jobs=jobs, progress=bars(), **options)
+    made = {
         "tracks": report.tracks,
         "made": report.made,
         "kept": report.kept,
@@ -140,7 +108,7 @@ def submix(
         "MB": round(report.bytes / 1e6, 2),
         "left_out": len(report.failures),
     }
-    print_table([row], output_format)
+    print_made(report.folder, made, output_format)
     if dry_run:
         note("dry run: nothing was written; MB is an estimate")
     incomplete = note_left_out(stems)

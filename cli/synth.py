@@ -2,84 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
+from slakh_hier.cli.command import command, song_option
+from slakh_hier.cli.common import bars, note, print_table, shown_warnings
+from slakh_hier.cli.options import (
+    backend_options,
+    folder_option,
     format_option,
     jobs_option,
-    note,
-    print_table,
-    shown_warnings,
+    overwrite_option,
 )
-from slakh_hier.cli.inputs import backend_options, overwrite_option
-
-if TYPE_CHECKING:
-    from slakh_hier.parallel import Backend
-    from slakh_hier.synth import Synthesiser
 
 
-@click.command()
+@command()
 @click.argument("midi", nargs=-1, type=click.Path())
-@click.option("-o", "--output", "out", type=click.Path(), required=True, help="Folder for the data set.")
-@click.option(
+@song_option(
     "--compose",
     type=click.IntRange(min=1),
     metavar="N",
     help="Compose N songs instead of reading MIDI files.",
 )
-@click.option(
-    "--seconds", type=float, default=40, show_default=True, help="Length of a composed song, about."
-)
-@click.option(
-    "--soundfont",
-    type=click.Path(),
-    show_default="TimGM6mb.sf2 of the package pretty_midi",
-    help="SoundFont to play (SF2 or SF3).",
-)
-@click.option(
-    "--synthesiser",
-    type=click.Choice(["builtin", "fluidsynth"]),
-    default="builtin",
-    show_default=True,
-    help="What plays it: this package, or FluidSynth (if installed).",
-)
-@click.option("--reorchestrate", is_flag=True, help="Spread the parts over all instrument categories.")
-@click.option(
+@song_option("--seconds", type=float, default=40, show_default=True, help="Length of a composed song, about.")
+@song_option("--reorchestrate", is_flag=True, help="Spread the parts over all instrument categories.")
+@song_option(
     "--max-seconds", type=float, show_default="whole songs", help="Take only the beginning of each song."
 )
-@click.option(
+@song_option(
     "--splits",
     default="75,15,10",
     show_default=True,
     metavar="TRAIN,VALIDATION,TEST",
     help="Percentages of songs.",
 )
-@click.option(
+@song_option(
     "--seed", type=int, default=588, show_default=True, help="Seed of patches, splits and composed songs."
 )
+@song_option(
+    "--soundfont",
+    type=click.Path(),
+    show_default="TimGM6mb.sf2 of the package pretty_midi",
+    help="SoundFont to play (SF2 or SF3).",
+)
+@song_option(
+    "--synthesiser",
+    type=click.Choice(["builtin", "fluidsynth"]),
+    default="builtin",
+    show_default=True,
+    help="What plays it: this package, or FluidSynth (if installed).",
+)
+@folder_option("Folder for the data set.")
 @overwrite_option
+@format_option
 @jobs_option
 @backend_options
-@format_option
 def synth(
-    midi: tuple[str, ...],
-    out: str,
-    compose: int | None,
-    seconds: float,
-    soundfont: str | None,
-    synthesiser: Synthesiser,
-    reorchestrate: bool,
-    max_seconds: float | None,
-    splits: str,
-    seed: int,
-    overwrite: bool,
-    jobs: int,
-    backend: Backend,
-    scheduler: str | None,
-    output_format: str,
+    midi: tuple[str, ...], compose: int | None, splits: str, out: str, output_format: str, **options: Any
 ) -> None:
     """Make a data set in Slakh's layout from MIDI files, folders of them, or composed songs.
 
@@ -96,18 +76,9 @@ def synth(
             midi,
             out,
             compose=compose or 0,
-            seconds=seconds,
-            soundfont=soundfont,
-            synthesiser=synthesiser,
-            reorchestrate=reorchestrate,
-            max_seconds=max_seconds,
             splits=parse_shares(splits),
-            seed=seed,
-            overwrite=overwrite,
-            jobs=jobs,
-            backend=backend,
-            scheduler=scheduler,
-            progress=TerminalProgress(),
+            progress=bars(),
+            **options,
         )
     print_table([asdict(split) for split in report.splits], output_format)
     if report.kept:

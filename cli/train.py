@@ -6,29 +6,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slakh_hier.cli.common import TerminalProgress, format_option, note, print_table, shown_warnings
-from slakh_hier.cli.inputs import overwrite_option
-from slakh_hier.cli.model_options import configuration_options, import_option
+from slakh_hier.cli.command import command, running_option, training_option
+from slakh_hier.cli.common import bars, note, print_facts, print_table, shown_warnings
+from slakh_hier.cli.options import configuration_options, folder_option, format_option, overwrite_option
 
 if TYPE_CHECKING:
     from slakh_hier.models.config import Task
 
 
-@click.command()
+@command()
 @click.argument("task", type=click.Choice(["sss", "qbe"]))
 @click.argument("shards", type=click.Path())
-@click.option("-o", "--output", "run", type=click.Path(), required=True, help="The run folder.")
 @configuration_options("the training")
-@import_option
-@click.option(
+@training_option(
     "--init-from",
     metavar="RUN",
     type=click.Path(),
     help="Start from the weights of another run with the same kind of network, as far as they fit.",
 )
-@click.option("--devices", type=click.IntRange(min=1), help="Short for --set hardware.devices=N.")
+@folder_option("The run folder.", "run")
 @overwrite_option
 @format_option
+@running_option("--devices", type=click.IntRange(min=1), help="Short for --set hardware.devices=N.")
 def train(
     task: Task,
     shards: str,
@@ -68,7 +67,7 @@ def train(
             shards,
             Path(run),
             overwrite=overwrite,
-            progress=TerminalProgress(),
+            progress=bars(),
             report=note,
         )
     if not result.main:
@@ -76,11 +75,8 @@ def train(
     row = {**asdict(result), "run": str(result.run), "names": ", ".join(result.names)}
     del row["main"]
     if output_format == "table":
-        print_table(
-            [
-                {"result": key, "": f"{value:.5g}" if isinstance(value, float) else value}
-                for key, value in row.items()
-            ]
+        print_facts(
+            {key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()}
         )
     else:
         print_table([row], output_format)

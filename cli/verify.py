@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.common import (
-    TerminalProgress,
-    format_option,
-    jobs_option,
-    note,
-    print_table,
-    say,
-)
+from slakh_hier.cli.command import command
+from slakh_hier.cli.common import bars, note, print_table, say
+from slakh_hier.cli.options import format_option, jobs_option
 
 
-@click.command()
+@command()
 @click.argument("shards", type=click.Path())
 @click.option(
     "--full/--quick",
@@ -33,7 +28,7 @@ def verify(shards: str, full: bool, output_format: str, jobs: int) -> None:
 
     from slakh_hier.shards.verify import verify as verify_set
 
-    findings = verify_set(shards, full=full, jobs=jobs, progress=TerminalProgress())
+    findings = verify_set(shards, full=full, jobs=jobs, progress=bars())
     if output_format == "table":
         for finding in findings:
             say(f"{finding.file}: {finding.what}\n    {finding.advice}")

@@ -76,7 +76,7 @@ def load_config(
         source = next((layer for layer in reversed(layers) if layer.values.get("preset") == preset), None)
         message = _unknown_preset(str(preset))
         raise ConfigError(
-            [source.problem(("preset",), message) if source else Problem("--preset", 1, 1, message)]
+            [source.problem(("preset",), message) if source else Problem("--preset", 0, 0, message)]
         )
     layers.insert(0, _Layer.of_preset(preset, task))
     merged = merge([layer.values for layer in layers])
@@ -172,8 +172,12 @@ class _Layer:
         key, equals, raw = text.partition("=")
         file = f"--set {text}"
         if not equals or not all(key.split(".")):
-            raise ConfigError([Problem(file, 1, 1, "write it as key=value, for example training.epochs=20")])
-        value = load(raw.encode(), file, error=ConfigError) if raw.strip() else None
+            raise ConfigError([Problem(file, 0, 0, "write it as key=value, for example training.epochs=20")])
+        try:
+            value = load(raw.encode(), file, error=ConfigError) if raw.strip() else None
+        except ConfigError as error:
+            found = "; ".join(problem.message for problem in error.problems)
+            raise ConfigError([Problem(file, 0, 0, f"{key}: the value is {found}")]) from None
         values: Any = value
         for part in reversed(key.split(".")):
             values = {part: values}
@@ -190,6 +194,8 @@ class _Layer:
         return True
 
     def problem(self, path: KeyPath, message: str, *, at_key: bool = False) -> Problem:
+        if self.setting:
+            return Problem(self.file, 0, 0, message)  # names the key, as a setting has no lines
         place = self.places.nearest(path)
         line, column = (place.key_line, place.key_column) if at_key else (place.line, place.column)
         return Problem(self.file, line, column, message)

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from slakh_hier.csv_text import guarded_frame
+from slakh_hier.display import Shown
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, publish_json, refuse_link
 from slakh_hier.models.batches import InOrder
@@ -32,7 +33,7 @@ from slakh_hier.models.summary import entries_by_level, entries_by_node
 from slakh_hier.models.weights import About, Trained, load_weights
 from slakh_hier.parallel import run as run_tasks
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.scores.summary import PRIMARY, MetricAbout, Summary, column
 from slakh_hier.shards.format import SILENT
 from slakh_hier.shards.read import open_shards
@@ -46,8 +47,8 @@ SAME_DB = 60.0
 FOLDER = "evaluation"
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """Results, and the table behind them.
 
     ``scores`` has one row per clip and level: clip, id, track, song, level, node, counted, dropped, and for each metric of
@@ -70,7 +71,7 @@ def evaluate(
     device: Device = "auto",
     devices: int = 1,
     batch_size: int = 25,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Evaluation:
     """Measure a trained separator and write ``SPLIT.json`` and ``SPLIT.csv``.
 
@@ -109,7 +110,7 @@ def evaluate(
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
     dataset = _dataset(trained, shards, split, progress)
     total, rows = len(dataset), []
-    with (progress or Silent()).stage(f"evaluating {split}", total, "clips") as advance:
+    with shown(progress).stage(f"evaluating {split}", total, "clips") as advance:
         if gpus:
             for some in _score_batches(trained, dataset, batch_size, gpus):
                 rows.extend(some)
@@ -187,7 +188,7 @@ def _gpus(device: Device, devices: int) -> list[torch.device]:
     return [torch.device("cuda", number) for number in range(devices)]
 
 
-def _dataset(trained: Trained, folder: StrPath, split: str, progress: Progress | None) -> ClipDataset:
+def _dataset(trained: Trained, folder: StrPath, split: str, progress: Wanted) -> ClipDataset:
     about, shards = trained.about, open_shards(folder, split, progress=progress)
     if shards.sample_rate != about.sample_rate:
         raise InputError(

@@ -24,7 +24,7 @@ from slakh_hier.models.separation import Device, Model, check_windows
 from slakh_hier.models.weights import RESIDUAL, load_weights
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Progress, Wanted, shown
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def separate_files(
     overlap_seconds: float = 3.0,
     audio_format: AudioFormat = "wav",
     device: Device = "auto",
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> list[Separated]:
     """Separate files; each gets a folder ``OUT/NAME/`` with one file per level and ``residual``.
 
@@ -96,7 +96,7 @@ def separate_files(
     recordings = find_recordings([Path(path) for path in audio])
     sound, query_rate = (None, None) if query is None else read_query(Path(query))
     model = Model(trained, device=device, query=sound, query_rate=query_rate)
-    separation = _Separation(model, window_seconds, overlap_seconds, audio_format, progress or Silent())
+    separation = _Separation(model, window_seconds, overlap_seconds, audio_format, shown(progress))
     target = make_folder(Path(out))
     done = []
     for one in recordings:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from slakh_hier.models.config_file import leaves, read_config
+from slakh_hier.models.run_folder import CONFIG, METRICS
+from slakh_hier.scores.curves import read_curves
 from slakh_hier.scores.summary import ALL, PRIMARY, Summary, Values
 
 FEW_STEPS: Final = 500
@@ -17,6 +21,13 @@ OVERFITTED: Final = 1.02
 """Last validation loss by the lowest one, where it has risen since."""
 FAINT_DB: Final = -5.0
 """SI-SDR of the mixture: below it, the target is the weaker part of most bins."""
+
+
+def shortfall_of(run: Path, summary: Summary) -> str | None:
+    """:func:`shortfall` of a run folder that was evaluated, or of the weights in it; both may lie alone."""
+    folder = run if run.is_dir() else run.parent
+    config = read_config(folder / CONFIG).model_dump(mode="json") if (folder / CONFIG).exists() else {}
+    return shortfall(summary, read_curves(folder / METRICS), dict(leaves(config)))
 
 
 def shortfall(summary: Summary, curves: pd.DataFrame, config: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from slakh_hier.models.separation import Audio, Device, Model
 from slakh_hier.models.song_targets import SongTarget, drawn_targets, path_targets, read_pairs
 from slakh_hier.models.weights import Trained, load_weights
 from slakh_hier.plan.membership import membership
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.scores.summary import PRIMARY, MetricAbout, Part, column
 from slakh_hier.signals import Atoms, read_atoms
 from slakh_hier.slakh import Catalog
@@ -45,7 +45,7 @@ def evaluate_songs(
     window_seconds: float = 30.0,
     overlap_seconds: float = 3.0,
     device: Device = "auto",
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Evaluation:
     """Separate the whole songs of a split and write ``songs-SPLIT.json`` and ``songs-SPLIT.csv``.
 
@@ -88,7 +88,7 @@ def evaluate_songs(
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
     targets = _targets(trained, catalog, split, pairs)
     rows: list[dict[str, Any]] = []
-    with (progress or Silent()).stage(f"separating songs of {split}", len(targets), "songs") as advance:
+    with shown(progress).stage(f"separating songs of {split}", len(targets), "songs") as advance:
         for number, target in enumerate(targets):
             scored = _score(trained, catalog, target, window_seconds, overlap_seconds, device)
             rows += [{"clip": number, **row} for row in scored]

@@ -16,7 +16,7 @@ from slakh_hier.locks import refuse_locked
 from slakh_hier.models.config import Config
 from slakh_hier.models.selection import Selection, level_names, select_clips, sole_target
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import ShardSet, open_shards
 from slakh_hier.shards.remote import local_set
@@ -67,7 +67,7 @@ def train(
     run: StrPath,
     *,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Wanted = None,
     report: Report | None = None,
 ) -> TrainResult:
     """Train a separator, or resume an earlier call that was stopped.
@@ -107,12 +107,12 @@ def train(
         data,
         Path(run),
         overwrite=overwrite,
-        progress=progress or Silent(),
+        progress=shown(progress),
         report=report or (lambda text: None),
     )
 
 
-def open_data(config: Config, folder: StrPath, *, progress: Progress | None = None) -> TrainingData:
+def open_data(config: Config, folder: StrPath, *, progress: Wanted = None) -> TrainingData:
     """Open the splits of a training and select their clips.
 
     Raises

@@ -144,16 +144,15 @@ class StemFile(Closing):
             Fewer samples come than the header declares, a sample is not finite, or decoding fails.
         """
         inside = max(0, min(count, self.frames - start))
-        exact = self.integer and self.channels in (1, channels)
-        dtype = np.int16 if exact else np.float32
+        folded = self.channels not in (1, channels)
         if inside == 0:
-            return np.zeros((channels, count), dtype)
+            return np.zeros((channels, count), np.int16 if self.integer and not folded else np.float32)
         try:
             got: NDArray[Any] | None = None
-            if self._excerpts is not None and exact:
+            if self._excerpts is not None:
                 got = self._excerpts.read(start, inside)
             if got is None:
-                got = self._read_with_libsndfile(start, inside, "int16" if exact else "float32")
+                got = self._read_with_libsndfile(start, inside, "int16" if self.integer else "float32")
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
             self._position = -1
             raise self._error(
@@ -163,8 +162,8 @@ class StemFile(Closing):
             raise self._error(
                 f"ends early: {inside} samples expected from {start / self.sample_rate:.2f} s, {len(got)} found"
             )
-        got = got.T if self.channels in (1, channels) else _fold(got)[None]
-        if not exact:
+        got = _fold(got)[None] if folded else got.T
+        if not self.integer:
             got = got * np.float32(FULL_SCALE)
             if not np.isfinite(got).all():
                 raise self._error(f"holds NaN or Inf near {start / self.sample_rate:.2f} s")
@@ -217,7 +216,7 @@ class StemFile(Closing):
 
 def _fold(samples: NDArray[Any]) -> NDArray[Any]:
     """The mean of the channels of (frames, channels); column by column, which is many times faster than ``mean``."""
-    total = samples[:, 0].copy()
+    total = samples[:, 0].astype(np.float32)
     for channel in range(1, samples.shape[1]):
         total += samples[:, channel]
     return total / np.float32(samples.shape[1])

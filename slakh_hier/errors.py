@@ -23,7 +23,7 @@ class SlakhHierWarning(UserWarning):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong in a text file, with its place (1-based line and column)."""
+    """One thing that is wrong in a text file, with its place (1-based line and column; 0: an option, which has none)."""
 
     file: str
     line: int
@@ -31,7 +31,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {self.message}"
 
 
 class TextError(SlakhHierError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -110,6 +111,44 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[Pa
     yield put
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
+
+
+@pytest.fixture
+def printed_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The headings of every table that commands print; at its end, each one must fit 60, 80 and 120 columns.
+
+    No number, path or heading may be broken, and only secondary columns left out.
+    """
+    from slakh_hier.cli import tables
+
+    seen, headings, fit = [], [], tables.fit
+
+    def record(rows: Any, right: Any, width: Any, secondary: Any = ()) -> Any:
+        seen.append((rows, right, secondary))
+        headings.extend(rows[0] if rows else ())
+        return fit(rows, right, width, secondary)
+
+    monkeypatch.setattr(tables, "fit", record)
+    yield headings
+    assert seen
+    for rows, right, secondary in seen:
+        for width in (60, 80, 120):
+            shown = fit(rows, right, width, secondary)
+            assert list(secondary[: len(shown.left_out)]) == shown.left_out or set(shown.left_out) <= set(
+                secondary
+            )
+            kept = [name for name in rows[0] if name not in shown.left_out] if rows else []
+            text = "\n".join(shown.lines)
+            if shown.is_list:
+                assert width == 60, f"{kept} is a list in {width} columns"
+                assert all(f"{name} " in text for name in kept)
+            else:
+                assert max(map(len, shown.lines), default=0) <= width, text
+                assert all(name in shown.lines[0] for name in kept)
+            for row in rows:
+                for name in kept:
+                    whole = re.findall(r"(?:^|(?<=\s))(?:[-+]?\d[\d.,]*|\S*/\S*)(?=\s|$)", row[name])
+                    assert all(part in text for part in whole), f"{whole} is broken:\n{text}"
 
 
 @pytest.fixture(scope="session")

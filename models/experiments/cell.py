@@ -13,7 +13,7 @@ from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import lasting, read_config
 from slakh_hier.plain_files import parse_json, read_plain
-from slakh_hier.progress import Progress
+from slakh_hier.progress import Wanted
 from slakh_hier.scores.experiment import State
 from slakh_hier.scores.summary import read_summary
 from slakh_hier.shards.index import read_index
@@ -88,7 +88,7 @@ def run_cell(
     cell: Cell,
     *,
     cores: int | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
     report: Callable[[str], None] | None = None,
 ) -> None:
     """Train and evaluate a cell, or what of it is missing.

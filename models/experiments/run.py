@@ -16,7 +16,7 @@ from slakh_hier.models.experiments.processes import run_in_processes
 from slakh_hier.models.experiments.results import results
 from slakh_hier.models.experiments.writing import write_results
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.scores.experiment import Results
 from slakh_hier.wording import did_you_mean
 
@@ -47,7 +47,7 @@ def run_experiment(
     cells: Sequence[str] = (),
     jobs: int = 1,
     gpus: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: Wanted = None,
     report: Report | None = None,
 ) -> Outcome:
     """Train and test what is missing of an experiment, then write its results.
@@ -101,7 +101,7 @@ def run_experiment(
         cell.refuse_links()
     folder = make_own_folder(Path(out) / name)
     failed: dict[str, str] = {}
-    with (progress or Silent()).stage(f"experiment {name}", len(missing), "cells") as advance:
+    with shown(progress).stage(f"experiment {name}", len(missing), "cells") as advance:
         for cell, wrong in _run(missing, jobs, gpus, say):
             label = f"{cell.name}, seed {cell.seed}"
             if wrong is not None:

@@ -91,7 +91,7 @@ def result_tables(found: Results) -> Iterator[tuple[str, list[dict[str, Any]]]]:
                     "level": level_name(level),
                     **_shown(entry[metric]),
                     "seeds": row.seeds,
-                    "published improvement": published[metric].improvement,
+                    "published": published[metric].improvement,
                 }
                 for row in table.rows
                 for level, entry, published in _entries(row)

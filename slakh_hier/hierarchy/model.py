@@ -88,7 +88,7 @@ class Column:
     parent: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hierarchy:
     """An instrument tree; two are equal when they mean the same, however they are written."""
 
@@ -284,6 +284,16 @@ class Hierarchy:
 
     def _unknown(self, name: str, what: str, known: Sequence[str]) -> str:
         return f"{name!r} is not a {what} of the tree {self.name}: {did_you_mean(name, known)}"
+
+    def __repr__(self) -> str:
+        from slakh_hier.hierarchy.describe import size_text
+
+        return f"<Hierarchy {self.name}: {size_text(self)}>"
+
+    def _repr_html_(self) -> str:
+        from slakh_hier.hierarchy.picture import tree_svg
+
+        return tree_svg(self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Hierarchy) and self.digest == other.digest

@@ -23,13 +23,13 @@ from slakh_hier.output.folder import OutputFolder
 from slakh_hier.output.items import finished_tracks
 from slakh_hier.output.tracks import DataSetReport, TrackTask, make_tracks
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress
+from slakh_hier.progress import Wanted
 from slakh_hier.wording import some
 
 DEFAULT_SEED = 588
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImportReport(DataSetReport):
     """What came of an import; ``unmatched`` are files that no pattern fits or that are not there: songs were made without."""
 
@@ -57,7 +57,7 @@ def import_data_set(
     update: bool = False,
     overwrite: bool = False,
     jobs: int | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> ImportReport:
     """Turn a folder of songs into a data set in Slakh's layout. The songs are only read.
 

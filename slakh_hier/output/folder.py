@@ -7,6 +7,7 @@ folder that holds something else is never touched.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -206,21 +207,22 @@ def refuse_other(
         Nested settings of the folder and of this run.
     """
     old, new = _flat(_plain(there)), _flat(_plain(here))
-    lines = [
-        f"  {name}: {_shown(old.get(name))} in the folder, {_shown(new.get(name))} now"
-        for name in dict.fromkeys((*old, *new))
-        if old.get(name) != new.get(name)
-    ]
-    if lines:
-        raise InputError(
-            "\n".join(
-                [
-                    f"{folder}: made by {command} with other settings; nothing was changed. The difference:",
-                    *lines,
-                    advice,
-                ]
-            )
-        )
+    differing = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+    if not differing:
+        return
+    differing.sort(
+        key=lambda name: any(map(_is_digest, (old.get(name), new.get(name))))
+    )  # they say the least
+    rows = [("", "in the folder", "now")]
+    rows += [(name, _shown(old.get(name)), _shown(new.get(name))) for name in differing]
+    wide = [max(len(row[column]) for row in rows) for column in range(2)]
+    table = [f"  {name:{wide[0]}}  {before:{wide[1]}}  {now}" for name, before, now in rows]
+    what = f"{folder}: made by {command} with other settings; nothing was changed. The difference:"
+    raise InputError("\n".join([what, *table, advice]))
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def remove_made(path: Path) -> None:
@@ -304,4 +306,7 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else shortened(str(value), 70)
+    """A value in a line; of a digest its beginning, which is enough to tell two apart."""
+    if value is None:
+        return "nothing"
+    return f"{value[:12]}..." if _is_digest(value) else shortened(str(value), 32)

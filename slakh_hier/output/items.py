@@ -30,7 +30,7 @@ from slakh_hier.output import METADATA
 from slakh_hier.output.folder import Target
 from slakh_hier.parallel import Backend, run
 from slakh_hier.plain_files import parse_json, read_plain, stat_below
-from slakh_hier.progress import Progress, Silent, Worth
+from slakh_hier.progress import Wanted, Worth, shown
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.wording import shortened
 
@@ -182,7 +182,7 @@ def make_all(
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Outcome[R]:
     """Make all items in parallel.
 
@@ -209,7 +209,7 @@ def make_all(
     total = sum(amounts.values()) if amounts is not None else len(tasks)
     shared = SharedFolders(reads, Path(target.folder))
     results = run(make, tasks, jobs=jobs, backend=backend, scheduler=scheduler, shared=shared)
-    with closing(results), (progress or Silent()).stage(stage[0], total, stage[1], worth=worth) as advance:
+    with closing(results), shown(progress).stage(stage[0], total, stage[1], worth=worth) as advance:
         for result in results:
             if isinstance(result.error, left_out):
                 failures[result.id] = _bare(result.error)

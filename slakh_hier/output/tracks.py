@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from slakh_hier.display import Shown
 from slakh_hier.errors import InputError, SongError
 from slakh_hier.files import TEMPORARY_PREFIX, refuse_link
 from slakh_hier.output import METADATA
@@ -22,7 +23,7 @@ from slakh_hier.output.items import (
     noted_digest,
 )
 from slakh_hier.parallel import Backend
-from slakh_hier.progress import Progress
+from slakh_hier.progress import Wanted
 from slakh_hier.splits import OMITTED, SPLITS
 from slakh_hier.wording import some
 
@@ -73,8 +74,8 @@ class SplitSummary:
     without_audio: int
 
 
-@dataclass(frozen=True)
-class DataSetReport:
+@dataclass(frozen=True, repr=False)
+class DataSetReport(Shown):
     """What was made."""
 
     folder: Path
@@ -121,7 +122,7 @@ def make_tracks(
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> tuple[DataSetReport, Outcome[T]]:
     """Make the tracks of a data set that are not there yet.
 

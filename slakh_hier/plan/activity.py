@@ -24,7 +24,7 @@ from slakh_hier.paths import StrPath
 from slakh_hier.plan.activity_file import ActivityFile, encode_track, new_image, streamed
 from slakh_hier.plan.energy import HOPS_PER_SECOND
 from slakh_hier.plan.measure import measure_track
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
@@ -46,7 +46,7 @@ def measure_activity(
     backend: Backend = "loky",
     scheduler: str | None = None,
     part: tuple[int, int] | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Path:
     """Decode every stem of the catalog once and write the activity file; what is already measured is kept.
 
@@ -103,7 +103,7 @@ def measure_activity(
             remove_temporaries(parts)
         chunks = _chunks(missing(parts))
         try:
-            _measure(catalog, wanted, chunks, parts, owner, jobs, backend, scheduler, progress or Silent())
+            _measure(catalog, wanted, chunks, parts, owner, jobs, backend, scheduler, shown(progress))
         finally:
             if part is None:
                 remove_temporaries(parts)  # of workers that were stopped

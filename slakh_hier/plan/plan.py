@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from slakh_hier.display import Grid, grids
 from slakh_hier.errors import PlanError
 from slakh_hier.files import make_folder, publish
 from slakh_hier.hierarchy import Hierarchy
@@ -39,7 +40,7 @@ KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "quer
 """What makes a clip; the other columns follow from it or are for people."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Clips to render."""
 
@@ -57,6 +58,21 @@ class Plan:
     """What every node had to offer in every split."""
     folding: tuple[FoldingLoss, ...] = ()
     """Nodes that lose much where they are folded down to mono."""
+
+    def __repr__(self) -> str:
+        counts = ", ".join(
+            f"{count:,} {split}" for split, count in self.clips["split"].value_counts(sort=False).items()
+        )
+        of = self.parameters.target or "any node"
+        return f"<Plan: {counts} clips of {self.parameters.clip_seconds:g} s, target {of}, tree {self.hierarchy.name}>"
+
+    def _repr_html_(self) -> str:
+        from slakh_hier.plan.summary import node_rows, split_rows
+
+        return grids(
+            Grid("Clips, and the SI-SDR of the mixture by level (dB)", split_rows(self)),
+            Grid("Target nodes", node_rows(self), folded=True),
+        )
 
     @cached_property
     def digest(self) -> str:

@@ -19,7 +19,7 @@ from slakh_hier.plan.energy import HOPS_PER_SECOND
 from slakh_hier.plan.folding import FoldingLoss, FoldingLosses
 from slakh_hier.plan.parameters import DEFAULT_CLIPS, Parameters, QueryArtist
 from slakh_hier.plan.plan import KEY_COLUMNS, Plan
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.slakh import Catalog
 from slakh_hier.splits import SPLITS
 
@@ -43,7 +43,7 @@ def plan_clips(
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Plan:
     """Draw the clips of a data set: a pure function of its audio, the tree, the parameters and the seed.
 
@@ -98,7 +98,7 @@ def plan_clips(
     path = measure_activity(
         catalog, activity, tracks=tracks, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
     )
-    catalog, tables, folding = _candidates(catalog, tracks, parameters, path, progress or Silent())
+    catalog, tables, folding = _candidates(catalog, tracks, parameters, path, shown(progress))
     different = parameters.query_artist == "different"
     artists = (
         dict(catalog.usable[["track", "artist"]].itertuples(index=False, name=None)) if different else None

@@ -41,7 +41,7 @@ def split_rows(plan: Plan) -> list[dict[str, Any]]:
         for level in range(plan.hierarchy.levels, 0, -1):
             values = clips[f"mix_si_sdr_{level}"].to_numpy(float)
             finite = values[np.isfinite(values)]
-            row[f"SI-SDR level {level}"] = round(float(finite.mean()), 2) if len(finite) else None
+            row[f"SI-SDR {level}"] = round(float(finite.mean()), 2) if len(finite) else None
         rows.append(row)
     return rows
 

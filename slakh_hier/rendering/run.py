@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from slakh_hier.display import Shown
 from slakh_hier.errors import FaultError, SlakhHierError, SlakhHierWarning
 from slakh_hier.output.folder import OutputFolder, Target, refuse_other, write_failures
 from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
@@ -18,7 +19,7 @@ from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.plan import Plan
-from slakh_hier.progress import Progress
+from slakh_hier.progress import Wanted
 from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import ShardDone, ShardTask, make_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
@@ -39,8 +40,8 @@ from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
 
 
-@dataclass(frozen=True)
-class RenderReport:
+@dataclass(frozen=True, repr=False)
+class RenderReport(Shown):
     """What a rendering did, or would do."""
 
     folder: Path
@@ -77,7 +78,7 @@ def render(
     overwrite: bool = False,
     dry_run: bool = False,
     on_broken: OnBroken = "stop",
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> RenderReport:
     """Render a plan's clips into shards; a folder that holds part of the same is resumed.
 

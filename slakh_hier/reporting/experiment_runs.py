@@ -17,8 +17,9 @@ from slakh_hier.reporting.document import Block, Facts, Links, Section, Table
 from slakh_hier.reporting.node_scores import improvements, rows_of, scored_nodes
 from slakh_hier.reporting.portable import portable
 from slakh_hier.reporting.run_clips import run_player
-from slakh_hier.reporting.run_data import DataNote, RunData, read_curves, read_note, read_run
+from slakh_hier.reporting.run_data import DataNote, RunData, read_note, read_run
 from slakh_hier.reporting.tree_figures import TreeRow
+from slakh_hier.scores.curves import read_curves
 from slakh_hier.scores.experiment import Cell, Results, Row
 from slakh_hier.scores.summary import PRIMARY, column
 from slakh_hier.shards.index import read_index

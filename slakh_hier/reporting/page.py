@@ -36,8 +36,16 @@ SCRIPTS: Final = (
 )
 
 
-def render_page(report: Report) -> bytes:
-    """The page, UTF-8. All text is escaped; the only markup that is trusted is our own and Matplotlib's SVG."""
+def render_page(report: Report, *, small: bool = False, audio_bytes: int = AUDIO_BYTES) -> bytes:
+    """The page, UTF-8. All text is escaped; the only markup that is trusted is our own and Matplotlib's SVG.
+
+    Parameters
+    ----------
+    small
+        Only what its sections hold, in little room, for a frame in a notebook.
+    audio_bytes
+        Base64 text of all clips together.
+    """
     script, style = _script(), _asset("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     players = [b for section in report.sections for b in section.blocks if isinstance(b, Player)]
@@ -48,11 +56,12 @@ def render_page(report: Report) -> bytes:
     environment.filters["svg"] = _svg
     page = environment.from_string(_asset("page.html")).render(
         report=report,
+        small=small,
         policy=POLICY.format(script=f"sha256-{digest}"),
         script=Markup(script),
         style=Markup(style),
         audio={
-            id(player): encode_clips(player.clips, AUDIO_BYTES // len(players), least=player.least)
+            id(player): encode_clips(player.clips, audio_bytes // len(players), least=player.least)
             for player in players
         },
         index=player_index,

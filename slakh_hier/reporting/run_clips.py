@@ -14,7 +14,8 @@ from slakh_hier.reporting.document import Lane, Player, PlayerClip, Signal
 from slakh_hier.reporting.parts import disjoint
 from slakh_hier.reporting.run_data import RunData
 from slakh_hier.scores.summary import PRIMARY, MetricAbout, column
-from slakh_hier.shards.read import Clip, ShardSet, open_shards
+from slakh_hier.shards.clip import Clip
+from slakh_hier.shards.read import ShardSet, open_shards
 
 EACH: Final = 3
 """So many clips of the best, of those about the median, and of the worst."""

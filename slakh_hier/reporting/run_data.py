@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slakh_hier.checked_json import read_model
 from slakh_hier.csv_text import read_frame
+from slakh_hier.scores.curves import read_curves
 from slakh_hier.scores.summary import Summary, read_summary
 
 _Note = TypeVar("_Note", bound="Note")
@@ -101,11 +102,6 @@ def read_run(folder: Path, name: str, split: str) -> RunData:
         summary=read_summary(summary) if summary.exists() else None,
         scores=read_frame(scores) if scores.exists() else None,
     )
-
-
-def read_curves(path: Path) -> pd.DataFrame:
-    """``metrics.csv`` of a run; empty where it is not there or holds nothing yet."""
-    return read_frame(path) if path.exists() and path.stat().st_size else pd.DataFrame()
 
 
 def read_note(path: Path, kind: type[_Note]) -> _Note:

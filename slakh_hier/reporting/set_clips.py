@@ -10,8 +10,9 @@ import numpy as np
 from slakh_hier.plan.energy import Moments, mixture_si_sdr
 from slakh_hier.reporting.document import Lane, Player, PlayerClip, Signal
 from slakh_hier.reporting.parts import disjoint
+from slakh_hier.shards.clip import Clip
 from slakh_hier.shards.inspect import tree_order
-from slakh_hier.shards.read import Clip, ShardSet
+from slakh_hier.shards.read import ShardSet
 
 LEAST_CLIPS: Final = 8
 """So many clips are kept in a page before their sound suffers."""
@@ -27,7 +28,7 @@ def set_player(shards: ShardSet, count: int) -> Player:
         f"{len(chosen)} of {len(shards):,} clips: about as many of each split, at even distances in the order of "
         "the set."
     )
-    return Player(rule, [_clip(shards[number]) for number in chosen], shards.masks, least=LEAST_CLIPS)
+    return Player(rule, [player_clip(shards[number]) for number in chosen], shards.masks, least=LEAST_CLIPS)
 
 
 def depth_of(shards: ShardSet, place: int) -> int:
@@ -53,7 +54,8 @@ def spread(shards: ShardSet, count: int) -> list[int]:
     return sorted(chosen)
 
 
-def _clip(clip: Clip) -> PlayerClip:
+def player_clip(clip: Clip) -> PlayerClip:
+    """What the player gets of a clip: every signal that sounds, as a sum of parts."""
     shards, number = clip.shards, clip.number
     available = {mask: clip.available(mask) for mask in shards.masks}
     order = tree_order(shards)

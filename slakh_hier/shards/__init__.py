@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from slakh_hier.shards.read import Clip, ShardSet, open_shards
+from slakh_hier.shards.clip import Clip
+from slakh_hier.shards.read import ShardSet, open_shards
 
 __all__ = ["Clip", "ShardSet", "open_shards"]

@@ -14,7 +14,8 @@ from slakh_hier.files import make_folder, publish_json
 from slakh_hier.hierarchy import MIX
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
 from slakh_hier.paths import StrPath
-from slakh_hier.shards.read import Clip, open_shards
+from slakh_hier.shards.clip import Clip
+from slakh_hier.shards.read import open_shards
 
 CLIP_FILE = "clip.json"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, overload
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE
 from slakh_hier.closing import Closing
+from slakh_hier.display import Grid, grids
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Column
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress
-from slakh_hier.shards.format import ABSENT, SILENT
+from slakh_hier.progress import Wanted
+from slakh_hier.shards.clip import Clip
 from slakh_hier.shards.handles import Handles
 from slakh_hier.shards.index import Index, read_index
 from slakh_hier.shards.mask import mask_name
@@ -26,7 +26,6 @@ from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
 from slakh_hier.wording import did_you_mean
 
-State = Literal["sounding", "silent", "absent"]
 MAX_OPEN: Final = 128
 """Open files a process: half of what the least generous systems allow (256)."""
 
@@ -36,7 +35,7 @@ def open_shards(
     split: str | None = None,
     *,
     max_open: int = MAX_OPEN,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> ShardSet:
     """Open a finished set of shards for reading.
 
@@ -142,7 +141,14 @@ class ShardSet(Closing):
     def __len__(self) -> int:
         return len(self.query_row)
 
-    def __getitem__(self, clip: int) -> Clip:
+    @overload
+    def __getitem__(self, clip: int) -> Clip: ...
+    @overload
+    def __getitem__(self, clip: slice) -> list[Clip]: ...
+    def __getitem__(self, clip: int | slice) -> Clip | list[Clip]:
+        """A clip by its number, or those of a slice."""
+        if isinstance(clip, slice):
+            return [Clip(self, number) for number in range(len(self))[clip]]
         return Clip(self, self._place(clip))
 
     def __iter__(self) -> Iterator[Clip]:
@@ -150,6 +156,16 @@ class ShardSet(Closing):
 
     def __repr__(self) -> str:
         return f"<ShardSet {self.folder}: {len(self):,} clips, {len(self.nodes)} nodes, {', '.join(self.splits)}>"
+
+    def _repr_html_(self) -> str:
+        from slakh_hier.shards.inspect import summary
+
+        only = self.splits[0] if len(self.splits) == 1 else None
+        found = summary(self.folder, split=only)
+        title = (
+            f"{self.folder.name}: {len(self):,} clips of {self.clip_seconds:g} s at {self.sample_rate:,} Hz"
+        )
+        return grids(Grid(title, found["splits"]), Grid("Nodes", found["nodes"], folded=True))
 
     def node(self, name: str) -> int:
         """Column of a node.
@@ -246,90 +262,6 @@ class ShardSet(Closing):
             return clip % len(self)
         # Iteration by number needs IndexError.
         raise IndexError(f"clip {clip} of {len(self)} clips in {self.folder} ({', '.join(self.splits)})")
-
-
-class Clip:
-    """One clip: its signals by node name, its states, its masks. Every access reads afresh; keep what you need.
-
-    Attributes
-    ----------
-    shards : ShardSet
-    number : int
-        Place in the set.
-    """
-
-    __slots__ = ("number", "shards")
-
-    def __init__(self, shards: ShardSet, number: int):
-        self.shards, self.number = shards, number
-
-    def __repr__(self) -> str:
-        return f"<Clip {self.number}: {self.split}, {self.track} at {self.start:g} s, target {self.target}>"
-
-    def __getitem__(self, node: str) -> NDArray[np.float32]:
-        """A node's signal: float32, shape (channels, samples); zeros where it is silent or absent."""
-        return self.shards.audio(self.number, node)
-
-    @property
-    def mix(self) -> NDArray[np.float32]:
-        """The mixture: float32, shape (channels, samples)."""
-        return self.shards.audio(self.number, 0)
-
-    @property
-    def query(self) -> NDArray[np.float32] | None:
-        """The query, a clip of the target node from another song, or None."""
-        return self.shards.query(self.number)
-
-    @property
-    def split(self) -> str:
-        return self._text("split")
-
-    @property
-    def track(self) -> str:
-        return self._text("track")
-
-    @property
-    def song(self) -> str:
-        return self._text("song")
-
-    @property
-    def target(self) -> str:
-        """The finest node that was drawn."""
-        return self._text("target")
-
-    @property
-    def start(self) -> float:
-        """Where the clip begins in its track, s."""
-        return float(self.shards.clips["start"].to_numpy()[self.number])
-
-    @property
-    def query_track(self) -> str | None:
-        return self._text("query_track") or None
-
-    @property
-    def query_start(self) -> float | None:
-        """Where the query begins in its track, s."""
-        start = float(self.shards.clips["query_start"].to_numpy()[self.number])
-        return None if math.isnan(start) else start
-
-    def state(self, node: str) -> State:
-        """``sounding``, ``silent`` (every sample is zero) or ``absent`` (the track has no such stem)."""
-        row = self.shards.row[self.number, self.shards.node(node)]
-        return "absent" if row == ABSENT else "silent" if row == SILENT else "sounding"
-
-    def rms(self, node: str) -> float:
-        """RMS of a node, dBFS: -inf where silent, NaN where absent."""
-        return float(self.shards.rms[self.number, self.shards.node(node)])
-
-    def available(self, mask: str | None = None) -> dict[str, bool]:
-        """Whether ground truth is available for each node under a mask; without a mask it is for all."""
-        names = [column.name for column in self.shards.nodes]
-        if mask is None:
-            return dict.fromkeys(names, True)
-        return dict(zip(names, self.shards.mask(mask)[self.number].tolist(), strict=True))
-
-    def _text(self, column: str) -> str:
-        return str(self.shards.clips[column].iat[self.number])
 
 
 def scaled(

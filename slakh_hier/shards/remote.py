@@ -25,7 +25,7 @@ from slakh_hier.files import (
     require_free,
 )
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.shards.index import INDEX_NAME, Index, read_index
 from slakh_hier.shards.store import Store
 
@@ -35,7 +35,7 @@ def is_url(folder: StrPath) -> bool:
     return isinstance(folder, str) and "://" in folder
 
 
-def local_set(folder: StrPath, split: str | None = None, *, progress: Progress | None = None) -> Path:
+def local_set(folder: StrPath, split: str | None = None, *, progress: Wanted = None) -> Path:
     """The folder of a set on this machine; one named by an address is fetched into the cache first.
 
     Parameters
@@ -79,7 +79,7 @@ def local_set(folder: StrPath, split: str | None = None, *, progress: Progress |
         remove_temporaries(place, older_than=ABANDONED_SECONDS)
     absent = sum(size for _, size, digest in missing if not _is_there(objects / digest, size))
     require_free(objects, absent, f"fetching {url}")
-    with (progress or Silent()).stage("fetching shards", absent / 1e6, "MB") as advance:
+    with shown(progress).stage("fetching shards", absent / 1e6, "MB") as advance:
         for file, size, digest in missing:
             if not _is_there(objects / digest, size):
                 store.fetch(file, objects / digest, size, digest)

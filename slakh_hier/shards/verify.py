@@ -17,7 +17,7 @@ from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import run
 from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Wanted, shown
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
 from slakh_hier.shards.format import AUDIO
 from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, Index, MaskRecord, ShardRecord, read_index
@@ -47,7 +47,7 @@ def verify(
     *,
     full: bool = False,
     jobs: int | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> list[Finding]:
     """List everything that is wrong with a finished set; nothing is changed.
 
@@ -81,7 +81,7 @@ def verify(
     findings += problems
     children = complete_children(index.columns, tree) if tree is not None else {}
     tables: dict[str, Tables] = {}
-    progress = progress or Silent()
+    progress = shown(progress)
     with progress.stage("check", len(index.shards), "shards") as advance:
         for shard in index.shards:
             found, table = _quick(path, index, shard, children)

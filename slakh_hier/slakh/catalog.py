@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from slakh_hier.display import Grid, grids
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.paths import StrPath
@@ -28,7 +29,7 @@ FROM_FILE = "catalog"
 """Scheme of a catalog that was read from a file: its column split counts, whoever filled it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Catalog:
     """Every stem of a data set."""
 
@@ -47,6 +48,19 @@ class Catalog:
     """Those problems that left something out."""
     notes: list[str] = field(default_factory=list)
     """Choices that were made and that a user may want to make otherwise."""
+
+    def __repr__(self) -> str:
+        tracks = self.frame["track"].nunique()
+        return (
+            f"<Catalog {self.root}: {len(self.frame):,} stems of {tracks:,} tracks, splits {self.scheme}, "
+            f"tree {self.hierarchy.name}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = self.summary()
+        unused = [status for status in STATUSES if not any(row[status] for row in rows)]
+        shown = [{name: value for name, value in row.items() if name not in unused} for row in rows]
+        return grids(Grid(f"{self.root.name}, splits: {self.scheme}, tree: {self.hierarchy.name}", shown))
 
     @property
     def usable(self) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from slakh_hier import parallel
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.slakh.assign import assign_splits, default_scheme
 from slakh_hier.slakh.cache import load_facts, pack, save_facts, unpack
 from slakh_hier.slakh.catalog import Catalog
@@ -38,7 +38,7 @@ def scan(
     strict: bool = False,
     cache: bool = True,
     jobs: int | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Catalog:
     """Catalog every stem of a data set in Slakh's layout. The data set is only read.
 
@@ -95,7 +95,7 @@ def scan(
                 found[path] = track
                 stems.extend(stem_rows(track, facts, errata=errata))
 
-        _look(resolved, list(by_path), deep, cache, parallel.resolve_jobs(jobs), progress or Silent(), take)
+        _look(resolved, list(by_path), deep, cache, parallel.resolve_jobs(jobs), shown(progress), take)
         skipped += [text for path in by_path for text in left_out.get(path, ())]
         tracks = [found[path] for path in by_path if path in found]
         if not tracks:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from slakh_hier.display import Shown
 from slakh_hier.errors import AudioError, FaultError, InputError, check_choice
 from slakh_hier.files import publish
 from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
@@ -15,7 +16,7 @@ from slakh_hier.output.folder import OutputFolder, read_failures, write_failures
 from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all
 from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress
+from slakh_hier.progress import Wanted
 from slakh_hier.signals import length_at
 from slakh_hier.slakh.broken import OnBroken, broken_stems
 from slakh_hier.submix.layout import STEMS, Level, check_level, level_name
@@ -32,8 +33,8 @@ _FLAC_SHARE = 0.5
 """FLAC's usual share of the size of music as plain samples; only for estimates."""
 
 
-@dataclass(frozen=True)
-class SubmixReport:
+@dataclass(frozen=True, repr=False)
+class SubmixReport(Shown):
     """What a run did, or would do."""
 
     folder: Path
@@ -78,7 +79,7 @@ def write_submixes(
     scheduler: str | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> SubmixReport:
     """Write full-length submixes as audio files, one folder per track; a folder that holds part of the same is resumed.
 

@@ -23,7 +23,7 @@ from slakh_hier.output.tracks import (
 )
 from slakh_hier.parallel import Backend
 from slakh_hier.paths import StrPath
-from slakh_hier.progress import Progress, Silent
+from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.splits import DEFAULT_SHARES, assign_splits, check_shares
 from slakh_hier.synth.extras import default_soundfont, require
 from slakh_hier.synth.same_notes import by_notes
@@ -60,7 +60,7 @@ def make_data_set(
     jobs: int | None = None,
     backend: Backend = "loky",
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> DataSetReport:
     """Synthesise songs into a data set in Slakh2100's layout.
 
@@ -102,7 +102,7 @@ def make_data_set(
         The disk is full or a worker died; finished tracks are kept. Or there is not enough free disk space for what is
         missing, estimated from some of the songs; then nothing is made.
     """
-    progress = progress or Silent()
+    progress = shown(progress)
     refuse_locked(Path(out))
     shares = check_shares(splits)
     _check(midi, compose, seconds, synthesiser, max_seconds)

@@ -12,8 +12,12 @@ from slakh_hier.models.losses.tpsa import tpsa_terms
 from slakh_hier.models.objective import masked_sums
 from slakh_hier.models.separator import Separator
 
+Terms = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-def stepper(separator: Separator, signals: Tensor, query: Tensor | None = None) -> Callable[[], None]:
+
+def stepper(
+    separator: Separator, signals: Tensor, query: Tensor | None = None, terms: Terms = tpsa_terms
+) -> Callable[[], None]:
     """A function that makes a step: STFT, network, loss, backward, AutoClip and Adam.
 
     Parameters
@@ -22,6 +26,8 @@ def stepper(separator: Separator, signals: Tensor, query: Tensor | None = None) 
         (clips, 1 + levels, channels, samples), the mixture first, where the separator is; all ground truth is available.
     query
         (clips, channels, samples), for a separator that takes one.
+    terms
+        The loss of each clip and level.
     """
     adam, clip = torch.optim.Adam(separator.parameters(), lr=1e-4, fused=True), AutoClip(10)
     available = torch.ones(len(signals), signals.shape[1] - 1, dtype=torch.bool, device=signals.device)
@@ -32,7 +38,7 @@ def stepper(separator: Separator, signals: Tensor, query: Tensor | None = None) 
         anchor = separator.encode(query) if query is not None else None
         mixture, truth = spectra[:, 0], spectra[:, 1:]
         total, count = masked_sums(
-            tpsa_terms(separator.tf_masks(mixture, anchor), mixture, truth), available, "all"
+            terms(separator.tf_masks(mixture, anchor), mixture, truth), available, "all"
         )
         (total / count).backward()
         clip.clip(list(separator.parameters()))  # waits for a GPU

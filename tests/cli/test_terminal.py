@@ -114,7 +114,7 @@ def test_one_module_writes_to_the_terminal() -> None:
         and printing.search(path.read_text())
     }
     found = {name for name in found if not name.startswith(("slakh_hier/cli/", "slakh_hier/models/"))}
-    assert found == {"cli/common.py", "models/experiments/processes.py"}
+    assert found == {"cli/common.py", "models/experiments/processes.py", "slakh_hier/progress.py"}
     assert all(
         "escaped(" in line
         for line in (ROOT / "models/experiments/processes.py").read_text().splitlines()

@@ -40,7 +40,7 @@ def test_list(run: Any) -> None:
     assert run("list").code == 0
     assert [tree["name"] for tree in run("list", "--format", "json").json] == list(shipped())
     table = list(csv.DictReader(io.StringIO(run("list", "--format", "csv").out)))
-    assert table[0]["nodes, coarse to fine"] == "4, 8, 18"
+    assert table[0]["nodes by level"] == "4, 8, 18"
     assert all(tree["description"] for tree in table)
 
 

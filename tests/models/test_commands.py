@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from slakh_hier.scores.summary import read_summary
+
 SETTINGS = (
     "stft={window: 128, hop: 64}",
     "network={units: 8}",
@@ -27,7 +29,9 @@ def settings(*more: str) -> list[str]:
     return [word for setting in (*SETTINGS, *more) for word in ("--set", setting)]
 
 
-def test_train_evaluate_separate(command: Command, guitar_shards: Path, tmp_path: Path) -> None:
+def test_train_evaluate_separate(
+    command: Command, guitar_shards: Path, tmp_path: Path, printed_tables: list[str]
+) -> None:
     run = tmp_path / "run"
     train = ("train", "sss", guitar_shards, "-o", run, "--preset", "tiny", *settings())
     code, out, err = command(*train, "--format", "json")
@@ -38,12 +42,18 @@ def test_train_evaluate_separate(command: Command, guitar_shards: Path, tmp_path
     code, out, _ = command(*train)
     assert code == 0
     assert "clean, guitars, strings" in out
+    assert f"{run}\n" in out
 
     code, out, err = command("evaluate", run, guitar_shards, "-j", "1")
     assert code == 0, err
     assert "level 3" in out
     assert "95 % interval" in out
     assert re.search(r"-?\d+\.\d\d to -?\d+\.\d\d", out)
+    assert {"level", "node", "improvement", "oracle"} <= set(printed_tables)
+    levels = read_summary(run / "evaluation" / "test.json").levels.values()
+    worse = any((entry["si_sdr"].improvement or 0) < 0 for entry in levels)
+    assert ("warning: The estimates are worse than the unprocessed mixture (level" in err) == worse
+    assert ("2 training steps are few" in err) == worse
     code, out, _ = command("evaluate", run, guitar_shards, "--format", "json")
     assert set(json.loads(out)) >= {"metrics", "levels", "all", "nodes"}
     code, out, _ = command("evaluate", run, guitar_shards, "--format", "csv")

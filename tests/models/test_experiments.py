@@ -134,7 +134,7 @@ def test_a_run_is_done_once_and_shared(both: Shards, file: Path, tmp_path: Path)
     assert (states["sss-3"], states["qbe-1"]) == ("done", "missing")
     with pytest.raises(
         InputError,
-        match=r"(?s)sss-3.*: made by train with other settings.* in the folder, .* now\n2 of 8 cells differ",
+        match=r"(?s)sss-3.*: made by train with other settings.* in the folder .* now.*\n2 of 8 cells differ",
     ):
         run_experiment(
             "levels", both, out, config=file, preset="tiny", settings=["network.units=5"], cells=[]
@@ -264,7 +264,9 @@ def test_shards_that_do_not_fit_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command(both: Shards, file: Path, tmp_path: Path, command: Command) -> None:
+def test_the_command(
+    both: Shards, file: Path, tmp_path: Path, command: Command, printed_tables: list[str]
+) -> None:
     def run(*words: object) -> tuple[int, str, str]:
         return command("experiment", "hc", both[0], "-o", tmp_path / "out", "--config", file, *words)
 

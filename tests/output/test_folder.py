@@ -63,15 +63,17 @@ def test_a_second_run_changes_nothing_and_removes_leftovers(out: Path) -> None:
 
 
 def test_other_settings_are_refused_with_the_difference(out: Path) -> None:
-    other = folder(out, {"rate": 2, "tree": {"name": "x" * 100}, "more": [1]})
+    other = folder(out, {"plan": "1" * 64, "rate": 2, "tree": {"name": "x" * 100}, "more": [1]})
     before = contents(out)
     with pytest.raises(InputError) as refused:
         claim(other)
     assert str(refused.value).splitlines() == [
         f"{out}: made by make with other settings; nothing was changed. The difference:",
-        "  rate: 1 in the folder, 2 now",
-        f"  tree.name: a in the folder, {'x' * 67}... now",
-        "  more: nothing in the folder, [1] now",
+        "             in the folder  now",
+        "  rate       1              2",
+        f"  tree.name  a              {'x' * 29}...",
+        "  more       nothing        [1]",
+        "  plan       nothing        111111111111...",
         "Give the same input and settings to resume it, choose another folder, or start from scratch with --overwrite",
     ]
     assert contents(out) == before

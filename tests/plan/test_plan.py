@@ -215,12 +215,10 @@ def test_the_summary_counts_what_is_there(small_plan: Plan) -> None:
         assert row["tracks"] == part["track"].nunique()
         for level in (1, 2, 3):
             values = part[f"mix_si_sdr_{level}"]
-            assert row[f"SI-SDR level {level}"] == pytest.approx(
-                values[np.isfinite(values)].mean(), abs=0.006
-            )
+            assert row[f"SI-SDR {level}"] == pytest.approx(values[np.isfinite(values)].mean(), abs=0.006)
         # The coarser the target, the more of the mixture it is.
-        assert row["SI-SDR level 3"] >= row["SI-SDR level 2"] >= row["SI-SDR level 1"]
-    assert rows["train"]["SI-SDR level 3"] > rows["train"]["SI-SDR level 1"]
+        assert row["SI-SDR 3"] >= row["SI-SDR 2"] >= row["SI-SDR 1"]
+    assert rows["train"]["SI-SDR 3"] > rows["train"]["SI-SDR 1"]
     nodes = node_rows(small_plan)
     assert sum(row["clips"] for row in nodes) == 20
     assert {row["node"] for row in nodes} == set(small_plan.hierarchy.level_nodes(1))

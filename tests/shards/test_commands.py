@@ -61,7 +61,7 @@ def test_inspect(command, make_set):
     )
     lines = [line.split() for line in out.splitlines() if line.strip()]
     assert ["high_strings", "1", "6", "1", "1", "8", "-14.98"] in lines
-    assert any(line.startswith("     high_strings") for line in out.splitlines())  # below strings
+    assert any(line.startswith("    high_strings") for line in out.splitlines())  # below strings
     code, out, _ = command("inspect", folder, "--format", "json")
     assert json.loads(out)["clips"] == 8
     code, out, _ = command("inspect", folder, "--format", "csv", "--split", "test")

@@ -254,8 +254,8 @@ def test_a_track_of_which_a_file_is_gone_is_made_again(made, songs, tmp_path, na
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({"seed": 1}, "seed: 588 in the folder, 1 now"), ({"max_seconds": 2.0}, "max_seconds: nothing in the folder, 2.0 now"),
-     ({"splits": (80, 10, 10)}, "splits: ")],
+    [({"seed": 1}, r"\n  seed +588 +1\n"), ({"max_seconds": 2.0}, r"\n  max_seconds +nothing +2\.0\n"),
+     ({"splits": (80, 10, 10)}, r"\n  splits +")],
 )  # fmt: skip
 def test_a_folder_of_other_settings_is_refused(made, songs, more, said):
     out, _ = made

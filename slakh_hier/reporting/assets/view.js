@@ -101,8 +101,9 @@ class View {
     for (const { buffer, row, wave, spectrogram } of lanes) {
       if (!buffer || row.hidden) continue;
       drawWave(wave, buffer, this.peak, range);
-      if (!images.has(buffer)) images.set(buffer, spectrogramOf(buffer, range, spectrogram.clientHeight));
-      drawSpectrogram(spectrogram, images.get(buffer), buffer.sampleRate);
+      const { clientHeight } = spectrogram; // 0 where a small player hides it
+      if (clientHeight && !images.has(buffer)) images.set(buffer, spectrogramOf(buffer, range, clientHeight));
+      if (clientHeight) drawSpectrogram(spectrogram, images.get(buffer), buffer.sampleRate);
       await new Promise((done) => setTimeout(done)); // let the page breathe between signals
       if (turn !== this.turn) return this.drawn;
     }
