@@ -7,7 +7,7 @@ that of a single file lies in a hidden folder beside it. An item whose note and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -92,7 +92,7 @@ def make_track(
             names = sorted(
                 path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
             )
-            note = _note(folder, digest, record, names, hashed=hashed)
+            note = _note(digest, record, {name: _facts(folder, name, hashed) for name in names})
             (folder / TRACK_NOTE).write_text(note, encoding="utf-8")
             publish_folder(folder, out / place, owner=target.owner)
     except OSError as error:
@@ -101,7 +101,14 @@ def make_track(
 
 
 def make_file(
-    target: Target, name: str, digest: str, kind: type[R], make: Callable[[], R], *, keep: Callable[[R], bool]
+    target: Target,
+    name: str,
+    digest: str,
+    kind: type[R],
+    make: Callable[[], R],
+    *,
+    sha256_of: Callable[[R], str],
+    keep: Callable[[R], bool],
 ) -> Made[R]:
     """Make one file of the output folder, unless it is there already.
 
@@ -109,6 +116,8 @@ def make_file(
     ----------
     make
         Publishes the file, and returns its record.
+    sha256_of
+        The file's sha256 (hex), out of its record.
     keep
         Whether a finished file with this record need not be made again.
     """
@@ -119,7 +128,8 @@ def make_file(
     if isinstance(found, Made) and keep(found.record):
         return found
     record = make()
-    publish(path, _note(out, digest, record, [name]).encode(), owner=target.owner)
+    files = {name: {"bytes": (out / name).stat().st_size, "sha256": sha256_of(record)}}
+    publish(path, _note(digest, record, files).encode(), owner=target.owner)
     return Made(record, repaired=found if isinstance(found, str) else None)
 
 
@@ -273,8 +283,7 @@ def _damage(folder: Path, name: str, facts: Any) -> str | None:
     return None
 
 
-def _note(folder: Path, digest: str, record: Any, names: Iterable[str], *, hashed: bool = True) -> str:
-    files = {name: _facts(folder, name, hashed) for name in names}
+def _note(digest: str, record: Any, files: dict[str, dict[str, Any]]) -> str:
     content = {
         "digest": digest,
         "record": TypeAdapter(type(record)).dump_python(record, mode="json"),

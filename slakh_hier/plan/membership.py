@@ -31,9 +31,8 @@ def column_membership(stems: pd.DataFrame, columns: Sequence[Column]) -> NDArray
     """Which stems sound in which rendered node, bool (columns, stems); the first column is the mix."""
     table = np.zeros((len(columns), len(stems)), bool)
     table[0] = True
-    for index, column in enumerate(columns[1:], start=1):
-        if column.name == UNASSIGNED:
-            table[index] = stems["category"].isna()
-        else:
-            table[index] = membership(stems, [(column.name, column.level)])[0]
+    nodes = [place for place, column in enumerate(columns) if place and column.name != UNASSIGNED]
+    table[nodes] = membership(stems, [(columns[place].name, columns[place].level) for place in nodes])
+    for place in set(range(1, len(columns))).difference(nodes):
+        table[place] = stems["category"].isna()
     return table

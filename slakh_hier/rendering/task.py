@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from slakh_hier.audio import StemRef
 from slakh_hier.errors import AudioError
 from slakh_hier.files import publish, sha256
 from slakh_hier.output.folder import Target
@@ -80,6 +81,7 @@ def make_shard(target: Target, task: ShardTask) -> Made[ShardDone]:
         task.digest,
         ShardDone,
         lambda: _render(target, task),
+        sha256_of=lambda done: done.record.sha256,
         keep=lambda done: task.skip_broken or not done.failures,
     )
 
@@ -147,11 +149,13 @@ class _Tracks:
     def __init__(self, task: ShardTask):
         self._header, self._root = task.header, Path(task.root)
         self._rows = {str(track): rows for track, rows in task.stems.groupby("track", sort=False)}
+        self._known: dict[str, tuple[list[StemRef], NDArray[np.bool_]]] = {}
 
     def open(self, track: str) -> TrackReader:
-        rows = self._rows[track]
-        members = column_membership(rows, self._header.columns)
-        return TrackReader(stem_refs(rows), members, self._root, self._header.channels)
+        if track not in self._known:
+            rows = self._rows[track]
+            self._known[track] = stem_refs(rows), column_membership(rows, self._header.columns)
+        return TrackReader(*self._known[track], self._root, self._header.channels)
 
     def clip(self, reader: TrackReader, start: float) -> ClipSignals:
         """Every node's signal."""

@@ -49,7 +49,9 @@ def main() -> None:
     with workspace() as work:
         tree = load_hierarchy("slakh34")
         catalog = scan(music(work, options.seconds, options.data), tree, split_scheme="folders")
-        plan = plan_clips(catalog, tree, target=TARGET, step=0.5, clips={"train": options.clips})
+        plan = plan_clips(
+            catalog, tree, target=TARGET, step=0.5, companion="none", clips={"train": options.clips}
+        )
         render(plan, work / "shards")
         shards = open_shards(work / "shards", "train")
         stored = ClipDataset(shards, select_clips(shards, "sss"))

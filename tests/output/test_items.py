@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from slakh_hier.errors import AudioError, FaultError, LockedError
-from slakh_hier.files import publish
+from slakh_hier.files import publish, sha256
 from slakh_hier.locks import folder_lock
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import (
@@ -194,7 +194,15 @@ def test_files_are_kept_by_their_notes(target: Target) -> None:
         return Record(2.0)
 
     def one(keep: bool = True) -> Made[Record]:
-        return make_file(target, "x.h5", "d", Record, make, keep=lambda record: keep)
+        return make_file(
+            target,
+            "x.h5",
+            "d",
+            Record,
+            make,
+            sha256_of=lambda record: sha256(b"data"),
+            keep=lambda record: keep,
+        )
 
     assert one() == Made(Record(2.0))
     assert one() == Made(Record(2.0), kept=True)

@@ -23,8 +23,11 @@ def test_trainings_that_are_not_run_are_those_that_are() -> None:
         names = (re.sub(r"\b(moisesdb|musdb|medleydb|urmp|ensembleset)-\w+", "NAME", line) for line in found)
         return {name.replace("train qbe", "train sss") for name in names}
 
-    assert plain("bash") == plain("sh")
-    assert len(plain("bash")) == 2
+    full = (
+        "slakh-hier train sss NAME -o NAME-run --preset bandsplit-44k"  # hours: the preset's tests train it
+    )
+    assert plain("bash") - {full} == plain("sh")
+    assert len(plain("sh")) == 2
 
 
 def test_every_layout_is_imported_and_has_its_section() -> None:
