@@ -16,8 +16,9 @@ REST: Final = "Options"
 class Option(click.Option):
     """An option that knows its group, and whose help says its default. Its type follows from the default, if it has one."""
 
-    def __init__(self, *args: Any, group: str, show_default: bool | str = True, **kwargs: Any) -> None:
-        super().__init__(*args, show_default=show_default, **kwargs)
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        kwargs.setdefault("show_default", True)
+        super().__init__(*args, **kwargs)
         self.group = group
 
 

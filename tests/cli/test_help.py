@@ -19,7 +19,7 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "hierarchy"])
 def test_every_option_is_in_one_group(name: str) -> None:
     pytest.importorskip("pytorch_lightning")  # some commands import it
-    context = click.Context(cli)
+    context = click.Context(cli, help_option_names=["-h", "--help"])
     command = cli.get_command(context, name)
     assert command is not None
     text = command.get_help(click.Context(command, info_name=name, parent=context, max_content_width=1000))
