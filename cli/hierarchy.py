@@ -21,7 +21,7 @@ from slakh_hier.cli.common import (
 )
 from slakh_hier.cli.inputs import note_left_out
 from slakh_hier.cli.lazy import Group
-from slakh_hier.cli.options import format_option, jobs_option, split_scheme_option
+from slakh_hier.cli.options import follow_links_option, format_option, jobs_option, split_scheme_option
 from slakh_hier.wording import escaped
 
 if TYPE_CHECKING:
@@ -75,11 +75,18 @@ def list_trees(output_format: str) -> None:
 @click.argument("tree", type=click.Path(), shell_complete=completion.trees)
 @data_option("--slakh", type=click.Path(), help="A data set: show how many of its stems each node has.")
 @split_scheme_option
+@follow_links_option
 @data_option("--split", help="With --slakh: count the stems of this split only.")
 @text_or_json_option
 @jobs_option
 def show(
-    tree: str, slakh: str | None, split_scheme: str | None, split: str | None, output_format: str, jobs: int
+    tree: str,
+    slakh: str | None,
+    split_scheme: str | None,
+    follow_links: bool,
+    split: str | None,
+    output_format: str,
+    jobs: int,
 ) -> None:
     """Draw a tree: its nodes, its categories, and which stems belong to them.
 
@@ -88,8 +95,10 @@ def show(
     from slakh_hier.hierarchy import load_hierarchy
     from slakh_hier.hierarchy.describe import describe, outline
 
-    if slakh is None and (split or split_scheme):
-        raise click.UsageError("--split and --split-scheme count stems: they need --slakh")
+    if slakh is None and (split or split_scheme or follow_links):
+        raise click.UsageError(
+            "--split, --split-scheme and --follow-links are about a data set: they need --slakh"
+        )
     loaded = load_hierarchy(tree)
     stems = None
     damaged = False
@@ -97,7 +106,14 @@ def show(
         from slakh_hier.slakh import scan
 
         with shown_warnings():
-            catalog = scan(slakh, loaded, split_scheme=split_scheme, jobs=jobs, progress=bars())
+            catalog = scan(
+                slakh,
+                loaded,
+                split_scheme=split_scheme,
+                follow_links=follow_links,
+                jobs=jobs,
+                progress=bars(),
+            )
         damaged = note_left_out(catalog)
         stems = _count(catalog, split)
     if output_format == "json":

@@ -23,6 +23,7 @@ def load_catalog(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     jobs: int | None = None,
 ) -> Catalog:
     """The catalog of a data set: scanned now, or read from a file."""
@@ -35,8 +36,16 @@ def load_catalog(
             raise click.UsageError(
                 "--split-scheme belongs to a scan; the file given with --catalog has its splits"
             )
-        return Catalog.load(catalog, slakh, tree)
-    return scan(slakh, tree, split_scheme=split_scheme, errata=errata, jobs=jobs, progress=bars())
+        return Catalog.load(catalog, slakh, tree, follow_links=follow_links)
+    return scan(
+        slakh,
+        tree,
+        split_scheme=split_scheme,
+        errata=errata,
+        follow_links=follow_links,
+        jobs=jobs,
+        progress=bars(),
+    )
 
 
 def draw_plan(
@@ -46,6 +55,7 @@ def draw_plan(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     any_target: bool,
     clips: str,
     jobs: int,
@@ -59,7 +69,7 @@ def draw_plan(
     if parameters["salience_db"] is not None and parameters["salience_below_mix"] is not None:
         raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
-    stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+    stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
     return plan_clips(stems, stems.hierarchy, clips=wanted, jobs=jobs, progress=bars(), **parameters)
 
 

@@ -152,6 +152,11 @@ split_scheme_option = data_option(
     show_default="split2 when every song is Slakh2100's, else folders",
     help="Which songs are train, validation and test.",
 )
+follow_links_option = data_option(
+    "--follow-links",
+    is_flag=True,
+    help="Follow links that lead out of the data set; only where you trust its maker.",
+)
 errata_option = data_option(
     "--errata/--no-errata", default=True, show_default=True, help="Exclude stems that are known to be noise."
 )
@@ -162,6 +167,7 @@ catalog_options = options(
         "--catalog", type=click.Path(), help="A catalog.csv written by `scan -o`, instead of a scan."
     ),
     errata_option,
+    follow_links_option,
 )
 
 # ---- Clips

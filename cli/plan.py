@@ -48,7 +48,8 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
             secondary=("asked", "tracks", "GB", "hours"),
         )
         print_table(nodes, title="Target nodes", secondary=("salient", "alone"))
-        note(f"render it with: slakh-hier render {slakh} --plan {out} -o SHARDS")
+        links = " --follow-links" if drawn.catalog.follow_links else ""
+        note(f"render it with: slakh-hier render {slakh} --plan {out}{links} -o SHARDS")
     note_folding(drawn)
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)
     if left_out or short:

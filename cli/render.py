@@ -97,6 +97,7 @@ def render(
     backend: Backend,
     scheduler: str | None,
     on_broken: OnBroken,
+    follow_links: bool,
     **options: Any,
 ) -> None:
     """Render clips of SLAKH, with every node of the tree as a source, into HDF5 shards.
@@ -113,9 +114,11 @@ def render(
             refuse_locked(Path(out), part=part)
         if plan_folder is not None:
             _refuse_given(context, options)
-            plan = Plan.load(plan_folder, slakh)
+            plan = Plan.load(plan_folder, slakh, follow_links=follow_links, jobs=jobs, progress=bars())
         else:
-            plan = draw_plan(slakh, jobs=jobs, backend=backend, scheduler=scheduler, **options)
+            plan = draw_plan(
+                slakh, follow_links=follow_links, jobs=jobs, backend=backend, scheduler=scheduler, **options
+            )
         report = run_render(
             plan,
             out,

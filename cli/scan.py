@@ -12,6 +12,7 @@ from slakh_hier.cli.common import bars, note, print_json, print_table, shown_war
 from slakh_hier.cli.inputs import note_left_out
 from slakh_hier.cli.options import (
     errata_option,
+    follow_links_option,
     format_option,
     hierarchy_option,
     jobs_option,
@@ -24,10 +25,17 @@ from slakh_hier.cli.options import (
 @hierarchy_option
 @split_scheme_option
 @errata_option
+@follow_links_option
 @data_option(
-    "--deep", is_flag=True, help="Decode every file and compare the MD5 that FLAC carries (slow, once)."
+    "--deep",
+    is_flag=True,
+    help="Decode every file, compare the MD5 that FLAC carries, and look for the same audio in two splits (slow, once).",
 )
-@data_option("--strict", is_flag=True, help="Make tracks left out and songs in two splits an error.")
+@data_option(
+    "--strict",
+    is_flag=True,
+    help="Make tracks left out, and songs or the same audio in two splits, an error.",
+)
 @data_option(
     "--cache/--no-cache",
     default=True,

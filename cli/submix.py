@@ -81,6 +81,7 @@ def submix(
     split_scheme: str | None,
     catalog: str | None,
     errata: bool,
+    follow_links: bool,
     dry_run: bool,
     output_format: str,
     jobs: int,
@@ -97,7 +98,7 @@ def submix(
     with shown_warnings():
         if not dry_run:
             refuse_locked(Path(out))
-        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, jobs)
+        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
         report = write_submixes(stems, out, dry_run=dry_run, jobs=jobs, progress=bars(), **options)
     made = {
         "tracks": report.tracks,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,10 @@ MAX_FRAMES = 48_000 * 3600 * 24
 
 
 class StemRef(NamedTuple):
-    """A stem as a catalog knows it: where its audio is, and what it must be like. ``path`` is below the root."""
+    """A stem as a catalog knows it: where its audio is, and what it must be like.
+
+    ``path`` is below the root; ``content`` is the MD5 of its samples, where it is known.
+    """
 
     track: str
     stem: str
@@ -37,12 +40,15 @@ class StemRef(NamedTuple):
     sample_rate: int
     frames: int
     channels: int
+    content: str = ""
 
     def open(self, root: Path) -> StemFile:
-        """Open the stem for reading; :class:`~slakh_hier.errors.AudioError` when it is not what the catalog says."""
+        """Open the stem for reading; :class:`~slakh_hier.errors.AudioError` when it is not what the catalog says.
+
+        Whether links may lead out of ``root`` was decided when the catalog was made.
+        """
         return StemFile(
             root / self.path,
-            root=root,
             track=self.track,
             stem=self.stem,
             sample_rate=self.sample_rate,
@@ -62,9 +68,7 @@ class StemFile(Closing):
     Parameters
     ----------
     path
-        The audio file; links must not leave ``root``.
-    root
-        The data set's resolved root folder.
+        The audio file; links are followed.
     track, stem
         Names for error messages.
     sample_rate, frames, channels
@@ -84,7 +88,6 @@ class StemFile(Closing):
         self,
         path: Path,
         *,
-        root: Path,
         track: str,
         stem: str,
         sample_rate: int | None = None,
@@ -96,9 +99,11 @@ class StemFile(Closing):
         self.frames: int
         self.channels: int
         self.integer: bool
+        self.watch: Callable[[NDArray[Any]], None] | None = None
+        """Is given what is decoded, (count, channels) of int16 or float32, before it is folded down."""
         self._file: soundfile.SoundFile | None = None
         self._position = 0
-        self._check_place(root)
+        self._check_place()
         try:
             self._excerpts = FlacExcerpts.open(path)
             if self._excerpts is None:
@@ -148,11 +153,9 @@ class StemFile(Closing):
         if inside == 0:
             return np.zeros((channels, count), np.int16 if self.integer and not folded else np.float32)
         try:
-            got: NDArray[Any] | None = None
-            if self._excerpts is not None:
-                got = self._excerpts.read(start, inside)
+            got: NDArray[Any] | None = self._excerpts.read(start, inside) if self._excerpts else None
             if got is None:
-                got = self._read_with_libsndfile(start, inside, "int16" if self.integer else "float32")
+                got = self._read_with_libsndfile(start, inside)
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
             self._position = -1
             raise self._error(
@@ -162,6 +165,8 @@ class StemFile(Closing):
             raise self._error(
                 f"ends early: {inside} samples expected from {start / self.sample_rate:.2f} s, {len(got)} found"
             )
+        if self.watch is not None:
+            self.watch(got)
         got = _fold(got)[None] if folded else got.T
         if not self.integer:
             got = got * np.float32(FULL_SCALE)
@@ -187,22 +192,18 @@ class StemFile(Closing):
             self._file, self._position = soundfile.SoundFile(os.fsencode(self.path)), 0
         return self._file
 
-    def _read_with_libsndfile(self, start: int, count: int, dtype: str) -> NDArray[Any]:
+    def _read_with_libsndfile(self, start: int, count: int) -> NDArray[Any]:
         file = self._opened()
         if self._position != start:
             file.seek(start)
-        got: NDArray[Any] = file.read(count, dtype=dtype, always_2d=True)
+        kind = "int16" if self.integer else "float32"
+        got: NDArray[Any] = file.read(count, dtype=kind, always_2d=True)
         self._position = start + len(got)
         return got
 
-    def _check_place(self, root: Path) -> None:
-        real = os.path.realpath(self.path)
-        if os.path.commonpath([real, root]) != str(root):
-            raise self._error(
-                f"{self.path} points outside the data set ({root}); links are followed inside it only"
-            )
+    def _check_place(self) -> None:
         try:
-            mode = os.stat(real).st_mode
+            mode = os.stat(self.path).st_mode
         except FileNotFoundError:
             raise self._error(f"{self.path} is not there any more; scan again") from None
         except OSError as error:

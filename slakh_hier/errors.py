@@ -89,6 +89,10 @@ class PlanError(SlakhHierError):
     """A plan that cannot be drawn, read or used with this data set."""
 
 
+class ActivityError(PlanError):
+    """An activity file that is damaged, or of another version."""
+
+
 class ShardError(SlakhHierError):
     """A shard or shard folder that is unfinished, damaged, hostile or of another version."""
 

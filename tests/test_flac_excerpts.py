@@ -88,7 +88,7 @@ def test_without_miniaudio_the_samples_are_the_same(tmp_path: Path, monkeypatch:
     path = written(tmp_path / "x.flac", samples)
     monkeypatch.setattr(module, "miniaudio", None)
     assert FlacExcerpts.open(path) is None
-    with StemFile(path, root=tmp_path, track="T", stem="S") as file:
+    with StemFile(path, track="T", stem="S") as file:
         assert (file.sample_rate, file.frames, file.channels, file.integer) == (RATE, FRAMES, 1, True)
         np.testing.assert_array_equal(file.read(1000, 9000, 1), samples[1000:10_000].T)
 
@@ -125,7 +125,7 @@ def test_damaged_files_are_refused_or_give_the_right_samples(tmp_path: Path, cha
         path.write_bytes(mutated(good))
         for start, count in [(0, FRAMES), (20_000, 30_000), (int(RNG.integers(0, FRAMES - 5000)), 5000)]:
             try:
-                with StemFile(path, root=tmp_path, track="T", stem="S") as file:
+                with StemFile(path, track="T", stem="S") as file:
                     fast = file._excerpts.read(start, count) if file._excerpts else None
                     got = file.read(start, count, channels).T
             except AudioError:

@@ -35,10 +35,7 @@ def together(
     paths: list[Path], groups: list[tuple[int, ...]], rate: int, frames: int
 ) -> list[list[np.ndarray]]:
     with ExitStack() as stack:
-        files = [
-            stack.enter_context(StemFile(path, root=Path("/"), track="song", stem=path.name))
-            for path in paths
-        ]
+        files = [stack.enter_context(StemFile(path, track="song", stem=path.name)) for path in paths]
         return list(read_atoms(files, groups, rate, frames, 1))
 
 

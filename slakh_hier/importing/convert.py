@@ -23,8 +23,6 @@ from slakh_hier.wording import some
 
 MIX_DIFFERENCE_DB = -30.0
 """A mixture that differs more from the sum of its stems is reported; rounding and lossy coding differ by less."""
-ANYWHERE = Path("/")
-"""A user's own stems may be links to wherever they lie."""
 
 
 def convert(
@@ -166,4 +164,4 @@ def _sums(song: Song) -> list[tuple[int, ...]]:
 
 
 def _open(song: Song, file: SourceFile) -> StemFile:
-    return StemFile(Path(file.path), root=ANYWHERE, track=song.name, stem=file.name)
+    return StemFile(Path(file.path), track=song.name, stem=file.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from slakh_hier.audio import FULL_SCALE, StemFile
 from slakh_hier.errors import AudioError, SongError
 from slakh_hier.files import require_free
-from slakh_hier.importing.convert import ANYWHERE, common_rate, resampled
+from slakh_hier.importing.convert import common_rate, resampled
 from slakh_hier.importing.sources import ImportRecord, Settings, Song, SourceFile
 from slakh_hier.output.audio import AudioWriter, Encoding
 from slakh_hier.output.tracks import stem_name
@@ -63,7 +63,7 @@ def take(
 
 
 def _convert(song: Song, file: SourceFile, target: Path, rate: int) -> None:
-    with StemFile(Path(file.path), root=ANYWHERE, track=song.name, stem=file.name) as stem:
+    with StemFile(Path(file.path), track=song.name, stem=file.name) as stem:
         channels = min(stem.channels, 2)
         frames = length_at(stem.frames, stem.sample_rate, rate)
         require_free(target.parent, 4 * channels * frames, song.name)

@@ -7,6 +7,7 @@ folder that holds something else is never touched.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from slakh_hier.errors import InputError
-from slakh_hier.files import make_folder, publish, publish_json, remove_temporaries, require_free
+from slakh_hier.files import (
+    make_folder,
+    publish,
+    publish_json,
+    remove_temporaries,
+    require_free,
+    sha256,
+)
 from slakh_hier.locks import Owner, folder_lock
 from slakh_hier.plain_files import REMOVE_IT, parse_json, read_plain
 from slakh_hier.version import VERSION
@@ -60,6 +68,13 @@ class OutputFolder:
     @property
     def record(self) -> Path:
         return self.path / f"{self.command}.json"
+
+    def noted(self) -> dict[str, Any] | None:
+        """The whole record; None where there is none. Raises as :meth:`check`."""
+        try:
+            return self._read_record()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def check(self, *, update: bool = False, overwrite: bool = False) -> None:
         """Raise :class:`InputError` for a folder that holds something else or, with the difference, was made with other settings.
@@ -184,6 +199,11 @@ class OutputFolder:
                     path.parent.rmdir()
         for name in (*self.beside, FAILURES_NAME, self.record.name):
             remove_made(self.path / name)
+
+
+def place_of(root: Path) -> dict[str, str]:
+    """For the ``about`` of a folder: which data set it was made from, by its place, without giving that away."""
+    return {"data_set": sha256(os.fsencode(root.resolve()))[:16]}
 
 
 def refuse_strange(folder: Path, record: str, what: str, beside: Collection[str] = ()) -> None:

@@ -6,17 +6,17 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from slakh_hier.audio import StemRef
 from slakh_hier.caches import cache_place
-from slakh_hier.errors import FaultError, LockedError, SlakhHierError, SlakhHierWarning
+from slakh_hier.errors import ActivityError, FaultError, LockedError, SlakhHierWarning
 from slakh_hier.files import make_folder, publish, remove_temporaries, require_free
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
@@ -28,7 +28,9 @@ from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
+from slakh_hier.slakh.tracks import stamp_of
 
+T = TypeVar("T")
 TRACKS_PER_PART = 32
 """A killed pass loses at most this many tracks per worker."""
 PACKED_SHARE = 0.65
@@ -75,11 +77,18 @@ def measure_activity(
         A worker died or the disk is full; finished parts are kept and the same call resumes from there. Or there is not
         enough free disk space for what is to be measured.
     """
-    target = Path(path) if path is not None else _sound(default_path(catalog.root))
+    target = Path(path) if path is not None else default_path(catalog.root)
     wanted = _wanted(catalog)
     needed = [track for track in wanted if tracks is None or track in tracks]
     parts = _parts_of(target)
-    if part is None and _measured(target, wanted).keys() >= set(needed):
+    try:
+        done = _measured(target, wanted)
+    except ActivityError as error:
+        if path is not None:
+            raise
+        _forget(target, error)
+        done = {}
+    if part is None and done.keys() >= set(needed):
         if parts.is_dir():  # a run was killed after the merge
             with suppress(LockedError), folder_lock(parts):
                 _remove_parts(parts)
@@ -110,6 +119,24 @@ def measure_activity(
         if part is None:
             _merge(target, parts, wanted, needed)
     return target if part is None else parts
+
+
+def from_activity(read: Callable[[Path], T], catalog: Catalog, path: StrPath | None = None, **how: Any) -> T:
+    """What ``read`` makes of the activity file, which is measured where needed; one in the cache that is damaged, again.
+
+    Parameters
+    ----------
+    path, how
+        As for :func:`measure_activity`.
+    """
+    target = measure_activity(catalog, path, **how)
+    try:
+        return read(target)
+    except ActivityError as error:
+        if path is not None:
+            raise
+        _forget(target, error)
+    return read(measure_activity(catalog, **how))
 
 
 def refuse_measuring(root: StrPath, path: StrPath | None, part: tuple[int, int] | None) -> None:
@@ -198,29 +225,30 @@ def _readable(catalog: Catalog) -> StemsByTrack:
 
 
 def _wanted(catalog: Catalog) -> dict[str, str]:
-    """Key by track: changes whenever one of its files was changed."""
+    """Key by track: changes whenever one of its files was changed.
+
+    Of files that do not store what their content is, all that the system notes of a file.
+    """
     wanted = {}
-    columns = ["stem", "path", "size", "mtime_ns", "frames", "sample_rate", "channels"]
+    columns = ["stem", "size", "mtime_ns", "frames", "sample_rate", "channels", "path", "content"]
     for track, rows in _readable(catalog).items():
-        text = json.dumps([[str(v) for v in row] for row in rows[columns].itertuples(index=False)])
-        wanted[track] = hashlib.sha256(text.encode()).hexdigest()[:32]
+        files = [
+            [*map(str, row), *(() if row[-1] else stamp_of(catalog.root / str(row[-2])))]
+            for row in rows[columns].itertuples(index=False, name=None)
+        ]
+        wanted[track] = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:32]
     return wanted
 
 
-def _sound(path: Path) -> Path:
-    """The path of a file in the cache, which is measured again where it cannot be read as it stands."""
+def _forget(path: Path, error: ActivityError) -> None:
+    """Remove a damaged file of the cache, which is then measured again."""
     try:
-        if path.exists():
-            ActivityFile(path).close()
-    except SlakhHierError as error:
-        with suppress(OSError):
-            path.unlink()
-        if path.exists():
-            raise
-        warnings.warn(
-            f"{error}. It lay in the cache; its tracks are measured again", SlakhHierWarning, stacklevel=3
-        )
-    return path
+        path.unlink()
+    except OSError:
+        raise error from None
+    warnings.warn(
+        f"{error}. It lay in the cache; its tracks are measured again", SlakhHierWarning, stacklevel=4
+    )
 
 
 def _measured(path: Path, wanted: dict[str, str]) -> dict[str, Path]:

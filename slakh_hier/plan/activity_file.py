@@ -6,6 +6,7 @@ Layout (format 2), readable with plain h5py::
     /TRACK                  attrs: key (digest of its files' paths, sizes, times), sample_rate, frames, channels
     /TRACK/stems            (stems,) S
     /TRACK/broken           (stems,) S      why a stem could not be decoded; empty: it could
+    /TRACK/content          (stems,) S      MD5 of its samples (:mod:`slakh_hier.slakh.content`)
     /TRACK/sums_mid         (hops, stems)   float64
     /TRACK/gram_mid         (hops, pairs)   float64, upper triangles, row by row
     /TRACK/sums_side        (hops, stems)   float64, of tracks with two channels only
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.audio import MAX_FRAMES
 from slakh_hier.closing import Closing
-from slakh_hier.errors import InputError, PlanError
+from slakh_hier.errors import ActivityError, InputError
 from slakh_hier.plain_hdf5 import (
     NotPlainError,
     attribute,
@@ -75,6 +76,8 @@ class TrackActivity:
     """Stem ids, the order of the other arrays."""
     broken: Mapping[str, str]
     """Reason by stem that could not be decoded (its sums are zero)."""
+    content: tuple[str, ...]
+    """MD5 of each stem's samples; empty where it is broken."""
     sample_rate: int
     frames: int
     """``sample_rate`` and ``frames``: native rate in Hz; samples of the longest stem."""
@@ -94,7 +97,7 @@ class TrackActivity:
 class ActivityFile(Closing):
     """Read access to an activity file; tracks are read one at a time.
 
-    Every method raises :class:`~slakh_hier.errors.PlanError` where the file is damaged.
+    Every method raises :class:`~slakh_hier.errors.ActivityError` where the file is damaged.
     """
 
     def __init__(self, path: Path):
@@ -108,12 +111,12 @@ class ActivityFile(Closing):
         try:
             with self._damage():
                 found = {name: attribute(self._file, name) for name in _ROOT}
-        except PlanError:
+        except ActivityError:
             self._file.close()
             raise
         if found != _ROOT:
             self._file.close()
-            raise PlanError(
+            raise ActivityError(
                 f"{path}: is not an activity file of version {FORMAT_VERSION} (found version {found['format_version']}); make "
                 "a new one with `slakh-hier activity`"
             )
@@ -137,14 +140,25 @@ class ActivityFile(Closing):
         chosen = self if tracks is None else tracks
         return {(track, stem): why for track in chosen for stem, why in self.broken(track).items()}
 
+    def contents(self, tracks: Iterable[str]) -> dict[tuple[str, str], str]:
+        """MD5 of the samples by (track, stem)."""
+        found = {}
+        for track in tracks:
+            with self._damage(track):
+                group = self._checked(track)[0]
+                stems, contents = _texts(group["stems"]), _texts(group["content"])
+                found.update({(track, stem): text for stem, text in zip(stems, contents, strict=True)})
+        return found
+
     def read(self, track: str) -> TrackActivity:
         """One track's values."""
         with self._damage(track):
             group, about = self._checked(track)
-            stems = tuple(name.decode() for name in group["stems"][:])
+            stems = tuple(_texts(group["stems"]))
             return TrackActivity(
                 stems=stems,
                 broken=_reasons(group),
+                content=tuple(_texts(group["content"])),
                 sample_rate=about["sample_rate"],
                 frames=about["frames"],
                 moments=tuple(
@@ -177,7 +191,7 @@ class ActivityFile(Closing):
             raise NotPlainError(f"/{track} has {channels} channels of {frames} frames at {rate} Hz")
         signals = _SIGNALS[:channels]
         members = [f"{kind}_{signal}" for signal in signals for kind in ("sums", "gram")]
-        check_group(self._file.id, track, ("stems", "broken", *members))
+        check_group(self._file.id, track, ("stems", "broken", "content", *members))
         hops = -(-frames * HOPS_PER_SECOND // rate)
         names = open_dataset(self._file.id, f"{track}/stems", f"/{track}/stems")
         stems = names.shape[0] if names.rank == 1 else 0
@@ -186,6 +200,7 @@ class ActivityFile(Closing):
         for member, shape in (
             ("stems", (stems,)),
             ("broken", (stems,)),
+            ("content", (stems,)),
             *((f"sums_{signal}", (hops, stems)) for signal in signals),
             *((f"gram_{signal}", (hops, stems * (stems + 1) // 2)) for signal in signals),
         ):
@@ -200,7 +215,7 @@ class ActivityFile(Closing):
         except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
             where = f"{track} in it is damaged" if track else "is not a readable activity file"
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise PlanError(
+            raise ActivityError(
                 f"{self.path}: {where} ({reason}). Delete it, or give another name, and run again"
             ) from error
 
@@ -210,8 +225,12 @@ class ActivityFile(Closing):
 
 def _reasons(group: h5py.Group) -> dict[str, str]:
     """Why, by stem that could not be decoded."""
-    stems, reasons = group["stems"][:], group["broken"][:]
-    return {s.decode(): r.decode() for s, r in zip(stems, reasons, strict=True) if r}
+    stems, reasons = _texts(group["stems"]), _texts(group["broken"])
+    return {stem: reason for stem, reason in zip(stems, reasons, strict=True) if reason}
+
+
+def _texts(dataset: h5py.Dataset) -> list[str]:
+    return [text.decode() for text in dataset[:]]
 
 
 def _unpacked(packed: Floats, stems: int) -> Floats:
@@ -249,8 +268,12 @@ def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str)
     group.attrs["channels"] = activity.channels
     rows, columns = np.triu_indices(len(activity.stems))
     _dataset(group, "stems", np.array(activity.stems, "S"))
-    reasons = [activity.broken.get(stem, "").encode() for stem in activity.stems]
-    _dataset(group, "broken", np.array(reasons, f"S{max(1, *map(len, reasons))}"))
+    for name, texts in (
+        ("broken", [activity.broken.get(stem, "") for stem in activity.stems]),
+        ("content", activity.content),
+    ):
+        encoded = [text.encode(errors="backslashreplace") for text in texts]
+        _dataset(group, name, np.array(encoded, f"S{max(1, *map(len, encoded))}"))
     for signal, moments in zip(_SIGNALS, activity.moments, strict=False):
         _dataset(group, f"sums_{signal}", moments.sums)
         _dataset(group, f"gram_{signal}", moments.gram[:, rows, columns])

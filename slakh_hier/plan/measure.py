@@ -1,4 +1,4 @@
-"""Moments of one track's stems, from the one time that they are decoded."""
+"""Moments of one track's stems, and which files they are, from the one time that they are decoded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from slakh_hier.audio import StemFile, StemRef, channels_of
 from slakh_hier.errors import AudioError
 from slakh_hier.plan.activity_file import TrackActivity
 from slakh_hier.plan.energy import HOPS_PER_SECOND, Moments, hop_edge
+from slakh_hier.slakh.content import UNKNOWN, SampleDigest, stored_content
 
 BLOCK_HOPS = 32
 """Hops that are decoded at a time; larger blocks gain nothing."""
 
 
 def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
-    """Sums and Gram matrices of one track's stems.
+    """Sums, Gram matrices and contents of one track's stems.
 
     Parameters
     ----------
@@ -33,9 +34,13 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
     hops = -(-frames * HOPS_PER_SECOND // rate)
     files: list[StemFile | None] = []
     broken: dict[str, str] = {}
-    for row in rows:
+    contents = [stored_content(root / row.path) for row in rows]
+    digests = {index: SampleDigest() for index, content in enumerate(contents) if not content}
+    for index, row in enumerate(rows):
         try:
-            files.append(row.open(root))
+            files.append(opened := row.open(root))
+            if index in digests:
+                opened.watch = digests[index].update
         except AudioError as error:
             broken[row.stem] = error.reason
             files.append(None)
@@ -69,7 +74,10 @@ def measure_track(rows: list[StemRef], root: Path) -> TrackActivity:
             if file is not None:
                 file.close()
     moments = tuple(signal.moments for signal in sums)
-    return TrackActivity(tuple(row.stem for row in rows), broken, rate, frames, moments)
+    for index, digest in digests.items():
+        contents[index] = UNKNOWN if rows[index].stem in broken else digest.hex()
+    stems = tuple(row.stem for row in rows)
+    return TrackActivity(stems, broken, tuple(contents), rate, frames, moments)
 
 
 class _HopSums:

@@ -32,7 +32,9 @@ from slakh_hier.plan.folder import (
     read_tree,
 )
 from slakh_hier.plan.folding import FoldingLoss
+from slakh_hier.plan.identity import check_stems
 from slakh_hier.plan.parameters import Parameters
+from slakh_hier.progress import Wanted
 from slakh_hier.slakh import Catalog
 from slakh_hier.version import VERSION
 
@@ -112,20 +114,43 @@ class Plan:
         )
 
     @classmethod
-    def load(cls, folder: StrPath, root: StrPath) -> Plan:
+    def load(
+        cls,
+        folder: StrPath,
+        root: StrPath,
+        *,
+        compare: bool = True,
+        follow_links: bool = False,
+        jobs: int | None = None,
+        progress: Wanted = None,
+    ) -> Plan:
         """Read a saved plan for the data set at ``root``.
+
+        Parameters
+        ----------
+        compare
+            Compare the stems that the plan uses with those that it was drawn from, by what they hold: of FLAC files the
+            header is read, others are decoded.
+        follow_links
+            Links of the data set may lead out of it.
+        jobs
+            Threads that compare; None or 0: one per CPU core.
 
         Raises
         ------
         PlanError
-            A file is missing, or was changed after the plan was made.
+            A file is missing, or was changed after the plan was made; or the stems hold something else.
+        InputError
+            Stems are missing, or of another size.
         """
         folder = Path(folder)
         document = read_document(folder)
         try:
             hierarchy = read_tree(folder)
             with open_catalog(folder) as file:
-                catalog = Catalog.parse(file, str(folder / CATALOG_NAME), root, hierarchy)
+                catalog = Catalog.parse(
+                    file, str(folder / CATALOG_NAME), root, hierarchy, follow_links=follow_links
+                )
             catalog = replace(catalog, scheme=document["catalog"]["split_scheme"])
             clips = read_clips(folder)
             plan = cls(
@@ -146,6 +171,9 @@ class Plan:
                 f"{folder}: its files do not belong together any more (one was changed after the plan was made). Make "
                 "the plan again with slakh-hier plan"
             )
+        if compare:
+            used = {*plan.clips["track"], *plan.clips["query_track"]}
+            check_stems(plan.catalog, used, jobs=jobs, progress=progress)
         return plan
 
     def _document(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from slakh_hier.errors import PlanError
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.parallel import Backend
 from slakh_hier.paths import StrPath
-from slakh_hier.plan.activity import measure_activity
+from slakh_hier.plan.activity import from_activity
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.plan.candidates import WindowsTable, track_candidates
 from slakh_hier.plan.draw import Drawn, draw_split
@@ -95,10 +95,16 @@ def plan_clips(
     )
     parameters.check(hierarchy)
     tracks = _needed(catalog, parameters)
-    path = measure_activity(
-        catalog, activity, tracks=tracks, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
+    catalog, tables, folding = from_activity(
+        lambda path: _candidates(catalog, tracks, parameters, path, shown(progress)),
+        catalog,
+        activity,
+        tracks=tracks,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        progress=progress,
     )
-    catalog, tables, folding = _candidates(catalog, tracks, parameters, path, shown(progress))
     different = parameters.query_artist == "different"
     artists = (
         dict(catalog.usable[["track", "artist"]].itertuples(index=False, name=None)) if different else None
@@ -157,7 +163,7 @@ def _candidates(
         return catalog, found, ()
     with ActivityFile(path) as file:
         # Not what else the file holds: a plan does not depend on what was measured before.
-        catalog = catalog.with_broken(file.all_broken(tracks))
+        catalog = catalog.with_broken(file.all_broken(tracks)).with_contents(file.contents(tracks), tracks)
         usable = catalog.usable_by_track
         with progress.stage("plan", len(tracks), "tracks") as advance:
             for track in tracks:

@@ -13,13 +13,14 @@ import numpy as np
 
 from slakh_hier.display import Shown
 from slakh_hier.errors import FaultError, SlakhHierError, SlakhHierWarning
-from slakh_hier.output.folder import OutputFolder, Target, refuse_other, write_failures
+from slakh_hier.output.folder import OutputFolder, Target, place_of, refuse_other, write_failures
 from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
 from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.paths import StrPath
 from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
 from slakh_hier.plan.plan import Plan
 from slakh_hier.progress import Wanted
+from slakh_hier.rendering.changes import must_start_again
 from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import ShardDone, ShardTask, make_shard
 from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
@@ -113,7 +114,7 @@ def render(
     Raises
     ------
     InputError
-        An option does not fit, the folder holds another plan, or the plan knows of stems that cannot be decoded
+        An option does not fit, the folder holds another plan or a rendering of another data set, or the plan knows of stems that cannot be decoded
         (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
@@ -132,7 +133,9 @@ def render(
         items=_made_by_render,
         beside=(PLAN_NAME, CLIPS_NAME, CATALOG_NAME, HIERARCHY_NAME),
         reads=[plan.catalog.root],
+        about=place_of(plan.catalog.root),
     )
+    overwrite = overwrite or must_start_again(folder, plan.catalog)
     folder.check(overwrite=overwrite)
     if not overwrite and not folder.record.exists():
         job.refuse_other_plan()
@@ -233,7 +236,12 @@ class _Job:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SlakhHierWarning)  # the scan has said it
-                there = Plan.load(self.folder, self.plan.catalog.root).digest
+                there = Plan.load(
+                    self.folder,
+                    self.plan.catalog.root,
+                    compare=False,
+                    follow_links=self.plan.catalog.follow_links,
+                ).digest
         except SlakhHierError:
             there = ""
         if there != self.plan.digest:

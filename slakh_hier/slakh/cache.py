@@ -20,7 +20,7 @@ from slakh_hier.files import publish, remove_temporaries, sha256
 from slakh_hier.slakh.metadata import StemEntry, TrackMetadata
 from slakh_hier.slakh.tracks import FileFacts, Stamp, TrackFacts
 
-FORMAT = 5
+FORMAT = 6
 """Counts up whenever what is kept, or the way it is found, changes: older files are then not used."""
 
 

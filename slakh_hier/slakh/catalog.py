@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -40,14 +40,16 @@ class Catalog:
     """Where the column split comes from: orig, split2, redux, folders, or catalog (a file)."""
     frame: pd.DataFrame
     """One row per stem, sorted by (track, stem): track, song, artist, split, stem, path (below root, posix), frames,
-    sample_rate (Hz), channels, size (bytes), mtime_ns, patch, program, is_drum, midi_program_name, inst_class, labels,
-    bleed, category, level_1 to level_N (None where unassigned), status, why."""
+    sample_rate (Hz), channels, size (bytes), mtime_ns, content (MD5 of the samples, where it is known), patch, program,
+    is_drum, midi_program_name, inst_class, labels, bleed, category, level_1 to level_N (None where unassigned), status, why."""
     problems: list[str] = field(default_factory=list)
     """What is wrong with the data set as a whole: tracks and ids left out, songs in two splits."""
     skipped: list[str] = field(default_factory=list)
     """Those problems that left something out."""
     notes: list[str] = field(default_factory=list)
     """Choices that were made and that a user may want to make otherwise."""
+    follow_links: bool = False
+    """Links of the data set may lead out of it."""
 
     def __repr__(self) -> str:
         tracks = self.frame["track"].nunique()
@@ -112,6 +114,33 @@ class Catalog:
         frame.loc[labels, "status"] = "broken"
         frame.loc[labels, "why"] = [reasons[key] for key in keys]
         return replace(self, frame=frame)
+
+    def with_contents(self, contents: Mapping[tuple[str, str], str], tracks: Collection[str]) -> Catalog:
+        """The same catalog with what the stems of some tracks hold, as far as it was measured, and of these only.
+
+        Parameters
+        ----------
+        contents
+            MD5 of the samples, by (track, stem).
+
+        Raises
+        ------
+        InputError
+            A stem is not the one that the catalog tells of.
+        """
+        columns = (self.frame[name].tolist() for name in ("track", "stem", "content"))
+        found = [
+            (track, stem, old, (contents.get((track, stem)) or old) if track in tracks else "")
+            for track, stem, old in zip(*columns, strict=True)
+        ]
+        if other := [f"{track}/{stem}" for track, stem, old, new in found if old and new not in (old, "")]:
+            raise InputError(
+                f"{self.root}: {len(other)} stems are not those of the catalog, {other[0]} first: their samples differ. Scan "
+                "again, or give the data set that the catalog was made from"
+            )
+        content = self.frame["content"].copy()  # which keeps its type
+        content[:] = [new for *_, new in found]
+        return replace(self, frame=self.frame.assign(content=content))
 
     @cached_property
     def digest(self) -> str:
@@ -181,11 +210,23 @@ class Catalog:
         return path
 
     @classmethod
-    def load(cls, path: StrPath, root: StrPath, hierarchy: Hierarchy) -> Catalog:
+    def load(
+        cls,
+        path: StrPath,
+        root: StrPath,
+        hierarchy: Hierarchy,
+        *,
+        follow_links: bool = False,
+    ) -> Catalog:
         """Read a saved catalog of the data set ``root`` and match its stems to ``hierarchy``.
 
         The file's category and level columns are not read, so that any tree may be given; its splits are
         taken as they are.
+
+        Parameters
+        ----------
+        follow_links
+            Links of the data set may lead out of it.
 
         Raises
         ------
@@ -202,16 +243,24 @@ class Catalog:
         try:
             with open(path, "rb") as file:
                 data = file if file.seekable() else io.BytesIO(file.read())  # such as a pipe
-                return cls.parse(data, str(path), root, hierarchy)
+                return cls.parse(data, str(path), root, hierarchy, follow_links=follow_links)
         except OSError as error:
             raise InputError(f"{path}: cannot be read as a catalog: {error.strerror}") from error
 
     @classmethod
-    def parse(cls, data: BinaryIO, file: str, root: StrPath, hierarchy: Hierarchy) -> Catalog:
+    def parse(
+        cls,
+        data: BinaryIO,
+        file: str,
+        root: StrPath,
+        hierarchy: Hierarchy,
+        *,
+        follow_links: bool = False,
+    ) -> Catalog:
         """:meth:`load` for a saved catalog that is open; ``file`` is its name for messages."""
         resolved = resolve_root(root)
-        rows = check_files(file, resolved, read_rows(data, file))
-        catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy))
+        rows = check_files(file, resolved, read_rows(data, file), follow_links=follow_links)
+        catalog = cls(resolved, hierarchy, FROM_FILE, build_frame(rows, hierarchy), follow_links=follow_links)
         if catalog.leaks:
             catalog.problems.append(describe_leaks(catalog.leaks, FROM_FILE))
             warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)

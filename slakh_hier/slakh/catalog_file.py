@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -14,11 +15,13 @@ from slakh_hier.csv_text import CsvReader, csv_lines
 from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
 from slakh_hier.slakh.frame import FLAGS, INTEGERS, STATUSES, StemRow, cells
+from slakh_hier.slakh.layout import LEADS_OUT, inside, within
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST = 2**63 - 1
+_MD5 = re.compile("[0-9a-f]{32}")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
@@ -105,11 +108,15 @@ def _row(line: dict[str, str | None]) -> StemRow:
             raise ValueError(f"the line ends before the column {name}")
         values[name] = cell
         if name in (*INTEGERS, "program") and (cell or name != "program"):
-            if not (cell.isascii() and cell.isdigit()):
+            # A file may be from before 1970.
+            digits = cell.removeprefix("-") if name == "mtime_ns" else cell
+            if not (digits.isascii() and digits.isdigit()):
                 raise ValueError(f"{name} is {cell!r}, not a whole number")
             values[name] = int(cell)
-            if values[name] > _LARGEST:
+            if abs(values[name]) > _LARGEST:
                 raise ValueError(f"{name} is {cell}, and {_LARGEST} is the most")
+        elif name == "content" and cell and not _MD5.fullmatch(cell):
+            raise ValueError(f"content is {cell!r}, not an MD5 in hexadecimal")
         elif name in ("program", "patch", "midi_program_name", "inst_class", "labels", "artist"):
             values[name] = cell or None
         elif name in FLAGS:
@@ -133,22 +140,37 @@ def _row(line: dict[str, str | None]) -> StemRow:
     return StemRow(**values)
 
 
-def check_files(file: str, root: Path, rows: Iterable[StemRow]) -> Iterator[StemRow]:
+def check_files(
+    file: str, root: Path, rows: Iterable[StemRow], *, follow_links: bool = False
+) -> Iterator[StemRow]:
     """The rows, and after the last an InputError unless the files are those that were scanned, by size.
 
-    Reading compares their headers.
+    Reading compares their headers. Links lead out of ``root`` with ``follow_links`` only.
     """
-    changed = []
+    changed, outside = [], []
+    bounds, folder, folder_inside = within(root, follow_links), "", True
     for row in rows:
-        if row.status == "audio":
-            try:
-                if os.stat(os.path.join(root, row.path)).st_size != row.size:
-                    changed.append(row.path)
-            except OSError:
+        if row.path:
+            path = os.path.join(root, row.path)
+            if os.path.dirname(path) != folder:  # of a track's stems it is the same
+                folder = os.path.dirname(path)
+                folder_inside = inside(bounds, folder)
+            if not folder_inside or (os.path.islink(path) and not inside(bounds, path)):
+                outside.append(row.path)
+            elif row.status == "audio" and _size(path) != row.size:
                 changed.append(row.path)
         yield row
+    if outside:
+        raise InputError(f"{file}: {len(outside)} stems, {outside[0]} first: {LEADS_OUT}")
     if changed:
         raise InputError(
             f"{file} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "
             "Scan again, or give the data set it was made from"
         )
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None

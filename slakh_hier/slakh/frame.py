@@ -26,8 +26,8 @@ _CHUNK = 256
 class StemRow(NamedTuple):
     """A stem before a tree is applied; the fields are the catalog's first columns and its last two.
 
-    ``frames`` to ``mtime_ns`` are 0 and ``path`` is empty where there is no audio. ``status`` is ``audio`` for
-    every stem whose audio can be used.
+    ``frames`` to ``mtime_ns`` are 0 and ``path`` is empty where there is no audio. ``content`` is the MD5 of the samples (hex),
+    empty where it is not known or the stem is broken. ``status`` is ``audio`` for every stem whose audio can be used.
     """
 
     track: str
@@ -41,6 +41,7 @@ class StemRow(NamedTuple):
     channels: int
     size: int
     mtime_ns: int
+    content: str
     patch: str | None
     program: int | None
     is_drum: bool
@@ -55,7 +56,7 @@ class StemRow(NamedTuple):
 BASE_COLUMNS = StemRow._fields[:-2]
 _LABEL = ("patch", "program", "is_drum", "midi_program_name", "inst_class", "labels")
 FLAGS = ("is_drum", "bleed")
-_UNIQUE = (*INTEGERS, "path", "program", *FLAGS)
+_UNIQUE = (*INTEGERS, "path", "content", "program", *FLAGS)
 """Columns in which no text comes again."""
 
 

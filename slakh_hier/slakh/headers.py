@@ -16,6 +16,7 @@ import soundfile
 from slakh_hier.audio import MAX_FRAMES
 from slakh_hier.flac import streaminfo
 from slakh_hier.paths import StrPath
+from slakh_hier.slakh.content import UNKNOWN, content_in
 
 _HEAD = 4096
 _SAMPLES = (0x0001, 0x0003, 0xFFFE)
@@ -28,11 +29,12 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """``frames`` samples per channel, ``sample_rate`` in Hz, ``channels``."""
+    """``frames`` samples per channel, ``sample_rate`` in Hz, ``channels``; ``content`` as FLAC stores it, else ""."""
 
     frames: int
     sample_rate: int
     channels: int
+    content: str = UNKNOWN
 
 
 def read_header(path: StrPath) -> Header:
@@ -71,7 +73,7 @@ def libsndfile_reason(error: BaseException) -> str:
 
 def _flac(head: bytes) -> Header | None:
     info = streaminfo(head)
-    return Header(info.frames, info.sample_rate, info.channels) if info else None
+    return Header(info.frames, info.sample_rate, info.channels, content_in(head)) if info else None
 
 
 def _wav(head: bytes, size: int) -> Header | None:

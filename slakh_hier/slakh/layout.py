@@ -21,10 +21,7 @@ SPLIT_FOLDERS = {
 """Name of a folder, in lower case, to split: those that data sets of music use."""
 
 NO_SPLIT = "none"
-LEADS_OUT = (
-    "a link that points outside the data set; links are followed inside it only: copy what it points to (cp -rL), or make hard "
-    "links (cp -rl)"
-)
+LEADS_OUT = "a link that points outside the data set, which is followed with --follow-links only (or copy what it points to: cp -rL)"
 STEMS = "stems"
 _TRACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _SLAKH_NAME = re.compile(r"Track[0-9]{5}")
@@ -61,10 +58,20 @@ def resolve_root(root: StrPath) -> Path:
     return resolved
 
 
-def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
+def within(root: Path, follow_links: bool) -> Path:
+    """The folder that links must not leave."""
+    return Path(root.anchor) if follow_links else root
+
+
+def find_tracks(root: Path, *, follow_links: bool = False) -> tuple[list[TrackFolder], list[str]]:
     """Every track of the resolved ``root`` in order of their ids, and what had to be left out.
 
     A track is a folder with a metadata.yaml, in a split folder or directly below the root.
+
+    Parameters
+    ----------
+    follow_links
+        Links may lead out of ``root``.
 
     Raises
     ------
@@ -73,11 +80,12 @@ def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
     """
     tracks: dict[str, TrackFolder] = {}
     problems: list[str] = []
-    folders = _folders(root, "", problems)
+    bounds = within(root, follow_links)
+    folders = _folders(root, "", bounds, problems)
     places = [(name, SPLIT_FOLDERS[name.lower()]) for name in folders if name.lower() in SPLIT_FOLDERS]
     order = list(SPLIT_FOLDERS.values())
     for folder, split in [*sorted(places, key=lambda place: order.index(place[1])), ("", NO_SPLIT)]:
-        for name in _folders(root, folder, problems) if folder else folders:
+        for name in _folders(root, folder, bounds, problems) if folder else folders:
             path = f"{folder}/{name}" if folder else name
             if not folder and name.lower() in SPLIT_FOLDERS:
                 continue
@@ -92,32 +100,36 @@ def find_tracks(root: Path) -> tuple[list[TrackFolder], list[str]]:
                 problems.append(f"{path}: a track {name} is in {tracks[name].path} too; skipped. Rename one")
             else:
                 tracks[name] = TrackFolder(name, split, path)
-    problems += _other_folders(root, folders, tracks)
+    problems += _other_folders(root, folders, bounds, tracks)
     if not tracks:
         raise InputError(_nothing_found(root, problems))
     return [tracks[name] for name in sorted(tracks)], problems
 
 
-def inside(root: Path, path: StrPath) -> bool:
-    """Whether ``path``, with links followed, lies below the resolved ``root``."""
+def inside(bounds: Path, path: StrPath) -> bool:
+    """Whether ``path``, with links followed, lies below the resolved folder ``bounds``."""
     real = os.path.realpath(path)
-    return os.path.commonpath([real, root]) == str(root)
+    return os.path.commonpath([real, bounds]) == str(bounds)
 
 
-def _other_folders(root: Path, folders: Sequence[str], tracks: Mapping[str, TrackFolder]) -> Iterator[str]:
+def _other_folders(
+    root: Path, folders: Sequence[str], bounds: Path, tracks: Mapping[str, TrackFolder]
+) -> Iterator[str]:
     """Folders that are no split's and hold tracks, where no link of a split leads to them."""
     found = {os.path.realpath(root / track.path) for track in tracks.values()}
     for folder in folders:
         place = root / folder
         if folder.lower() in SPLIT_FOLDERS or os.path.realpath(place) in found:
             continue
-        names = [name for name in _folders(root, folder, []) if os.path.exists(place / name / METADATA)]
+        names = [
+            name for name in _folders(root, folder, bounds, []) if os.path.exists(place / name / METADATA)
+        ]
         if count := sum(os.path.realpath(place / name) not in found for name in names):
             what = "1 track is" if count == 1 else f"{count} tracks are"
             yield f"{folder}: is not the name of a split; {what} skipped. Rename it: {', '.join(SPLIT_FOLDERS)}"
 
 
-def _folders(root: Path, folder: str, problems: list[str]) -> list[str]:
+def _folders(root: Path, folder: str, bounds: Path, problems: list[str]) -> list[str]:
     """Names of the folders inside ``folder`` that may be looked into, sorted; hidden ones are not."""
     place = root / folder
     names = []
@@ -126,7 +138,7 @@ def _folders(root: Path, folder: str, problems: list[str]) -> list[str]:
             for entry in entries:
                 if entry.name.startswith(".") or not entry.is_dir():
                     continue
-                if entry.is_symlink() and not inside(root, entry.path):
+                if entry.is_symlink() and not inside(bounds, entry.path):
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     problems.append(
                         f"{path}: {LEADS_OUT}; skipped. It points to {os.path.realpath(entry.path)}"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from slakh_hier.slakh.content import UNKNOWN
 from slakh_hier.slakh.frame import StemRow
 from slakh_hier.slakh.layout import TrackFolder
 from slakh_hier.slakh.metadata import StemEntry
@@ -69,6 +70,7 @@ def stem_rows(track: Track, facts: TrackFacts, *, errata: bool) -> list[StemRow]
                 channels=there.channels,
                 size=there.stamp.size,
                 mtime_ns=there.stamp.mtime_ns,
+                content=there.content if status != "broken" else UNKNOWN,
                 patch=entry.patch,
                 program=entry.program,
                 is_drum=entry.is_drum,

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from slakh_hier import parallel
 from slakh_hier.errors import InputError, SlakhHierWarning
@@ -17,6 +18,7 @@ from slakh_hier.progress import Progress, Wanted, shown
 from slakh_hier.slakh.assign import assign_splits, default_scheme
 from slakh_hier.slakh.cache import load_facts, pack, save_facts, unpack
 from slakh_hier.slakh.catalog import Catalog
+from slakh_hier.slakh.duplicates import describe_shared, shared_audio
 from slakh_hier.slakh.frame import StemTable
 from slakh_hier.slakh.layout import TrackFolder, find_tracks, resolve_root
 from slakh_hier.slakh.rows import Track, stem_rows
@@ -36,6 +38,7 @@ def scan(
     errata: bool = True,
     deep: bool = False,
     strict: bool = False,
+    follow_links: bool = False,
     cache: bool = True,
     jobs: int | None = None,
     progress: Wanted = None,
@@ -57,9 +60,12 @@ def scan(
     errata
         Exclude the stems of Slakh2100 that are known to be noise.
     deep
-        Decode every file and compare its MD5: about 250 ms for a stem of four minutes, once.
+        Decode every file and compare its MD5: about 250 ms for a stem of four minutes, once. Looks also for the same audio
+        in two splits.
     strict
-        Make every problem an error: tracks left out, songs in two splits, no audio at all.
+        Make every problem an error: tracks left out, songs or the same audio in two splits, no audio at all.
+    follow_links
+        Follow links that lead out of the data set. Trust its maker then: any audio file may be read through them.
     cache
         Keep what was read in the user's cache folder, and read only what has changed since.
     jobs
@@ -75,12 +81,12 @@ def scan(
     Warns
     -----
     SlakhHierWarning
-        A song lies in two splits.
+        A song, or the same audio, lies in two splits.
     """
     if split_scheme is not None:
         check_scheme(split_scheme)
     resolved = resolve_root(root)
-    folders, skipped = find_tracks(resolved)
+    folders, skipped = find_tracks(resolved, follow_links=follow_links)
     with _no_garbage_collection():
         by_path = {folder.path: folder for folder in folders}
         found: dict[str, Track] = {}
@@ -95,7 +101,8 @@ def scan(
                 found[path] = track
                 stems.extend(stem_rows(track, facts, errata=errata))
 
-        _look(resolved, list(by_path), deep, cache, parallel.resolve_jobs(jobs), shown(progress), take)
+        how = _How(deep, follow_links, cache)
+        _look(resolved, list(by_path), how, parallel.resolve_jobs(jobs), shown(progress), take)
         skipped += [text for path in by_path for text in left_out.get(path, ())]
         tracks = [found[path] for path in by_path if path in found]
         if not tracks:
@@ -106,12 +113,23 @@ def scan(
         scheme = split_scheme or default_scheme(tracks, notes)
         stems.set_splits(assign_splits(tracks, scheme, notes))
         catalog = Catalog(
-            resolved, hierarchy, scheme, stems.to_frame(hierarchy), list(skipped), list(skipped), notes
+            resolved,
+            hierarchy,
+            scheme,
+            stems.to_frame(hierarchy),
+            list(skipped),
+            list(skipped),
+            notes,
+            follow_links,
         )
     if artists := [f"{name} ({', '.join(found)})" for name, found in catalog.artists_in_splits.items()]:
         catalog.notes.append(f"artists in more than one split: {some(artists)}")
     if catalog.leaks:
         catalog.problems.append(describe_leaks(catalog.leaks, scheme))
+        if not strict:
+            warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)
+    if deep and (shared := shared_audio(catalog.frame)):
+        catalog.problems.append(describe_shared(shared))
         if not strict:
             warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)
     if strict and catalog.problems:
@@ -133,20 +151,27 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+class _How(NamedTuple):
+    """How tracks are looked at: the options of :func:`scan`."""
+
+    deep: bool
+    follow_links: bool
+    cache: bool
+
+
 def _look(
     root: Path,
     paths: Sequence[str],
-    deep: bool,
-    cache: bool,
+    how: _How,
     jobs: int,
     progress: Progress,
     take: Callable[[str, TrackFacts], None],
 ) -> None:
     """Give every track and its facts to ``take``, in any order; those of the cache count where nothing has changed."""
-    known = load_facts(root) if cache else {}
-    size = 1 if deep else _TASK
+    known = load_facts(root) if how.cache else {}
+    size = 1 if how.deep else _TASK
     groups = [paths[i : i + size] for i in range(0, len(paths), size)]
-    tasks = {group[0]: (root, [(path, known.get(path)) for path in group], deep, cache) for group in groups}
+    tasks = {group[0]: (root, [(path, known.get(path)) for path in group], how) for group in groups}
     changed: dict[str, bytes] = {}
     saved = time.monotonic()
 
@@ -156,7 +181,9 @@ def _look(
             save_facts(root, {path: facts[path] for path in paths if path in facts})
 
     try:
-        with progress.stage("checking audio" if deep else "reading headers", len(paths), "tracks") as advance:
+        with progress.stage(
+            "checking audio" if how.deep else "reading headers", len(paths), "tracks"
+        ) as advance:
             # Threads: what takes long is waiting for the disk, or decoding. YAML takes half a millisecond per track.
             for result in parallel.run(_look_at_all, tasks, jobs=jobs, backend="threading"):
                 group = result.unwrap()
@@ -173,14 +200,14 @@ def _look(
 
 
 def _look_at_all(
-    root: Path, tracks: Sequence[tuple[str, bytes | None]], deep: bool, cache: bool
+    root: Path, tracks: Sequence[tuple[str, bytes | None]], how: _How
 ) -> list[tuple[str, TrackFacts, bytes | None]]:
     """Path and facts of several tracks, one task of a scan; packed as well where the cache has other ones."""
     found = []
     for path, packed in tracks:
         known = unpack(packed) if packed else None
-        facts = look(root, path, known, deep=deep)
-        found.append((path, facts, pack(facts) if cache and facts != known else None))
+        facts = look(root, path, known, deep=how.deep, follow_links=how.follow_links)
+        found.append((path, facts, pack(facts) if how.cache and facts != known else None))
     return found
 
 

@@ -13,9 +13,10 @@ from zlib import crc32
 from slakh_hier.errors import MetadataError
 from slakh_hier.output import METADATA
 from slakh_hier.safe_yaml import read_bytes
+from slakh_hier.slakh.content import UNKNOWN, content_of
 from slakh_hier.slakh.deep import check_audio, mix_residual
 from slakh_hier.slakh.headers import HeaderError, read_header
-from slakh_hier.slakh.layout import LEADS_OUT, STEMS, inside
+from slakh_hier.slakh.layout import LEADS_OUT, STEMS, inside, within
 from slakh_hier.slakh.metadata import STEM_ID, TrackMetadata, read_metadata
 
 SUFFIXES = (".flac", ".wav")
@@ -46,16 +47,26 @@ _NO_STAMP = Stamp(0, 0, 0)
 """Of a file that could not be looked at: such a fault may be gone next time."""
 
 
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file as it is now; zeros where it cannot be looked at."""
+    try:
+        return Stamp.of(os.stat(path))
+    except OSError:
+        return _NO_STAMP
+
+
 class FileFacts(NamedTuple):
     """An audio file: its stamp, its header, and why it cannot be used ("" if it can).
 
-    ``deep`` is None where the content was not checked, else what was wrong with it ("" for nothing).
+    ``content`` is the MD5 of its samples, where it is known (:mod:`slakh_hier.slakh.content`). ``deep`` is None where the
+    content was not checked, else what was wrong with it ("" for nothing).
     """
 
     stamp: Stamp
     frames: int = 0
     sample_rate: int = 0
     channels: int = 0
+    content: str = UNKNOWN
     fault: str = ""
     deep: str | None = None
 
@@ -89,10 +100,12 @@ class TrackFacts:
         return [stem for stem, entry in stems.items() if entry.rendered and stem not in there]
 
 
-def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool = False) -> TrackFacts:
+def look(
+    root: Path, path: str, known: TrackFacts | None = None, *, deep: bool = False, follow_links: bool = False
+) -> TrackFacts:
     """Look at the track in the folder ``path`` below the resolved ``root``.
 
-    Nothing that the metadata say is used as a path, and links are followed inside ``root`` only.
+    Nothing that the metadata say is used as a path.
 
     Parameters
     ----------
@@ -100,22 +113,24 @@ def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool =
         What was found last time; whatever has kept its stamp is not read again.
     deep
         Decode every file and compare it with the MD5 that FLAC files carry.
+    follow_links
+        Links may lead out of ``root``.
     """
-    folder = root / path
+    folder, bounds = root / path, within(root, follow_links)
     try:
-        stamp, metadata, error = _metadata(root, folder, f"{path}/{METADATA}", known)
+        stamp, metadata, error = _metadata(bounds, folder, f"{path}/{METADATA}", known)
     except OSError as system:
         stamp, metadata, error = None, None, f"{path}/{METADATA}: cannot be read: {system.strerror or system}"
     if metadata is None:
         return TrackFacts(stamp, None, error, None, None)
-    midi_stamp, midi_md5 = (None, None) if metadata.uuid else _midi(root, folder, known)
-    entries, fault = _stems_folder(root, folder / STEMS)
+    midi_stamp, midi_md5 = (None, None) if metadata.uuid else _midi(bounds, folder, known)
+    entries, fault = _stems_folder(bounds, folder / STEMS)
     files: dict[str, FileFacts] = {}
     strays: list[str] = []
     for entry in entries:
         name, suffix = os.path.splitext(entry.name)
         if suffix.lower() in SUFFIXES and STEM_ID.fullmatch(name):
-            files[entry.name] = _file(root, entry, known.files.get(entry.name) if known else None, deep)
+            files[entry.name] = _file(bounds, entry, known.files.get(entry.name) if known else None, deep)
         else:
             strays.append(entry.name)
     facts = TrackFacts(stamp, metadata, "", midi_stamp, midi_md5, files, strays, fault)
@@ -125,12 +140,12 @@ def look(root: Path, path: str, known: TrackFacts | None = None, *, deep: bool =
 
 
 def _metadata(
-    root: Path, folder: Path, name: str, known: TrackFacts | None
+    bounds: Path, folder: Path, name: str, known: TrackFacts | None
 ) -> tuple[Stamp | None, TrackMetadata | None, str]:
     path = folder / METADATA
     info = os.lstat(path)
     if stat.S_ISLNK(info.st_mode):
-        if not inside(root, path):
+        if not inside(bounds, path):
             return None, None, f"{name}: {LEADS_OUT}"
         info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):
@@ -145,11 +160,11 @@ def _metadata(
         return stamp, None, str(error)
 
 
-def _midi(root: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | None, str | None]:
+def _midi(bounds: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | None, str | None]:
     path = folder / _SOURCE_MIDI
     try:
         info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_MIDI or not inside(root, path):
+        if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_MIDI or not inside(bounds, path):
             return None, None
         stamp = Stamp.of(info)
         if known is not None and known.midi_stamp == stamp:
@@ -159,10 +174,10 @@ def _midi(root: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | N
         return None, None
 
 
-def _stems_folder(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str]:
+def _stems_folder(bounds: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str]:
     """What lies in the stems folder, in order of names, without hidden files; else why it cannot be read."""
     try:
-        if folder.is_symlink() and not inside(root, folder):
+        if folder.is_symlink() and not inside(bounds, folder):
             return [], LEADS_OUT
         with os.scandir(folder) as entries:
             # ._S00.flac and the like come out of archives that a Mac made.
@@ -173,8 +188,8 @@ def _stems_folder(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], str
         return [], f"cannot be read: {error.strerror}"
 
 
-def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bool) -> FileFacts:
-    if entry.is_symlink() and not inside(root, entry.path):
+def _file(bounds: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bool) -> FileFacts:
+    if entry.is_symlink() and not inside(bounds, entry.path):
         return FileFacts(_NO_STAMP, fault=LEADS_OUT)
     try:
         info = entry.stat()
@@ -185,6 +200,8 @@ def _file(root: Path, entry: os.DirEntry[str], known: FileFacts | None, deep: bo
             facts = _header(entry.path, info)
         if deep and facts.deep is None and not facts.fault:
             facts = facts._replace(deep=check_audio(entry.path))
+            if not facts.content and not facts.deep:
+                facts = facts._replace(content=content_of(entry.path))
         return facts
     except (OSError, MemoryError) as error:
         return FileFacts(
@@ -197,4 +214,4 @@ def _header(path: str, info: os.stat_result) -> FileFacts:
         header = read_header(path)
     except HeaderError as error:
         return FileFacts(Stamp.of(info), fault=str(error))
-    return FileFacts(Stamp.of(info), header.frames, header.sample_rate, header.channels)
+    return FileFacts(Stamp.of(info), header.frames, header.sample_rate, header.channels, header.content)

@@ -12,8 +12,8 @@ from slakh_hier.display import Shown
 from slakh_hier.errors import AudioError, FaultError, InputError, check_choice
 from slakh_hier.files import publish
 from slakh_hier.output.audio import AudioFormat, Encoding, check_audio
-from slakh_hier.output.folder import OutputFolder, read_failures, write_failures
-from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all
+from slakh_hier.output.folder import OutputFolder, place_of, read_failures, write_failures
+from slakh_hier.output.items import TRACK_NOTE, digest_of, finished_tracks, make_all, noted_digest
 from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.paths import StrPath
 from slakh_hier.progress import Wanted
@@ -21,7 +21,7 @@ from slakh_hier.signals import length_at
 from slakh_hier.slakh.broken import OnBroken, broken_stems
 from slakh_hier.submix.layout import STEMS, Level, check_level, level_name
 from slakh_hier.submix.tasks import Outline, TrackTasks
-from slakh_hier.submix.track import OnClip, Settings, SubmixRecord, make_submixes
+from slakh_hier.submix.track import OnClip, Settings, SubmixRecord, make_submixes, track_digest
 
 if TYPE_CHECKING:
     from slakh_hier.slakh.catalog import Catalog
@@ -119,7 +119,7 @@ def write_submixes(
     Raises
     ------
     InputError
-        An option does not fit, the folder holds something else, or the catalog knows of stems that cannot be decoded
+        An option does not fit, the folder holds something else or was made from another data set, or the catalog knows of stems that cannot be decoded
         (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
@@ -136,9 +136,17 @@ def write_submixes(
     check_choice("on_clip", on_clip, get_args(OnClip))
     if channels not in (None, 1, 2):
         raise InputError(f"submixes have 1 or 2 channels, not {channels}")
-    settings = Settings(str(catalog.root), audio_format, sample_rate, channels, on_clip)
+    settings = Settings(str(catalog.root), audio_format, sample_rate, channels, on_clip, catalog.follow_links)
     about = _about(catalog, level, settings)
-    folder = OutputFolder(out, "submix", about, items=finished_tracks, beside=(TREE,), reads=[catalog.root])
+    folder = OutputFolder(
+        out,
+        "submix",
+        about,
+        items=finished_tracks,
+        beside=(TREE,),
+        reads=[catalog.root],
+        about=place_of(catalog.root),
+    )
     tasks = TrackTasks(catalog, level, splits)
     broken = broken_stems(catalog, splits, on_broken)
     for rate in {track.sample_rate for track in tasks.outlines.values()}:
@@ -153,10 +161,12 @@ def write_submixes(
         ]
         return sum(_bytes(track, settings) for track in missing), "writing the submixes"
 
+    digest = digest_of(about)
+    if not overwrite:
+        _refuse_other_data_set(folder, catalog, tasks, settings, digest)
     with folder.claimed(prepare, scheduler=scheduler, overwrite=overwrite) as target:
         if level != STEMS and not (out / TREE).exists():
             publish(out / TREE, catalog.hierarchy.text.encode())
-        digest = digest_of(about)
         seconds = sum(track.frames / track.sample_rate for track in tasks.outlines.values()) / len(tasks)
         done = make_all(
             make_submixes,
@@ -193,6 +203,24 @@ def write_submixes(
         empty=tuple(tasks.empty),
         repaired=done.repaired,
     )
+
+
+def _refuse_other_data_set(
+    folder: OutputFolder, catalog: Catalog, tasks: TrackTasks, settings: Settings, digest: str
+) -> None:
+    """Refuse a folder that was made from a data set in another place, unless what it holds is what would be made now."""
+    record = folder.noted()
+    if record is None or record.get("data_set") == place_of(catalog.root)["data_set"]:
+        return
+    known = set(catalog.frame["track"])
+    for place in finished_tracks(folder.path):
+        track = place.name
+        other = track in tasks and noted_digest(place) != track_digest(tasks[track], settings, digest)
+        if other or track not in known:
+            raise InputError(
+                f"{folder.path}: was made from another data set: {place.relative_to(folder.path)} holds other audio. Choose "
+                "another folder, or start from scratch with --overwrite"
+            )
 
 
 def _failures_of_others(out: Path, tracks: set[str]) -> list[dict[str, Any]]:

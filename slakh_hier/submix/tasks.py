@@ -118,7 +118,6 @@ def _task(catalog: Catalog, level: Level, track: str, rows: pd.DataFrame) -> Tra
         # A copy keeps the split folders, since it is to be used like the data set; submixes lie side by side.
         target=str(source) if level == STEMS else track,
         stems=stems,
-        stamps=tuple(mixed[["size", "mtime_ns"]].itertuples(index=False, name=None)),
         files=files_of(catalog.hierarchy, level, dict(zip(mixed["stem"], mixed["category"], strict=True))),
         places=places,
         left_out=dict(zip(faults["stem"], faults["why"], strict=True)),

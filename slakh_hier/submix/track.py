@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from slakh_hier.output.items import Made, digest_of, make_track
 from slakh_hier.plain_files import read_plain
 from slakh_hier.safe_yaml import MAX_BYTES
 from slakh_hier.signals import Atoms, length_at, read_atoms
-from slakh_hier.slakh.layout import inside
+from slakh_hier.slakh.content import content_of
+from slakh_hier.slakh.layout import LEADS_OUT, inside, within
 from slakh_hier.slakh.tracks import MAX_MIDI
 from slakh_hier.submix.layout import Files
 from slakh_hier.submix.metadata import dbfs, describe_outputs, submix_metadata
@@ -42,6 +43,8 @@ class Settings:
     sample_rate: int | None
     channels: int | None
     on_clip: OnClip
+    follow_links: bool = False
+    """The catalog's."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,6 @@ class TrackTask:
     """``source`` and ``target``: its folder in the data set, and in the output."""
     stems: tuple[StemRef, ...]
     """The stems in its mix, in order of their ids."""
-    stamps: tuple[tuple[int, int], ...]
-    """Size and modification time of their files, by stem."""
     files: Files
     places: Mapping[str, tuple[str | None, str | None]]
     """Category and finest node of each of the track's stems; empty where no tree is at work."""
@@ -117,19 +118,39 @@ def make_submixes(target: Target, task: TrackTask, settings: Settings, digest: s
     FaultError
         The disk is full.
     """
-    root = Path(settings.root)
-    metadata = _read(root, task.source, METADATA)
-    midi = _midi_files(root, task.source) if task.midi else {}
-    copied = {name: sha256(data) for name, data in midi.items()}
-    digest = digest_of(digest, asdict(task), sha256(metadata), copied)
+    source = _Source.of(task, settings, digest)
 
     def fill(folder: Path) -> SubmixRecord:
-        for name, data in midi.items():
+        for name, data in source.midi.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
-        return _fill(folder, task, settings, metadata)
+        return _fill(folder, task, settings, source.metadata)
 
-    return make_track(target, task.target, digest, SubmixRecord, fill)
+    return make_track(target, task.target, source.digest, SubmixRecord, fill)
+
+
+def track_digest(task: TrackTask, settings: Settings, digest: str) -> str:
+    """Of all that a track is made from, by what the files hold; ``digest`` as for :func:`make_submixes`."""
+    return _Source.of(task, settings, digest).digest
+
+
+class _Source(NamedTuple):
+    """What of the data set is read before the audio, and the digest of that and of the stems."""
+
+    metadata: bytes
+    midi: Mapping[str, bytes]
+    digest: str
+
+    @classmethod
+    def of(cls, task: TrackTask, settings: Settings, digest: str) -> Self:
+        root = Path(settings.root)
+        bounds = within(root, settings.follow_links)
+        metadata = _read(bounds, root / task.source, METADATA)
+        midi = _midi_files(bounds, root / task.source) if task.midi else {}
+        stems = [stem._replace(content=content_of(root / stem.path)) for stem in task.stems]
+        known = asdict(replace(task, stems=tuple(stems)))
+        copied = {name: sha256(data) for name, data in midi.items()}
+        return cls(metadata, midi, digest_of(digest, known, sha256(metadata), copied))
 
 
 def _fill(folder: Path, task: TrackTask, settings: Settings, metadata: bytes) -> SubmixRecord:
@@ -208,11 +229,11 @@ def _write(folder: Path, task: TrackTask, settings: Settings, atoms: Atoms) -> t
     return (encoding := Encoding("wav", "FLOAT")), one_pass(1.0, encoding), 1.0
 
 
-def _read(root: Path, source: str, name: str) -> bytes:
+def _read(bounds: Path, folder: Path, name: str) -> bytes:
     """A small file of the data set, which must lie inside it, of a size that the scan reads too."""
-    path = root / source / name
-    if not inside(root, path):
-        raise InputError(f"{path} leads out of the data set ({root}); links are not followed out of it")
+    path = folder / name
+    if not inside(bounds, path):
+        raise InputError(f"{path}: {LEADS_OUT}")
     try:
         return read_plain(Path(os.path.realpath(path)), MAX_BYTES if name == METADATA else MAX_MIDI)
     except OSError as error:
@@ -226,8 +247,7 @@ def _read(root: Path, source: str, name: str) -> bytes:
         ) from error
 
 
-def _midi_files(root: Path, source: str) -> dict[str, bytes]:
+def _midi_files(bounds: Path, folder: Path) -> dict[str, bytes]:
     """The track's MIDI files by their names below its folder, as far as they are there."""
-    folder = root / source
     names = [SOURCE_MIDI, *(f"{MIDI}/{path.name}" for path in sorted((folder / MIDI).glob("*.mid")))]
-    return {name: _read(root, source, name) for name in names if (folder / name).is_file()}
+    return {name: _read(bounds, folder, name) for name in names if (folder / name).is_file()}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
 from slakh_hier.caches import CACHE_VARIABLE, cache_folder
@@ -125,13 +126,24 @@ def test_an_activity_that_would_be_kept_nowhere_is_refused(
     assert command("activity", plain, "-o", no_cache / "a.h5", "-j", "1")[0] == 0
 
 
+@pytest.mark.parametrize("damage", ["cut", "attribute", "values"])
 def test_a_damaged_activity_file_in_the_cache_is_measured_again(
-    command: Command, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     assert command("plan", plain, "-o", tmp_path / "first", *PLAN)[0] == 0
     (file,) = (tmp_path / "cache" / "activity").glob("*.h5")
-    file.write_bytes(file.read_bytes()[:1000])
+    data = bytearray(file.read_bytes())
+    if damage == "cut":
+        file.write_bytes(data[:1000])
+    elif damage == "attribute":
+        with h5py.File(file, "r+") as opened:
+            next(iter(opened.values())).attrs["of_a_later_version"] = 1
+    else:
+        with h5py.File(file) as opened:
+            place = next(iter(opened.values()))["gram_mid"].id.get_chunk_info(0).byte_offset
+        data[place + 10] ^= 1
+        file.write_bytes(data)
     code, _, err = command("plan", plain, "-o", tmp_path / "second", *PLAN)
     assert code == 0
     assert "It lay in the cache; its tracks are measured again" in err

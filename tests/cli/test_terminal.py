@@ -135,7 +135,7 @@ def closing(*numbers: int) -> Any:
     return close
 
 
-@pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
 def test_closed_streams_change_nothing(plain: Path, tmp_path: Path, closed: tuple[int, ...]) -> None:
     whole = ("--split-scheme", "folders", "-j", "2")
     shards = tmp_path / "shards"

@@ -87,7 +87,7 @@ def long_track(file: h5py.File, group: h5py.Group, folder: Path) -> None:
         group.create_dataset(
             name, shape, "f8", chunks=(1, shape[1]), fletcher32=True, shuffle=True, compression="gzip"
         )
-    for name in ("stems", "broken"):
+    for name in ("stems", "broken", "content"):
         del group[name]
         group.create_dataset(name, data=np.zeros(stems, "S3"), chunks=(stems,), fletcher32=True)
 
@@ -181,7 +181,10 @@ def test_bombs_are_not_unpacked(small_activity: Path, tmp_path: Path) -> None:
         group.attrs["frames"], group.attrs["sample_rate"] = 500 * hops, 1000
         declared("sums_mid", hops, hops)(file, group, tmp_path)
         group["sums_mid"].id.write_direct_chunk((0, 0), bytes(100))
-    with pytest.raises(PlanError, match="sums says to hold 240000000 bytes"), ActivityFile(path) as activity:
+    with (
+        pytest.raises(PlanError, match="sums_mid says to hold 240000000 bytes"),
+        ActivityFile(path) as activity,
+    ):
         activity.read(TRACK)
 
 
@@ -190,7 +193,7 @@ def test_a_file_of_another_grid_is_refused(small_activity: Path, tmp_path: Path)
     shutil.copy(small_activity, path)
     with h5py.File(path, "r+") as file:
         file.attrs["hops_per_second"] = 4
-    with pytest.raises(PlanError, match="is not an activity file of version 1"):
+    with pytest.raises(PlanError, match="is not an activity file of version 2"):
         ActivityFile(path)
 
 

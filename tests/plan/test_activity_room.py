@@ -50,6 +50,6 @@ def check_estimate(catalog: Catalog, path: Path) -> None:
         stored = sum(
             dataset.id.get_storage_size()
             for group in content.values()
-            for dataset in (group["sums"], group["gram"])
+            for dataset in (group["sums_mid"], group["gram_mid"])
         )
     assert stored / 2 < estimated < 2 * stored

@@ -200,7 +200,7 @@ def test_full_scale_is_0_dbfs() -> None:
 def test_a_mixture_of_the_target_alone_is_infinitely_good() -> None:
     """Other stems that rest do not count; a stem that cancels out does."""
     activity = TrackActivity(
-        ("a", "b"), {}, 8000, 4000, (Moments(np.zeros((1, 2)), np.diag([4.0, 0.0])[None]),)
+        ("a", "b"), {}, ("", ""), 8000, 4000, (Moments(np.zeros((1, 2)), np.diag([4.0, 0.0])[None]),)
     )
     member = np.array([[True, False], [False, True], [True, True]])
     got = mixture_si_sdr(activity.moments, 4000, member)[0]

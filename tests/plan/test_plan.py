@@ -150,7 +150,7 @@ def test_a_plan_without_queries_and_with_an_empty_split_loads_too(
 def test_parameters_that_cannot_be_used_are_refused_before_any_work(
     small_catalog: Catalog, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.setattr("slakh_hier.plan.planning.measure_activity", None)
+    monkeypatch.setattr("slakh_hier.plan.planning.from_activity", None)
     with pytest.raises(InputError, match=message):
         plan_clips(small_catalog, small_catalog.hierarchy, **(OPTIONS | options))
 

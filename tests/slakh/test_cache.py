@@ -12,7 +12,7 @@ from slakh_hier.slakh.cache import load_facts, scan_cache
 from slakh_hier.testing import make_slakh
 
 PATHS = [b"train/Track00001", b"validation/Track00002", b"test/Track00003"]
-SMALL = {"tracks": 3, "stems": 3, "every_category": False, "seconds": 0.5, "sample_rate": 8000}
+SMALL = {"tracks": 3, "stems": 3, "every_category": False, "seconds": 2, "sample_rate": 8000}
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_damaged_cache_is_not_used(root, tree, damage, reads):
         "text": b"hello",
     }
     inside = {
-        "other format": body.replace(b'"format": 5', b'"format": 4'),
+        "other format": body.replace(b'"format": 6', b'"format": 5'),
         "other folder": body.replace(str(root).encode(), b"/elsewhere"),
         "shape": body.splitlines(keepends=True)[0] + b"".join(b'"%s"\t[1]\n' % path for path in PATHS),
     }

@@ -81,6 +81,7 @@ def test_columns_and_order(tmp_path, tree):
         "channels",
         "size",
         "mtime_ns",
+        "content",
         "patch",
         "program",
         "is_drum",
@@ -349,9 +350,7 @@ def test_jobs_do_not_matter_and_progress_is_reported(tmp_path, tree):
         def advance(self, amount):
             self.done += amount
 
-    root = make_slakh(
-        tmp_path / "set", tracks=4, stems=2, every_category=False, seconds=0.2, sample_rate=8000
-    )
+    root = make_slakh(tmp_path / "set", tracks=4, stems=2, every_category=False, seconds=2, sample_rate=8000)
     reported = Reported()
     one = scan(root, tree, jobs=1, cache=False, progress=reported, deep=True)
     two = scan(root, tree, jobs=3, cache=False)
@@ -360,7 +359,7 @@ def test_jobs_do_not_matter_and_progress_is_reported(tmp_path, tree):
 
 
 def test_the_data_set_is_only_read(tmp_path, tree):
-    root = make_slakh(tmp_path / "set", **SMALL)
+    root = make_slakh(tmp_path / "set", **SMALL | {"seconds": 2})
     before = sorted((p, p.lstat().st_mtime_ns, p.lstat().st_size) for p in root.rglob("*"))
     scan(root, tree, deep=True)
     assert sorted((p, p.lstat().st_mtime_ns, p.lstat().st_size) for p in root.rglob("*")) == before

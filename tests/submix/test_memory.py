@@ -55,6 +55,6 @@ def test_the_work_of_a_track_is_made_when_it_is_sent(catalog):
     assert list(tasks) == sorted(set(catalog.usable["track"]))
     assert [stem.stem for stem in made.stems] == catalog.usable_by_track["Track00001"]["stem"].tolist()
     outline = tasks.outlines["Track00001"]
-    assert outline == (made.target, len(made.files.outputs), made.frames, made.sample_rate)
+    assert outline == (made.target, len(made.files.outputs), made.frames, made.sample_rate, 1)
     del made
     assert not any(type(each) is TrackTask for each in gc.get_objects())
