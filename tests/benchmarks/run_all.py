@@ -34,6 +34,7 @@ RUNS = {
     "submix": "submix.py --minutes 2 --rounds 3",
     "synth": "synth.py --songs 2",
     "training step": "training_step.py --rounds 3",
+    "training step 96": "training_step.py --rounds 3 --units 96 --layers 2 --batch 8",
     "training sss": "training.py --clips 60 --steps 15",
     "training qbe": "training.py --task qbe --clips 60 --steps 15",
     "separate": "separate.py",
