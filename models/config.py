@@ -66,7 +66,7 @@ class OptimizerConfig(Section):
     and falls to nearly zero within the training, whose length must then be known from the start."""
     patience: Count = 5
     factor: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """``patience`` and ``factor``: ``plateau``: the rate is multiplied by ``factor`` when the validation loss has not
+    """``patience`` and ``factor``, of ``plateau``: the rate is multiplied by ``factor`` when the validation loss has not
     improved for ``patience`` epochs."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """``one_cycle``: part of the training in which the rate rises."""
@@ -112,7 +112,7 @@ class HardwareConfig(Section):
     compile: bool = False
     """Compile the network with ``torch.compile``: pays for ``bandsplit``, hardly for BLSTM layers."""
     threads: PositiveInt | None = None
-    """Processor threads of PyTorch a process; None: PyTorch's own choice, all cores. Small networks are faster with 1,
+    """CPU threads of PyTorch per process; None: PyTorch's own choice, all cores. Small networks are faster with 1,
     above all where other programs use the machine too."""
 
 
@@ -120,7 +120,7 @@ class Config(Section):
     """One training, whole."""
 
     task: Task
-    """``sss``: single-source separation (one path). ``qbe``: query by example (any path)."""
+    """``sss``: source-specific separation (one path). ``qbe``: query by example (any path)."""
     preset: str = "paper"
     """The values that everything else starts from."""
     node: str | None = None

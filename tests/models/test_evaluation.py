@@ -133,7 +133,7 @@ def test_gpus_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert evaluation._gpus("cpu", 1) == []
     with pytest.raises(InputError, match="5 devices were asked for; there are 1 to 4"):
         evaluation._gpus("auto", 5)
-    with pytest.raises(InputError, match="-j says how many"):
+    with pytest.raises(InputError, match="-j is the number of threads"):
         evaluation._gpus("cpu", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert evaluation._gpus("auto", 1) == []
