@@ -90,13 +90,14 @@ class FlacExcerpts:
         begin, end = start // block, -(-(start + count) // block)
         frames = min(end * block, self.info.frames) - begin * block
         place, until = self._place(begin), self._place(end)
-        if place is None or until is None:
+        if place is None or until is None or until <= place:
             return None
         image = self._head + os.pread(self._file, until - place, place)
         samples = np.empty((frames + 1, channels), np.int16)  # one more, which must not come
         if _decode(image, samples) != frames:
             return None
         self._frame_size = (until - place) / (end - begin)
+        self._know_last(image, until, end - 1)
         return samples[start - begin * block :][:count]
 
     def close(self) -> None:
@@ -135,6 +136,13 @@ class FlacExcerpts:
             del self._known[1:]
         if found not in self._known:
             insort(self._known, found)
+
+    def _know_last(self, image: bytes, until: int, frame: int) -> None:
+        """Note where the last frame of an image begins, in the middle of which the next excerpt may begin."""
+        at = image.rfind(SYNC)
+        header = frame_header(image, at)
+        if header is not None and header.number == frame and self._belongs(header):
+            self._know((frame, until - len(image) + at))
 
     def _next(self, begin: int, end: int, frame: int) -> tuple[int, int] | None:
         """The first frame from ``begin`` on and before ``end``, or one of the next, up to ``frame``: its number and place."""

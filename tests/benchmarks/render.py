@@ -1,6 +1,6 @@
 """CPU seconds of ``render`` over the floor: decode what is needed once, resample what differs once, write once.
 
-    python tests/benchmarks/render.py [--data SLAKH] [--any] [--clips 40] [--seconds 120] [--rounds 3]
+    python tests/benchmarks/render.py [--data SLAKH] [--any] [--clips 40] [--seconds 120] [--rate 16000] [--rounds 3]
 
 The floor, measured in the same run and in turns: read the union of the clips' and queries' windows of every stem once
 with soundfile, resample one signal for each distinct sum of stems at the finest rendered level with soxr HQ, write the
@@ -26,12 +26,11 @@ from slakh_hier.rendering import render
 from slakh_hier.shards import open_shards
 from slakh_hier.slakh import scan
 
-RATE = 16_000
 Segment = tuple[Path, int, int]
 
 
 def main() -> None:
-    options = read_options(__doc__, data=Path, any=False, clips=40, seconds=120.0, rounds=3)
+    options = read_options(__doc__, data=Path, any=False, clips=40, seconds=120.0, rate=16_000, rounds=3)
     with workspace() as work:
         data = music(work, options.seconds, options.data)
         tree = load_hierarchy("slakh34")
@@ -44,12 +43,14 @@ def main() -> None:
         )
         segments = needed_segments(plan)
         sums = distinct_sums(plan)
-        render(plan, work / "once", jobs=1)
+        render(plan, work / "once", sample_rate=options.rate, jobs=1)
         stored = sum(record.rows for record in open_shards(work / "once").index.shards)
         medians = in_turns(
             {
-                "floor": lambda: floor(segments, sums, stored, plan, work / "floor.h5"),
-                "render": lambda: render(plan, work / "out", jobs=1, overwrite=True),
+                "floor": lambda: floor(segments, sums, stored, plan, options.rate, work / "floor.h5"),
+                "render": lambda: render(
+                    plan, work / "out", sample_rate=options.rate, jobs=1, overwrite=True
+                ),
             },
             options.rounds,
             cpu_seconds,
@@ -64,7 +65,7 @@ def main() -> None:
     )
 
 
-def floor(segments: list[Segment], sums: list[int], rows: int, plan: Plan, path: Path) -> None:
+def floor(segments: list[Segment], sums: list[int], rows: int, plan: Plan, new_rate: int, path: Path) -> None:
     """The work that no implementation can leave out.
 
     Parameters
@@ -75,14 +76,16 @@ def floor(segments: list[Segment], sums: list[int], rows: int, plan: Plan, path:
         Native sample rate of every signal that has to be resampled.
     rows
         Signals to store.
+    new_rate
+        At which they are stored.
     """
     for file, first, frames in segments:
         soundfile.read(file, start=first, frames=frames, dtype="int16")
     noise = np.random.default_rng(0).standard_normal(round(plan.parameters.clip_seconds * max(sums)))
     for rate in sums:
         source = noise[: round(plan.parameters.clip_seconds * rate)].astype(np.float32)
-        signal = soxr.resample(source, rate, RATE, quality="HQ")
-    samples = round(plan.parameters.clip_seconds * RATE)
+        signal = soxr.resample(source, rate, new_rate, quality="HQ") if rate != new_rate else source
+    samples = round(plan.parameters.clip_seconds * new_rate)
     row = (signal[:samples] * 3000).astype(np.int16)
     with h5py.File(path, "w", libver="v110") as file:
         audio = file.create_dataset("audio", (rows, samples), "int16", chunks=(1, samples), fletcher32=True)

@@ -25,18 +25,23 @@ RUNS = {
     "activity": "activity.py --data {data}",
     "render path": "render.py --data {data}",
     "render any": "render.py --data {data} --any",
+    "render at 44.1 kHz": "render.py --data {data} --any --rate 44100 --clips 20",
     "jobs": "jobs.py --data {data} --clips 1200 --rounds 1",
     "first epoch": "first_epoch.py --data {data}",
     "loader": "loader.py --data {data} --rounds 3",
+    "import": "importing.py",
+    "import at 16 kHz": "importing.py --rate 16000",
     "submix": "submix.py --minutes 2 --rounds 3",
     "synth": "synth.py --songs 2",
     "training step": "training_step.py --rounds 3",
+    "training step 96": "training_step.py --rounds 3 --units 96 --layers 2 --batch 8",
     "training sss": "training.py --clips 60 --steps 15",
     "training qbe": "training.py --task qbe --clips 60 --steps 15",
     "separate": "separate.py",
     "stereo": "stereo.py",
     "compression": "compression.py --data {data}",
     "scaling": "scaling.py --tracks 14,700,2100",
+    "full size": "fullsize.py 2",
 }
 
 

@@ -14,6 +14,7 @@ from bare_training import stepper
 from harness import cpu_seconds, in_turns, read_options, report
 from torch import nn
 
+from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.separator import build_separator
 
@@ -23,6 +24,7 @@ RATE, LEVELS = 16_000, 3
 def main() -> None:
     options = read_options(__doc__, units=600, layers=4, batch=2, seconds=4.0, rounds=5, threads=1)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as a training does
     torch.manual_seed(0)
     samples = round(options.seconds * RATE)
     signals = torch.randn(options.batch, 1 + LEVELS, 1, samples)
