@@ -14,7 +14,7 @@ BYTES: Final = 1_000_000
 """Base64 text of a clip's sound: what a notebook keeps for each one that was shown."""
 LANE: Final = 33
 """Height of a signal (pixels)."""
-CONTROLS: Final = 200
+CONTROLS: Final = 230
 MOST: Final = 480
 """What is higher scrolls."""
 
