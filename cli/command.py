@@ -14,9 +14,10 @@ REST: Final = "Options"
 
 
 class Option(click.Option):
-    """An option that knows its group."""
+    """An option that knows its group, and whose help says its default. Its type follows from the default, if it has one."""
 
     def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        kwargs.setdefault("show_default", True)
         super().__init__(*args, **kwargs)
         self.group = group
 

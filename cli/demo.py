@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from slakh_hier.cli.command import command
+from slakh_hier.cli.command import command, output_option, running_option, song_option
 from slakh_hier.cli.common import note
 from slakh_hier.cli.options import jobs_option
 from slakh_hier.errors import MissingExtraError
@@ -33,31 +33,19 @@ TRAINING = (
 
 
 @command()
-@click.option(
-    "-o", "--output", "out", type=click.Path(), default="demo", show_default=True, help="Folder to fill."
-)
-@click.option(
+@output_option("-o", "--output", "out", type=click.Path(), default="demo", help="Folder to fill.")
+@song_option(
     "--data",
     type=click.Choice(["composed", "formula"]),
     default="composed",
-    show_default=True,
     help="Composed songs on real instruments (needs the extra `synth`), or test tones.",
 )
-@click.option(
-    "--tracks", type=click.IntRange(min=12), default=SONGS, show_default=True, help="Songs to make."
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=20),
-    default=SECONDS,
-    show_default=True,
-    help="Length of a song (s).",
-)
-@click.option(
+@song_option("--tracks", type=click.IntRange(min=12), default=SONGS, help="Songs to make.")
+@song_option("--seconds", type=click.FloatRange(min=20), default=SECONDS, help="Length of a song (s).")
+@running_option(
     "--train/--no-train",
     "training",
     default=True,
-    show_default=True,
     help="Train and evaluate two small separators, and write pages (needs the extras `train` and `report`).",
 )
 @jobs_option

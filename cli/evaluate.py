@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 @command()
 @click.argument("run", type=click.Path())
 @click.argument("shards", type=click.Path(), required=False)
-@data_option(
-    "--split",
-    default="test",
-    show_default=True,
-    shell_complete=completion.splits,
-    help="What to evaluate on.",
-)
+@data_option("--split", default="test", shell_complete=completion.splits, help="What to evaluate on.")
 @data_option(
     "--songs",
     type=click.Path(),
@@ -52,20 +46,8 @@ if TYPE_CHECKING:
 @format_option
 @jobs_option
 @device_option
-@running_option(
-    "--devices",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="GPUs that work side by side.",
-)
-@running_option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=25,
-    show_default=True,
-    help="Clips at a time on a GPU.",
-)
+@running_option("--devices", type=click.IntRange(min=1), default=1, help="GPUs that work side by side.")
+@running_option("--batch-size", type=click.IntRange(min=1), default=25, help="Clips at a time on a GPU.")
 @import_option
 def evaluate(
     run: str,

@@ -22,21 +22,12 @@ from slakh_hier.cli.options import configuration_options, folder_option, format_
     show_default="the one the shards were rendered for",
     help="SSS: the finest node of the path.",
 )
-@training_option(
-    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions of each cell."
-)
+@training_option("--seeds", type=click.IntRange(min=1), default=1, help="Repetitions of each cell.")
 @training_option("--cell", "cells", multiple=True, help="Only this cell. Repeatable.")
 @folder_option("Folder for runs and results; one for all three.")
 @format_option
 @running_option("--list", "list_only", is_flag=True, help="List the cells and their state, and do nothing.")
-@running_option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Cells at a time, in processes.",
-)
+@running_option("-j", "--jobs", type=click.IntRange(min=1), default=1, help="Cells at a time, in processes.")
 @running_option(
     "--gpus", default="", metavar="0,1,...", help="Share out these GPUs; sets --jobs to their number."
 )

@@ -34,7 +34,6 @@ text_or_json_option = output_option(
     "output_format",
     type=click.Choice(["text", "json"]),
     default="text",
-    show_default=True,
     help="How results are printed on stdout.",
 )
 

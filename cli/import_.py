@@ -36,7 +36,6 @@ _MOST = 20
     "--bleed",
     type=click.Choice(["keep", "drop-stem", "drop-song"]),
     default="keep",
-    show_default=True,
     help="Stems in which others are heard, as far as the data set says so.",
 )
 @data_option("--metadata", type=click.Path(), help="medleydb: folder with the files <id>_METADATA.yaml.")
@@ -52,12 +51,11 @@ _MOST = 20
     show_default="80,10,10, or the layout's published splits",
     help="Percentages of songs for train, validation, test; a CSV or YAML file (song, split); or folders: as in STEMS.",
 )
-@split_option("--seed", type=int, default=588, show_default=True, help="Another seed draws other splits.")
+@split_option("--seed", default=588, help="Another seed draws other splits.")
 @split_option(
     "--split-by",
     type=click.Choice(["artist", "song"]),
     default="artist",
-    show_default=True,
     help="What a drawing keeps together: all songs of an artist, where it is known, or each song alone.",
 )
 @split_option(
@@ -81,7 +79,6 @@ _MOST = 20
     "--audio",
     type=click.Choice(["convert", "link", "copy"]),
     default="convert",
-    show_default=True,
     help="Convert to 16 bits, or hard-link or copy the files as they are.",
 )
 @output_option(

@@ -35,16 +35,9 @@ mask_option = partial(click.option, cls=Option, group="Masks")
     "--mode",
     type=click.Choice(["exact", "bernoulli"]),
     default="exact",
-    show_default=True,
     help="With --add: exactly that share of the training clips, or each clip by its own draw.",
 )
-@mask_option(
-    "--seed",
-    type=int,
-    default=588,
-    show_default=True,
-    help="With --add: ranks the clips; another seed, other clips.",
-)
+@mask_option("--seed", type=int, default=588, help="With --add: ranks the clips; another seed, other clips.")
 @format_option
 def mask(
     shards: str,

@@ -32,7 +32,6 @@ def audio_format_option(default: str = "flac", about: str = "") -> Callable[[F],
         "--audio-format",
         type=click.Choice(["flac", "wav"]),
         default=default,
-        show_default=True,
         help=f"Format of the audio files{about}.",
     )
 
@@ -44,7 +43,6 @@ def channels_option(option: Callable[..., Callable[[F], F]], text: str) -> Calla
         type=click.Choice(["auto", "1", "2"]),
         callback=lambda context, parameter, value: None if value == "auto" else int(value),
         default="auto",
-        show_default=True,
         help=text,
     )
 
@@ -62,7 +60,6 @@ format_option = options(
         "output_format",
         type=click.Choice(["table", "json", "csv"]),
         default="table",
-        show_default=True,
         help="How results are printed on stdout.",
     ),
     output_option(
@@ -96,7 +93,6 @@ on_broken_option = running_option(
     "--on-broken",
     type=click.Choice(["stop", "skip"]),
     default="stop",
-    show_default=True,
     help="At stems that cannot be decoded: stop, or continue without them and list them in failures.jsonl.",
 )
 backend_options = options(
@@ -104,7 +100,6 @@ backend_options = options(
         "--backend",
         type=click.Choice(["loky", "threading", "dask"]),
         default="loky",
-        show_default=True,
         help="How the work is run in parallel.",
     ),
     running_option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (with --backend dask)."),
@@ -132,7 +127,6 @@ device_option = running_option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    show_default=True,
     help="auto: a GPU if there is one.",
 )
 
@@ -142,7 +136,6 @@ hierarchy_option = data_option(
     "--hierarchy",
     metavar="TREE",
     default="slakh34",
-    show_default=True,
     shell_complete=completion.trees,
     help="Tree: a shipped name or a YAML file.",
 )
@@ -158,7 +151,7 @@ follow_links_option = data_option(
     help="Follow links that lead out of the data set; only where you trust its maker.",
 )
 errata_option = data_option(
-    "--errata/--no-errata", default=True, show_default=True, help="Exclude stems that are known to be noise."
+    "--errata/--no-errata", default=True, help="Exclude stems that are known to be noise."
 )
 catalog_options = options(
     hierarchy_option,
@@ -187,11 +180,10 @@ plan_options = options(
     clip_option(
         "--clips",
         default="train=10000,validation=5000,test=3000",
-        show_default=True,
         help="How many clips to draw in each split.",
     ),
-    clip_option("--clip-seconds", type=float, default=10.0, show_default=True, help="Length of a clip (s)."),
-    clip_option("--step", type=float, default=2.5, show_default=True, help="Grid of clip starts (s)."),
+    clip_option("--clip-seconds", default=10.0, help="Length of a clip (s)."),
+    clip_option("--step", default=2.5, help="Grid of clip starts (s)."),
     clip_option(
         "--salience-db",
         type=float,
@@ -220,11 +212,10 @@ plan_options = options(
         "--query-artist",
         type=click.Choice(["any", "different"]),
         default="any",
-        show_default=True,
         help="Queries of any other song, or of another artist's only.",
     ),
     channels_option(clip_option, "Of the clips; auto: 2 if any stem is stereo. 1 averages left and right."),
-    clip_option("--seed", type=int, default=588, show_default=True, help="Another seed draws other clips."),
+    clip_option("--seed", default=588, help="Another seed draws other clips."),
 )
 """Everything that decides which clips are drawn."""
 

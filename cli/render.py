@@ -44,9 +44,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
 @plan_options
 @clip_option("--plan", "plan_folder", type=click.Path(), help="A saved plan, instead of drawing one now.")
 @folder_option("Folder for the shards.")
-@output_option(
-    "--sample-rate", type=int, default=16_000, show_default=True, help="Sample rate of the shards (Hz)."
-)
+@output_option("--sample-rate", default=16_000, help="Sample rate of the shards (Hz).")
 @output_option(
     "--levels",
     metavar="N,...",
@@ -55,11 +53,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
     help="Levels to render, as 3,2,1,category.",
 )
 @output_option(
-    "--dtype",
-    type=click.Choice(["int16", "float32"]),
-    default="int16",
-    show_default=True,
-    help="How samples are stored.",
+    "--dtype", type=click.Choice(["int16", "float32"]), default="int16", help="How samples are stored."
 )
 @output_option(
     "--mask",
@@ -69,7 +63,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
     shell_complete=completion.new_masks,
     help="Withhold ground truth: leaf-50, all-90. Repeatable.",
 )
-@output_option("--shard-mb", type=float, default=64, show_default=True, help="Largest size of a shard (MB).")
+@output_option("--shard-mb", default=64.0, help="Largest size of a shard (MB).")
 @overwrite_option
 @dry_run_option
 @format_option

@@ -17,20 +17,14 @@ from slakh_hier.cli.options import import_option
 @output_option(
     "--plots", type=click.Path(), help="Folder for the figures as PNG and SVG; with or without a page."
 )
-@data_option("--split", default="test", show_default=True, help="Runs: whose evaluation is shown.")
+@data_option("--split", default="test", help="Runs: whose evaluation is shown.")
 @data_option(
     "--shards",
     type=click.Path(),
     show_default="those of the training",
     help="Runs, experiments: the shard set that was evaluated, to take clips from.",
 )
-@data_option(
-    "--clips",
-    type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
-    help="Shard sets: clips to see and hear.",
-)
+@data_option("--clips", type=click.IntRange(min=0), default=20, help="Shard sets: clips to see and hear.")
 @import_option
 def report(
     folders: tuple[str, ...], page: str | None, plots: str | None, shards: str | None, **options: Any

@@ -39,7 +39,6 @@ from slakh_hier.cli.options import (
 @data_option(
     "--cache/--no-cache",
     default=True,
-    show_default=True,
     help="Keep what was read in the user's cache folder and read only what has changed.",
 )
 @output_option(

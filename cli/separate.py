@@ -26,16 +26,8 @@ from slakh_hier.cli.options import (
 @format_option
 @device_option
 @import_option
-@running_option(
-    "--window-seconds",
-    type=float,
-    default=30.0,
-    show_default=True,
-    help="Chunk length, processed at once (s).",
-)
-@running_option(
-    "--overlap-seconds", type=float, default=3.0, show_default=True, help="Cross-fade between chunks (s)."
-)
+@running_option("--window-seconds", default=30.0, help="Chunk length, processed at once (s).")
+@running_option("--overlap-seconds", default=3.0, help="Cross-fade between chunks (s).")
 def separate(
     run: str, audio: tuple[str, ...], out: str, query: str | None, output_format: str, **options: Any
 ) -> None:

@@ -53,10 +53,7 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
 )
 @audio_format_option()
 @output_option(
-    "--sample-rate",
-    type=int,
-    show_default="the data set's own",
-    help="Sample rate of the audio files (Hz).",
+    "--sample-rate", type=int, show_default="the data set's own", help="Sample rate of the audio files (Hz)."
 )
 @channels_option(
     output_option, "Of the audio files; auto: as the track's widest stem. 1 averages left and right."
@@ -65,7 +62,6 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
     "--on-clip",
     type=click.Choice(["scale", "float", "error"]),
     default="scale",
-    show_default=True,
     help="When a submix exceeds full scale: one gain for the track's files, 32-bit float WAV for the track, or stop.",
 )
 @overwrite_option

@@ -25,21 +25,13 @@ from slakh_hier.cli.options import (
     metavar="N",
     help="Compose N songs instead of reading MIDI files.",
 )
-@song_option("--seconds", type=float, default=40, show_default=True, help="Length of a composed song, about.")
+@song_option("--seconds", default=40.0, help="Length of a composed song, about.")
 @song_option("--reorchestrate", is_flag=True, help="Spread the parts over all instrument categories.")
 @song_option(
     "--max-seconds", type=float, show_default="whole songs", help="Take only the beginning of each song."
 )
-@song_option(
-    "--splits",
-    default="75,15,10",
-    show_default=True,
-    metavar="TRAIN,VALIDATION,TEST",
-    help="Percentages of songs.",
-)
-@song_option(
-    "--seed", type=int, default=588, show_default=True, help="Seed of patches, splits and composed songs."
-)
+@song_option("--splits", default="75,15,10", metavar="TRAIN,VALIDATION,TEST", help="Percentages of songs.")
+@song_option("--seed", default=588, help="Seed of patches, splits and composed songs.")
 @song_option(
     "--soundfont",
     type=click.Path(),
@@ -50,7 +42,6 @@ from slakh_hier.cli.options import (
     "--synthesiser",
     type=click.Choice(["builtin", "fluidsynth"]),
     default="builtin",
-    show_default=True,
     help="What plays it: this package, or FluidSynth (if installed).",
 )
 @folder_option("Folder for the data set.")

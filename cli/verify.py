@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from slakh_hier.cli.command import command
+from slakh_hier.cli.command import command, running_option
 from slakh_hier.cli.common import bars, note, print_table, say
 from slakh_hier.cli.options import format_option, jobs_option
 
 
 @command()
 @click.argument("shards", type=click.Path())
-@click.option(
+@running_option(
     "--full/--quick",
     default=False,
     show_default="--quick",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from slakh_hier.wording import UNKNOWN, escaped, shortened
 
@@ -36,7 +36,7 @@ class Shown:
         return grids(Grid("", rows))
 
     def _facts(self) -> dict[str, Any]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        values = {field.name: getattr(self, field.name) for field in fields(cast(Any, self))}
         return {name: _counted(value) for name, value in values.items()}
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,14 @@ def bounded() -> Callable[[], AbstractContextManager[None]]:
         assert grown * (1 if sys.platform == "darwin" else 1024) < 100 << 20  # macOS counts bytes, Linux kB
 
     return limits
+
+
+@pytest.fixture(scope="session")
+def little_slakh() -> Callable[..., Path]:
+    """``little_slakh(folder, tracks=4, stems=2, seconds=2, ...)`` makes a data set at 8 kHz, without every category."""
+    from slakh_hier.testing import make_slakh
+
+    return partial(make_slakh, sample_rate=8000, every_category=False)
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ def mutated(good: bytes) -> bytes:
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_damaged_files_are_refused_or_give_the_right_samples(tmp_path: Path, channels: int) -> None:
-    """150 each; excerpts from the middle too, where dr_flac alone would go on with samples from elsewhere."""
+    """150 each; excerpts from the middle too, where dr_flac alone would continue with samples from elsewhere."""
     samples = music(channels)
     path = tmp_path / "x.flac"
     good = written(path, samples).read_bytes()

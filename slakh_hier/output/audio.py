@@ -25,6 +25,8 @@ RATES: Final = (1_000, 384_000)
 MAX_WAV: Final = 4_000_000_000
 """Bytes; a longer WAV file is written as RF64, which has 64-bit sizes."""
 _FULL_SCALES: Final = {"PCM_16": FULL_SCALE, "PCM_24": 2.0**23, "FLOAT": 1.0}
+_HEAD: Final = 256
+"""Bytes in which all chunks before the samples lie."""
 _BYTES: Final = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
 
 
@@ -137,7 +139,20 @@ class AudioWriter:
             if kind is None:
                 raise self._refused(fault) from fault
         if kind is None:
+            if self.encoding.subtype == "FLOAT":
+                self._forget_time()
             self._read_back()
+
+    def _forget_time(self) -> None:
+        """Set the time in the chunk ``PEAK``, which libsndfile adds to floats, to 0: the same audio is the same bytes.
+
+        After the chunk's name come its size, its version and the time, of four bytes each.
+        """
+        with open(self.path, "r+b") as file:
+            place = file.read(_HEAD).find(b"PEAK")
+            if place >= 0:
+                file.seek(place + 12)
+                file.write(bytes(4))
 
     def _read_back(self) -> None:
         """Decode the last sample: libsndfile says nothing when FLAC's last frame was refused while closing."""

@@ -167,8 +167,10 @@ def _candidates(
         usable = catalog.usable_by_track
         with progress.stage("plan", len(tracks), "tracks") as advance:
             for track in tracks:
-                if (stems := usable.get(track)) is not None:
-                    split, song = stems["split"].iloc[0], stems["song"].iloc[0]
+                stems = usable.get(track)
+                # A catalog that was edited may have a track in two splits, of which the first counts.
+                if stems is not None and (split := stems["split"].iloc[0]) in found:
+                    song = stems["song"].iloc[0]
                     activity = file.read(track)
                     windows = track_candidates(activity, stems, hierarchy, parameters.grid, parameters.target)
                     found[split].add(track, song or track, windows)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.audio import StemRef
 from slakh_hier.errors import AudioError
-from slakh_hier.files import publish, sha256
+from slakh_hier.files import publish
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import Made, make_file
 from slakh_hier.plan.membership import column_membership
@@ -112,17 +112,8 @@ def _render(target: Target, task: ShardTask) -> ShardDone:
         builder.keep(kept)
     masks = {mask: availability(mask, flags[kept], header.columns) for mask, flags in task.withheld.items()}
     image = builder.finish(masks)
-    record = ShardRecord(
-        file=task.file,
-        split=header.split,
-        clips=len(kept),
-        rows=builder.rows,
-        bytes=image.nbytes,
-        sha256=sha256(image),
-        first_clip=header.first_clip,
-    )
     publish(Path(target.folder) / task.file, image, owner=target.owner)
-    return ShardDone(record, failures)
+    return ShardDone(builder.record(task.file, image), failures)
 
 
 def rms_of(signal: Signal) -> float:

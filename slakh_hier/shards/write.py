@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import InputError
+from slakh_hier.files import sha256
 from slakh_hier.shards.format import (
     ABSENT,
     AUDIO,
@@ -47,6 +48,7 @@ from slakh_hier.shards.format import (
     Table,
     mask_table,
 )
+from slakh_hier.shards.index import ShardRecord
 from slakh_hier.shards.mask import Mask
 from slakh_hier.version import VERSION
 
@@ -200,6 +202,18 @@ class ShardBuilder:
         self._audio.id.close()
         self._file.close()
         return self._image.getbuffer()
+
+    def record(self, file: str, image: memoryview) -> ShardRecord:
+        """The entry in the index of a shard that was published as ``file``; ``image`` is what :meth:`finish` returned."""
+        return ShardRecord(
+            file=file,
+            split=self.header.split,
+            clips=len(self._query_row),
+            rows=self.rows,
+            bytes=image.nbytes,
+            sha256=sha256(image),
+            first_clip=self.header.first_clip,
+        )
 
     @property
     def _sizes(self) -> dict[Size, int]:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from slakh_hier.files import publish, sha256
+from slakh_hier.files import publish
 from slakh_hier.hierarchy import parse_hierarchy
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
 from slakh_hier.shards.format import ABSENT, SILENT, ShardHeader
-from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, ShardRecord, write_index
+from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, write_index
 from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder
 
@@ -108,17 +108,7 @@ def write_shards(
         image = builder.finish(withheld)
         name = f"{split}-00000.h5"
         publish(folder / name, image)
-        records.append(
-            ShardRecord(
-                file=name,
-                split=split,
-                clips=len(clips),
-                rows=builder.rows,
-                bytes=image.nbytes,
-                sha256=sha256(image),
-                first_clip=0,
-            )
-        )
+        records.append(builder.record(name, image))
     write_index(
         folder,
         Index(

@@ -176,3 +176,18 @@ def test_gain_leaves_room_for_rounding() -> None:
             gain = gain_to_fit(peak, atoms)
             assert abs(np.rint(values * gain).sum()) <= LARGEST
             assert gain * peak > LARGEST - 3 * atoms
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_files_of_floats_name_no_time(tmp_path: Path, channels: int) -> None:
+    samples = np.linspace(-0.5, 0.25, 900, dtype=np.float32).reshape(channels, -1)
+    for name in ("one.wav", "other.wav"):
+        with AudioWriter(tmp_path / name, 8000, channels, samples.shape[1], Encoding("wav", "FLOAT")) as file:
+            file.write(samples)
+        head = (tmp_path / name).read_bytes()[:256]
+        place = head.index(b"PEAK")
+        assert head[place + 12 : place + 16] == bytes(4)
+        assert int.from_bytes(head[place + 4 : place + 8], "little") == 8 + 8 * channels
+        read, _ = soundfile.read(tmp_path / name, dtype="float32", always_2d=True)
+        np.testing.assert_array_equal(read.T, samples)
+    assert (tmp_path / "one.wav").read_bytes() == (tmp_path / "other.wav").read_bytes()

@@ -23,7 +23,6 @@ from slakh_hier.plan import activity as module
 from slakh_hier.plan import measure_activity
 from slakh_hier.plan.activity_file import ActivityFile
 from slakh_hier.slakh import Catalog
-from slakh_hier.testing import make_slakh
 
 
 @pytest.fixture
@@ -160,16 +159,12 @@ def test_a_second_pass_into_the_same_file_is_refused(small_catalog: Catalog, tmp
         measure_activity(small_catalog, tmp_path / "activity.h5", jobs=1)
 
 
-def test_broken_stems_are_noted_and_left_out_of_plans(tmp_path: Path) -> None:
+def test_broken_stems_are_noted_and_left_out_of_plans(
+    tmp_path: Path, little_slakh: Callable[..., Path]
+) -> None:
     """Faults that only decoding shows: a cut file, a flipped bit, a NaN."""
-    root = make_slakh(
-        tmp_path / "slakh",
-        seconds=6,
-        sample_rate=8000,
-        stems=6,
-        every_category=False,
-        defects=("truncated_flac", "bit_flip", "nan"),
-    )
+    defects = ("truncated_flac", "bit_flip", "nan")
+    root = little_slakh(tmp_path / "slakh", seconds=6, stems=6, defects=defects)
     catalog = catalog_of(root)
     broken = {("Track00001", "S02"), ("Track00001", "S04"), ("Track00002", "S04")}
     assert not (catalog.frame["status"] == "broken").any()

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,19 @@ def test_parameters_that_cannot_be_used_are_refused_before_any_work(
     monkeypatch.setattr("slakh_hier.plan.planning.from_activity", None)
     with pytest.raises(InputError, match=message):
         plan_clips(small_catalog, small_catalog.hierarchy, **(OPTIONS | options))
+
+
+def test_a_track_of_which_a_stem_was_put_into_a_split_of_its_own(
+    small_catalog: Catalog, small_activity: Path
+) -> None:
+    """By hand, in a saved catalog."""
+    frame = small_catalog.frame.copy()
+    track = frame.loc[frame["split"] == "train", "track"].iloc[0]
+    frame.loc[frame.index[frame["track"] == track][0], "split"] = "-train"
+    edited = replace(small_catalog, frame=frame)
+    plan = plan_clips(edited, edited.hierarchy, activity=small_activity, **OPTIONS)
+    assert track not in set(plan.clips["track"])
+    assert set(plan.clips["split"]) <= {"train", "validation", "test"}
 
 
 def test_numbers_of_clips_are_read_from_text() -> None:

@@ -14,21 +14,13 @@ import soundfile
 import slakh_hier as sh
 from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.submix import write_submixes
-from slakh_hier.testing import make_slakh
 
 TREE = sh.load_hierarchy("slakh34")
 
 
 @pytest.fixture(params=["flac", "wav"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return make_slakh(
-        tmp_path / "slakh",
-        seconds=4,
-        sample_rate=8000,
-        stems=4,
-        every_category=False,
-        audio_format=request.param,
-    )
+def root(request: pytest.FixtureRequest, tmp_path: Path, little_slakh: Callable[..., Path]) -> Path:
+    return little_slakh(tmp_path / "slakh", seconds=4, stems=4, audio_format=request.param)
 
 
 def render(root: Path, out: Path, **options: Any) -> sh.RenderReport:
@@ -186,17 +178,9 @@ def test_submixes_of_another_data_set_are_refused_and_a_copy_of_the_same_is_kept
     assert content(out) == before
 
 
-def test_wav_files_are_told_apart_by_their_samples(tmp_path: Path) -> None:
+def test_wav_files_are_told_apart_by_their_samples(tmp_path: Path, little_slakh: Callable[..., Path]) -> None:
     """Two data sets of the same names, sizes and times, of which one stem differs in one sample."""
-    one = make_slakh(
-        tmp_path / "one",
-        tracks=3,
-        seconds=4,
-        sample_rate=8000,
-        stems=3,
-        every_category=False,
-        audio_format="wav",
-    )
+    one = little_slakh(tmp_path / "one", tracks=3, seconds=4, stems=3, audio_format="wav")
     other = tmp_path / "other"
     shutil.copytree(one, other)
     path = max(other.rglob("S01.wav"))

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from slakh_hier.files import publish, publish_json, sha256
+from slakh_hier.files import publish, publish_json
 from slakh_hier.hierarchy import Column
 from slakh_hier.shards.format import ABSENT, SILENT, ShardHeader
-from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, ShardRecord, write_index
+from slakh_hier.shards.index import Index, MaskRecord, NodeRecord, write_index
 from slakh_hier.shards.mask import Mask
 from slakh_hier.shards.write import ShardBuilder
 
@@ -79,17 +79,7 @@ def hostile_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
             available[:3, 3:] = False
         image = builder.finish({mask: available})
         publish(folder / f"{split}-00000.h5", image)
-        records.append(
-            ShardRecord(
-                file=f"{split}-00000.h5",
-                split=split,
-                clips=count,
-                rows=builder.rows,
-                bytes=image.nbytes,
-                sha256=sha256(image),
-                first_clip=0,
-            )
-        )
+        records.append(builder.record(f"{split}-00000.h5", image))
     index = Index(
         tool_version="0",
         plan_digest="a" * 64,

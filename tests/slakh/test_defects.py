@@ -30,19 +30,10 @@ STEMS = {
 
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("name", STEMS)
-def test_stem(tmp_path, tree, name, deep):
-    whole = make_slakh(
-        tmp_path / "whole", tracks=3, stems=6, seconds=2.0, sample_rate=16000, every_category=False
-    )
-    root = make_slakh(
-        tmp_path / "set",
-        tracks=3,
-        stems=6,
-        seconds=2.0,
-        sample_rate=16000,
-        every_category=False,
-        defects=[name],
-    )
+def test_stem(tmp_path, tree, name, deep, little_slakh):
+    kind = {"tracks": 3, "stems": 6, "seconds": 2.0, "sample_rate": 16000}
+    whole = little_slakh(tmp_path / "whole", **kind)
+    root = little_slakh(tmp_path / "set", **kind, defects=[name])
     defect = DEFECTS[name]
     track = f"Track{defect.track:05d}"
     frame = scan(root, tree, deep=deep).frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,11 @@ from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.slakh import scan
 from slakh_hier.slakh.duplicates import shared_audio
-from slakh_hier.testing import make_slakh
 
 
 @pytest.fixture(params=["flac", "wav"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return make_slakh(
-        tmp_path / "slakh",
-        tracks=4,
-        seconds=2,
-        sample_rate=8000,
-        stems=2,
-        every_category=False,
-        audio_format=request.param,
-    )
+def root(request: pytest.FixtureRequest, tmp_path: Path, little_slakh: Callable[..., Path]) -> Path:
+    return little_slakh(tmp_path / "slakh", tracks=4, seconds=2, stems=2, audio_format=request.param)
 
 
 def stems(root: Path, split: str) -> list[Path]:

@@ -142,7 +142,7 @@ def test_an_absurdly_long_header_is_read_or_refused(tmp_path, bounded, suffix, l
     with bounded():
         try:
             with StemFile(path, track="Track00001", stem="S00") as stem:
-                np.testing.assert_array_equal(stem.read(0, 50), np.arange(50))
+                np.testing.assert_array_equal(stem.read(0, 50, 1)[0], np.arange(50))
         except AudioError as error:
             assert str(error).startswith("Track00001/S00: ")  # noqa: PT017
     with bounded():
