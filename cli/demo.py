@@ -128,12 +128,12 @@ def _lacking() -> str | None:
 
 
 def _run(*arguments: str) -> None:
-    """Print a command as a person would type it, and run it."""
+    """Print a command as a person would type it, and run it. Where few or short songs give fewer clips, the demo continues."""
     from slakh_hier.cli.main import cli
 
     note(f"\n$ slakh-hier {shlex.join(arguments)}")
     code = cli.main(args=list(arguments), prog_name="slakh-hier", standalone_mode=False)
-    if code:
+    if code and (arguments[0], code) != ("render", 1):
         raise click.exceptions.Exit(code)
 
 
