@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -87,6 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
             error = InputError(
                 f"{error.object}: is not UTF-8, and a library that is needed here takes nothing else; rename it"
+            )
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            error = InputError(
+                f"{error.filename}: is longer than this file system takes; choose a shorter path"
             )
         if not isinstance(error, SlakhHierError):
             raise

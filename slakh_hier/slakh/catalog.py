@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -242,6 +244,8 @@ class Catalog:
         """
         try:
             with open(path, "rb") as file:
+                if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):  # which may have no end
+                    raise InputError(f"{path}: is a device, not a catalog; `slakh-hier scan -o` writes one")
                 data = file if file.seekable() else io.BytesIO(file.read())  # such as a pipe
                 return cls.parse(data, str(path), root, hierarchy, follow_links=follow_links)
         except OSError as error:

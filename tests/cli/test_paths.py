@@ -94,6 +94,14 @@ def test_a_library_that_takes_utf_8_only(command: Command, odd: str, monkeypatch
     )
 
 
+def test_names_that_are_too_long(command: Command, plain: Path, tmp_path: Path) -> None:
+    for length in (250, 256):  # of which the first leaves no room for what is written beside it
+        code, _, err = command("activity", plain, "-o", tmp_path / ("x" * length), "-j", "1")
+        assert code in (2, 3)
+        assert "choose a shorter path" in err
+        assert "Traceback" not in err
+
+
 @pytest.fixture
 def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder that nobody can make, not even root: a file is in its place."""

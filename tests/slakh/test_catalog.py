@@ -114,6 +114,8 @@ def test_no_catalog(root, tree, tmp_path):
     path.write_bytes(b"\xff\xfe\0")
     with pytest.raises(InputError, match="cannot be read as a catalog"):
         Catalog.load(path, root, tree)
+    with pytest.raises(InputError, match="is a device, not a catalog"):  # one without an end
+        Catalog.load("/dev/zero", root, tree)
 
 
 def test_a_catalog_out_of_a_pipe(catalog, root, tree, tmp_path):
