@@ -25,11 +25,11 @@ TRAINING = (
     "--set",
     "data.crop_seconds=2",
     "--set",
-    "training.epochs=2",
+    "training.epochs=3",
     "--set",
     "training.steps_per_epoch=100",
 )
-"""200 steps of short excerpts, about half a minute each: enough to be well above the mixture at every level."""
+"""300 steps of short excerpts, less than a minute of a core each: enough to be well above the mixture at every level."""
 
 
 @command()
