@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -278,8 +279,9 @@ def test_an_interrupt_that_hits_a_destructor_comes_again(after: str) -> None:
     command = [sys.executable, "-c", NASTY.replace("AFTER", after)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (143, "")
-    assert done.stderr.strip().endswith(HINT)
-    assert len(done.stderr.splitlines()) == 1
+    assert re.fullmatch(
+        rf"\n?interrupted: .*{HINT}\n", done.stderr
+    )  # click ends the line of a terminal's ^C first
 
 
 def test_a_second_run_into_the_same_folder_is_refused_at_once(
