@@ -1,6 +1,6 @@
 """Excerpts of 16-bit FLAC files by dr_flac (miniaudio): libsndfile's samples for half its CPU time.
 
-dr_flac leaves out a frame whose checksum is wrong, and goes on with the next. So it never sees a file, only whole FLAC frames
+dr_flac leaves out a frame whose checksum is wrong, and continues with the next. So it never sees a file, only whole FLAC frames
 from one place to another, of which the number of samples is known: what does not give exactly as many is not used, and
 the caller reads it with libsndfile, which says what is wrong. Nothing else of a file, such as its tags, reaches dr_flac.
 """

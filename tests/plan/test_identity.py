@@ -119,7 +119,7 @@ def test_the_digest_of_a_plan_follows_what_any_stem_holds(root: Path, tmp_path: 
 def test_stems_that_changed_are_measured_again_whatever_their_times(
     root: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two files of one size and time change places, or one is written anew in its place and its time set back."""
+    """Two files of one size and time change places, or one is rewritten in place and its time set back."""
     monkeypatch.setenv("SLAKH_HIER_CACHE", str(tmp_path / "cache"))
     slakh = tmp_path / "slakh"
     shutil.copytree(root, slakh)
