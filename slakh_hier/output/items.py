@@ -153,8 +153,17 @@ def noted_digest(track: Path) -> str | None:
 
 
 def digest_of(*values: Any) -> str:
-    """sha256 (hex) of values as JSON."""
-    return sha256(json.dumps(values, sort_keys=True, separators=(",", ":"), default=str).encode())
+    """sha256 (hex) of values as JSON. Equal values have equal digests: the command line's 20.0 is Python's 20."""
+    return sha256(json.dumps(_plain(values), sort_keys=True, separators=(",", ":"), default=str).encode())
+
+
+def _plain(value: Any) -> Any:
+    """The value with whole numbers as integers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from slakh_hier.locks import folder_lock
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import (
     Made,
+    digest_of,
     finished_tracks,
     make_all,
     make_file,
@@ -236,3 +237,11 @@ def test_errors_of_items_cost_them_or_stop_the_run(target: Target) -> None:
             left_out=(AudioError,),
             jobs=1,
         )
+
+
+def test_equal_settings_have_equal_digests() -> None:
+    assert digest_of({"seconds": 20, "shares": (75, 15.0)}) == digest_of(
+        {"shares": [75.0, 15], "seconds": 20.0}
+    )
+    assert digest_of(20) != digest_of(20.5)
+    assert digest_of(True) == digest_of(True) != digest_of(False)
