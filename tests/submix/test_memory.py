@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import soundfile
 
 from slakh_hier.submix.tasks import TrackTasks
-from slakh_hier.submix.track import TrackTask
 
 RATE = 8_000
 MINUTES = 10
@@ -56,5 +56,7 @@ def test_the_work_of_a_track_is_made_when_it_is_sent(catalog):
     assert [stem.stem for stem in made.stems] == catalog.usable_by_track["Track00001"]["stem"].tolist()
     outline = tasks.outlines["Track00001"]
     assert outline == (made.target, len(made.files.outputs), made.frames, made.sample_rate, 1)
+    kept = weakref.ref(made)
     del made
-    assert not any(type(each) is TrackTask for each in gc.get_objects())
+    gc.collect()
+    assert kept() is None
