@@ -52,6 +52,12 @@ def swap(root: Path) -> str:
     return f"{track}/{Path(one).stem}"
 
 
+def swapped_copy(root: Path, copy: Path) -> tuple[Path, str]:
+    """A copy with two stems' files swapped, and the first of them."""
+    shutil.copytree(root, copy)
+    return copy, swap(copy)
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """Every file but the notes, which name times."""
     return {
@@ -113,9 +119,7 @@ def test_a_rendering_of_another_data_set_is_refused_and_a_copy_of_the_same_is_ke
     copy = tmp_path / "copied"
     shutil.copytree(root, copy, copy_function=shutil.copyfile)
     assert render(copy, out).made == 0
-    other = tmp_path / "other"
-    shutil.copytree(root, other)
-    stem = swap(other)
+    other, stem = swapped_copy(root, tmp_path / "other")
     with pytest.raises(
         InputError, match=rf"was rendered from another data set: 2 of 24 stems differ, {stem} first"
     ):
@@ -168,9 +172,7 @@ def test_submixes_of_another_data_set_are_refused_and_a_copy_of_the_same_is_kept
     shutil.copytree(root, copy, copy_function=shutil.copyfile)
     assert submix(copy, out).kept == first  # and the other splits
     before = content(out)
-    other = tmp_path / "other"
-    shutil.copytree(root, other)
-    stem = swap(other)
+    other, stem = swapped_copy(root, tmp_path / "other")
     with pytest.raises(
         InputError, match=rf"was made from another data set: {stem.split('/')[0]} holds other audio"
     ):
