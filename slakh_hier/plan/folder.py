@@ -5,12 +5,13 @@ Such a folder may be untrusted: links in it are not followed, and no file is rea
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,9 @@ MAX_PLAN_BYTES: Final = 16 << 20
 """Of plan.yaml, which has one entry per node and split: large trees make long plans, still far below this."""
 MAX_TABLE_BYTES: Final = 512 << 20
 """Of clips.csv and catalog.csv: some 100 bytes a clip, 200 a stem."""
+FixedName = Literal["plan.yaml", "clips.csv"]
+FIXED: Final[dict[FixedName, int]] = {PLAN_NAME: MAX_PLAN_BYTES, CLIPS_NAME: MAX_TABLE_BYTES}
+"""The files in which any change is a fault (a catalog also holds times of its files, a tree comments)."""
 _CLIPS: Final = 4096
 """Clips that are there as text at a time."""
 
@@ -44,7 +48,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     """
     path = folder / PLAN_NAME
     try:
-        document = load_document(folder)
+        document = safe_yaml.load(read_plain(path, MAX_PLAN_BYTES), str(path), max_bytes=MAX_PLAN_BYTES)
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror}; make a plan with slakh-hier plan") from error
     except SlakhHierError as error:
@@ -52,12 +56,6 @@ def read_document(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise PlanError(f"{path}: is not a plan of schema {SCHEMA}; recreate it with slakh-hier plan")
     return document
-
-
-def load_document(folder: Path) -> Any:
-    """What ``plan.yaml`` holds, whatever it is; OSError and TextError where it cannot be read."""
-    path = folder / PLAN_NAME
-    return safe_yaml.load(read_plain(path, MAX_PLAN_BYTES), str(path), max_bytes=MAX_PLAN_BYTES)
 
 
 def read_tree(folder: Path) -> Hierarchy:
@@ -82,6 +80,12 @@ def clip_lines(clips: pd.DataFrame) -> Iterator[bytes]:
     for first in range(0, max(1, len(clips)), _CLIPS):
         part = guarded_frame(clips.iloc[first : first + _CLIPS])
         yield part.to_csv(index=False, header=first == 0, lineterminator="\n").encode()
+
+
+def fixed_digest(folder: Path, name: FixedName) -> str:
+    """Sha256 (hex) of one of the files in which any change is a fault. OSError where it cannot be read."""
+    with open_limited(folder / name, FIXED[name]) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_catalog(folder: Path) -> AbstractContextManager[BufferedReader]:

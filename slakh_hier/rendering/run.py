@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,12 +11,20 @@ from typing import Any
 import numpy as np
 
 from slakh_hier.display import Shown
-from slakh_hier.errors import FaultError, SlakhHierError, SlakhHierWarning
+from slakh_hier.errors import FaultError
 from slakh_hier.output.folder import OutputFolder, Target, place_of, refuse_other, write_failures
 from slakh_hier.output.items import FILE_NOTES, digest_of, file_note, make_all
 from slakh_hier.parallel import Backend, Tasks
 from slakh_hier.paths import StrPath
-from slakh_hier.plan.folder import CATALOG_NAME, CLIPS_NAME, HIERARCHY_NAME, PLAN_NAME, read_document
+from slakh_hier.plan.folder import (
+    CATALOG_NAME,
+    CLIPS_NAME,
+    FIXED,
+    HIERARCHY_NAME,
+    PLAN_NAME,
+    fixed_digest,
+    read_document,
+)
 from slakh_hier.plan.plan import Plan
 from slakh_hier.progress import Wanted
 from slakh_hier.rendering.changes import must_start_again
@@ -147,7 +154,7 @@ def render(
         return sum(shard.bytes for shard in mine if not job.noted(shard)), "rendering"
 
     with folder.claimed(prepare, part=part, scheduler=scheduler, overwrite=overwrite) as target:
-        job.save_plan()
+        plan.save(job.folder)
         done = make_all(
             make_shard,
             job.tasks(target, mine, on_broken == "skip"),
@@ -231,22 +238,6 @@ class _Job:
             finished=False,
         )
 
-    def save_plan(self) -> None:
-        """Put the plan beside the shards (again, where a file is missing or damaged)."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SlakhHierWarning)  # the scan has said it
-                there = Plan.load(
-                    self.folder,
-                    self.plan.catalog.root,
-                    compare=False,
-                    follow_links=self.plan.catalog.follow_links,
-                ).digest
-        except SlakhHierError:
-            there = ""
-        if there != self.plan.digest:
-            self.plan.save(self.folder)
-
     def tasks(self, target: Target, shards: Sequence[ShardPlan], skip_broken: bool) -> Tasks:
         """The work of each shard by its name, small enough to be sent to a worker."""
         clips = self.plan.clips
@@ -302,6 +293,7 @@ class _Job:
             tool_version=VERSION,
             plan_digest=self.plan.digest,
             hierarchy_digest=self.plan.hierarchy.digest,
+            plan_files={name: fixed_digest(self.folder, name) for name in FIXED},
             sample_rate=self.options.sample_rate,
             channels=self.channels,
             clip_seconds=self.plan.parameters.clip_seconds,

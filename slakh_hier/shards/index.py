@@ -13,6 +13,7 @@ from slakh_hier.errors import InputError, ShardError
 from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
 from slakh_hier.plain_files import read_plain
+from slakh_hier.plan.folder import FixedName
 from slakh_hier.shards.format import CHANNELS, FORMAT_VERSION, Dtype, check_columns, samples_of
 from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskMode
 
@@ -118,6 +119,8 @@ class Index(_Strict):
     clip_seconds: Annotated[float, Field(gt=0, le=86_400)]
     samples: Annotated[int, Field(ge=1, lt=2**31)]
     dtype: Dtype
+    plan_files: dict[FixedName, Digest] = {}
+    """Sha256 of the plan's files beside the shards; a set that another program wrote may have none."""
     parameters: dict[str, Any]
     """What the set was rendered with, for people and for telling why two sets differ."""
     nodes: Annotated[list[NodeRecord], Field(max_length=10_000)]

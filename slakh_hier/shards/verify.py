@@ -16,7 +16,7 @@ from slakh_hier.files import TEMPORARY_PREFIX, file_sha256
 from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.parallel import run
 from slakh_hier.paths import StrPath
-from slakh_hier.plan.folder import HIERARCHY_NAME, PLAN_NAME, load_document, read_tree
+from slakh_hier.plan.folder import CATALOG_NAME, HIERARCHY_NAME, fixed_digest, open_catalog, read_tree
 from slakh_hier.progress import Wanted, shown
 from slakh_hier.shards.consistency import Children, check_audio, check_tables, complete_children
 from slakh_hier.shards.format import AUDIO
@@ -24,9 +24,13 @@ from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, Index, MaskRecord, 
 from slakh_hier.shards.mask import TRAIN, availability, rank, withheld, withheld_count
 from slakh_hier.shards.opening import RefusedError, damage, expected_shard, open_checked
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
+from slakh_hier.slakh.catalog import frame_digest
+from slakh_hier.slakh.catalog_file import read_rows
+from slakh_hier.slakh.frame import build_frame
 
 SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
+PLAN_AGAIN: Final = "Run the same slakh-hier render command again: it writes the plan again"
 OTHERWISE: Final = (
     "The file is as it was written, so that it was not damaged later: render again with --overwrite; if it stays, "
     "it is a fault of the program that wrote it"
@@ -52,8 +56,8 @@ def verify(
     """List everything that is wrong with a finished set; nothing is changed.
 
     Quick checks read the index, the tables and each file's structure: presence, sizes, digests in the
-    attributes, states, masks. Full ones read every byte too: sha256, checksums of all rows, parents against the
-    sum of their children, levels against the audio.
+    attributes, states, masks, the plan. Full ones read every byte too: sha256, checksums of all rows, parents
+    against the sum of their children, levels against the audio, the catalog.
 
     Parameters
     ----------
@@ -90,6 +94,8 @@ def verify(
                 tables[shard.file] = table
             advance(1)
     findings += _check_masks(path, index, tables)
+    if full and tree is not None:
+        findings += _check_catalog(path, index, tree)
     if full:
         tasks = {
             shard.file: (path, index.model_copy(update={"shards": [shard]}), children)
@@ -139,21 +145,35 @@ def _refusal(folder: Path, error: RefusedError) -> Finding:
 
 
 def _check_plan(folder: Path, index: Index) -> Iterator[Finding]:
-    advice = "Run the same slakh-hier render command again: it writes the plan again"
+    """Whether the plan's files hold what they did when the set was finished."""
+    for name, digest in index.plan_files.items():
+        try:
+            if fixed_digest(folder, name) != digest:
+                yield Finding(
+                    name, "its bytes changed since the set was finished (sha256 differs)", PLAN_AGAIN
+                )
+        except OSError as error:
+            yield Finding(name, f"cannot be read: {error.strerror}", PLAN_AGAIN)
+
+
+def _check_catalog(folder: Path, index: Index, tree: Hierarchy) -> Iterator[Finding]:
+    """Whether the catalog says of the stems what it did when the plan was drawn; times of files may differ."""
+    if (digest := index.parameters.get("catalog")) is None:  # another program wrote the set
+        return
     try:
-        document = load_document(folder)
-        digest = document.get("digest") if isinstance(document, dict) else None
+        with open_catalog(folder) as file:
+            frame = build_frame(read_rows(file, CATALOG_NAME), tree)
     except OSError as error:
-        yield Finding(PLAN_NAME, f"cannot be read: {error.strerror}", advice)
+        yield Finding(CATALOG_NAME, f"cannot be read: {error.strerror}", PLAN_AGAIN)
     except SlakhHierError as error:
-        yield Finding(PLAN_NAME, f"is damaged: {error}", advice)
+        yield Finding(CATALOG_NAME, f"is damaged: {error}", PLAN_AGAIN)
     else:
-        if digest != index.plan_digest:
-            yield Finding(PLAN_NAME, "is not the plan of these shards (its digest differs)", advice)
+        if frame_digest(frame) != digest:
+            yield Finding(CATALOG_NAME, "is not the catalog of these shards (its digest differs)", PLAN_AGAIN)
 
 
 def _read_tree(folder: Path, index: Index) -> tuple[Hierarchy | None, list[Finding]]:
-    advice = "Run the same slakh-hier render command again: it writes the tree again"
+    advice = PLAN_AGAIN
     try:
         tree = read_tree(folder)
     except (OSError, UnicodeDecodeError) as error:

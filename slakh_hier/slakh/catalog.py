@@ -147,15 +147,7 @@ class Catalog:
     @cached_property
     def digest(self) -> str:
         """Sha256 (hex) of all that decides the audio of a plan; not of the root, sizes, times, artists and bleed."""
-        without = {"size", "mtime_ns", "artist", "bleed"}
-        if self.frame["labels"].isna().all():
-            without.add("labels")  # digests of data sets that have none are what plans hold
-        columns = [c for c in BASE_COLUMNS if c not in without] + ["status"]
-        digest, separator = sha256(), ""
-        for line in cells(self.frame, columns):
-            digest.update((separator + "\x1f".join(line)).encode())
-            separator = "\n"
-        return digest.hexdigest()
+        return frame_digest(self.frame)
 
     @cached_property
     def leaks(self) -> list[tuple[str, dict[str, list[str]]]]:
@@ -269,3 +261,16 @@ class Catalog:
             catalog.problems.append(describe_leaks(catalog.leaks, FROM_FILE))
             warnings.warn(catalog.problems[-1], SlakhHierWarning, stacklevel=2)
         return catalog
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """The digest of a catalog with this table."""
+    without = {"size", "mtime_ns", "artist", "bleed"}
+    if frame["labels"].isna().all():
+        without.add("labels")  # digests of data sets that have none are what plans hold
+    columns = [c for c in BASE_COLUMNS if c not in without] + ["status"]
+    digest, separator = sha256(), ""
+    for line in cells(frame, columns):
+        digest.update((separator + "\x1f".join(line)).encode())
+        separator = "\n"
+    return digest.hexdigest()

@@ -106,6 +106,35 @@ def test_only_a_damaged_shard_is_made_again(
     assert verify(out, full=True) == []
 
 
+CATALOG_FREE = {"size", "mtime_ns", "artist", "bleed", "category", "why"}
+"""Columns of catalog.csv that do not decide the audio; nor do the levels, which are made from the tree."""
+
+
+@pytest.mark.parametrize("name", ["clips.csv", "catalog.csv"])
+def test_a_changed_table_beside_the_shards_is_found_and_written_again(
+    name: str, small_plan: sh.Plan, small_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(small_set, out)
+    header, *rows = [line.split(",") for line in (out / name).read_text().splitlines()]
+    columns = [c for c in header if c not in CATALOG_FREE and not c.startswith("level_")]
+    assert len(columns) > 8
+    for number, column in enumerate(columns):
+        row = rows[number % len(rows)]
+        changed = list(row)
+        changed[header.index(column)] = "7" if row[header.index(column)] != "7" else "8"
+        lines = [header, *(changed if each is row else each for each in rows)]
+        (out / name).write_text("".join(",".join(line) + "\n" for line in lines))
+        (finding,) = verify(out, full=True)
+        assert finding.file == name, column
+    (out / name).unlink()
+    (finding,) = verify(out, full=True)
+    assert finding.what == "cannot be read: No such file or directory"
+    sh.render(small_plan, out, jobs=1, **OPTIONS)
+    assert digests(out) == digests(small_set)
+    assert verify(out, full=True) == []
+
+
 def test_a_mask_added_later_survives_a_repair(small_plan: sh.Plan, small_set: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(small_set, out)

@@ -216,6 +216,7 @@ def make(
         tool_version="0.1.0",
         plan_digest=plan_digest,
         hierarchy_digest=parse_hierarchy(TREE, "hierarchy.yaml").digest,
+        plan_files={"plan.yaml": sha256((folder / "plan.yaml").read_bytes())},
         sample_rate=RATE,
         channels=CHANNELS,
         clip_seconds=SECONDS,
