@@ -26,6 +26,8 @@ MARGIN: Final = 0.2
 HOLDS, FAILS, UNSURE = "holds", "does not hold", "too little data to say"
 VACUOUS: Final = "holds, but says little"
 """No worse than models that fail: nobody doubts it, and it is not what the paper means."""
+EMPTY: Final = "does not apply"
+"""A part of an improvement, where even all the ground truth surely brings none."""
 
 
 def results(
@@ -135,6 +137,12 @@ def _judge(claim: Claim, row: RowScores | None, than: RowScores | None) -> said.
         assert claim.share is not None
         kept, ci95 = share(mine, theirs, songs, place)
         if kept is None or ci95 is None:
+            base = intervals(theirs, songs)[place]
+            if base is not None and base[1] <= 0:
+                full = f"{decibels(known(level_means(theirs)[place]), sign=True)} dB, 95 % interval {interval(base, sign=True)}"
+                return verdict(
+                    EMPTY, f"even all the ground truth brings no improvement {where} to keep: {full} ({of})"
+                )
             return verdict(UNSURE, f"the full data's improvement {where} is not surely above 0 dB ({of})")
         found = HOLDS if ci95[0] >= claim.share else FAILS if ci95[1] < claim.share else UNSURE
         return verdict(found, f"{kept:.0%} kept {where}, 95 % interval {ci95[0]:.0%} to {ci95[1]:.0%} ({of})")

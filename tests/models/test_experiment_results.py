@@ -17,7 +17,7 @@ from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.experiments.cell import Cell
 from slakh_hier.models.experiments.grid import cell_config, load_grid
-from slakh_hier.models.experiments.results import FAILS, HOLDS, UNSURE, VACUOUS, results
+from slakh_hier.models.experiments.results import EMPTY, FAILS, HOLDS, UNSURE, VACUOUS, results
 from slakh_hier.models.experiments.writing import flat_rows, markdown, pair_rows, result_tables, write_results
 from slakh_hier.models.metrics import METRICS, Metric
 from slakh_hier.scores.experiment import read_results
@@ -139,6 +139,20 @@ def test_no_worse_than_models_that_fail_says_little(
     assert claim.verdict == verdict, claim
     assert ("does not surely improve on the mixture" in claim.why) == (verdict == VACUOUS)
     assert "p of no difference < 0.001" in claim.why
+
+
+@pytest.mark.parametrize(("full", "verdict"), [(-3.0, EMPTY), (0.0, UNSURE), (3.0, HOLDS)])
+def test_where_there_is_no_improvement_none_can_be_kept(
+    full: float, verdict: str, both: Shards, tmp_path: Path
+) -> None:
+    songs = np.random.default_rng(1).normal(0, 1, (20, 1)).repeat(2, 0).repeat(3, 1)
+    songs -= songs.mean()
+    cells = {"qbe-123": full + songs, "qbe-123-leaf-90": full + songs}
+    claim = results("reduction", load_grid("reduction"), seeds_of(tmp_path, both, "qbe", cells)).claims[1]
+    assert claim.verdict == verdict, claim
+    assert ("no improvement at level 1 to keep: -3.0 dB, 95 % interval -3.3 to -2.8" in claim.why) == (
+        verdict == EMPTY
+    ), claim
 
 
 def test_the_rows_of_a_claim_are_compared_too(both: Shards, tmp_path: Path) -> None:
