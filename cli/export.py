@@ -10,6 +10,7 @@ from slakh_hier.cli import completion
 from slakh_hier.cli.command import command, data_option
 from slakh_hier.cli.common import note, say
 from slakh_hier.cli.options import audio_format_option, folder_option
+from slakh_hier.wording import counted
 
 if TYPE_CHECKING:
     from slakh_hier.output.audio import AudioFormat
@@ -38,4 +39,4 @@ def export(shards: str, clip: int, output: str, split: str | None, audio_format:
     paths = export_clip(shards, clip, output, split=split, audio_format=audio_format)
     for path in paths:
         say(path)
-    note(f"{len(paths)} files")
+    note(counted(len(paths), "file"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slakh_hier.cli.common import bars, note
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 if TYPE_CHECKING:
     from slakh_hier.plan import Plan
@@ -96,7 +96,7 @@ def note_folding(plan: Plan) -> None:
     for loss in plan.folding:
         worst = "all of it" if loss.worst_db is None else f"{loss.worst_db:g} dB"
         note(
-            f"note: one channel {what} {loss.node} more than {HEAVY_LOSS_DB:g} dB in {loss.heavy} of {loss.tracks} tracks "
+            f"note: one channel {what} {loss.node} more than {HEAVY_LOSS_DB:g} dB in {loss.heavy} of {counted(loss.tracks, 'track')} "
             f"(the most in {loss.worst_track}: {worst})"
         )
 
@@ -110,7 +110,9 @@ def note_short(plan: Plan) -> bool:
         silent = [report.node for report in reports if not report.songs]
         listed = [report for report in reports if report.songs or len(silent) <= _MOST_NODES]
         for report in listed:
-            note(f"  {report.node}: {report.drawn} clips, {report.songs} songs: {report.reason}")
+            note(
+                f"  {report.node}: {counted(report.drawn, 'clip')}, {counted(report.songs, 'song')}: {report.reason}"
+            )
         if len(listed) < len(reports):
             note(f"  {len(silent)} nodes in no song, or nowhere loud enough: {some(silent)}")
         if not reports:

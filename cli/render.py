@@ -23,6 +23,7 @@ from slakh_hier.cli.options import (
     part_option,
     plan_options,
 )
+from slakh_hier.wording import counted
 
 if TYPE_CHECKING:
     from slakh_hier.parallel import Backend
@@ -144,7 +145,9 @@ def render(
     for name, why in report.repaired.items():
         note(f"note: {name} was made again: {why}")
     if report.failures:
-        note(f"left out: {report.failures} clips whose stems could not be decoded; see {out}/failures.jsonl")
+        note(
+            f"left out: {counted(report.failures, 'clip')} whose stems could not be decoded; see {out}/failures.jsonl"
+        )
     if part is not None:
         note("this part is rendered; the same command without --part completes the set")
     elif report.finished:

@@ -15,6 +15,7 @@ from slakh_hier.cli.options import (
     jobs_option,
     overwrite_option,
 )
+from slakh_hier.wording import counted
 
 
 @command()
@@ -73,7 +74,7 @@ def synth(
         )
     print_table([asdict(split) for split in report.splits], output_format)
     if report.kept:
-        note(f"{report.kept} tracks were there already, {report.made} were made now")
+        note(f"{counted(report.kept, 'track')} there already, {report.made:,} made now")
     for name, remark in report.remarks:
         note(f"warning: {name}: {remark}")
     for text in report.notes:

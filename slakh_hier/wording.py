@@ -98,11 +98,10 @@ def channel_word(channels: int) -> str:
     return {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 epoch``, ``2,100 epochs``; ``1 category``, ``2 categories``."""
-    if number != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-    return f"{number:,} {noun}"
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 epoch``, ``2,100 epochs``; ``1 category``, ``2 categories``; ``1 song has``, and ``many`` as it is given."""
+    many = many or (f"{one[:-1]}ies" if one.endswith("ry") else f"{one}s")
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def some(names: Sequence[str], separator: str = ", ", most: int = 5) -> str:

@@ -60,7 +60,7 @@ def test_render_and_stems_that_its_own_steps_find(
     root, out = request.getfixturevalue(data), tmp_path / "out"
     code, _, said = command("render", root, "-o", out, *RENDER)
     assert code == 2
-    assert f"1 stems are missing or cannot be decoded; nothing was done.\n  {'/'.join(stem)}: " in said
+    assert f"1 stem is missing or cannot be decoded; nothing was done.\n  {'/'.join(stem)}: " in said
     assert "--on-broken skip" in said
     assert not out.exists()
     assert command("render", root, "-o", out, *RENDER, "--dry-run")[0] == 2
@@ -125,7 +125,7 @@ def test_submix_and_stems_that_the_scan_finds(scanned: Path, command: Command, t
     out = tmp_path / "out"
     code, _, said = command("submix", scanned, "-o", out, "-j", 1)
     assert code == 2
-    assert "1 stems are missing or cannot be decoded; nothing was done.\n  Track00002/S01: " in said
+    assert "1 stem is missing or cannot be decoded; nothing was done.\n  Track00002/S01: " in said
     assert not out.exists()
     assert command("submix", scanned, "-o", out, "-j", 1, "--split", "test")[0] == 1
     assert not (out / "failures.jsonl").exists()

@@ -11,7 +11,7 @@ from slakh_hier.errors import SongError
 from slakh_hier.importing.sources import Listing, Settings, Song
 from slakh_hier.output.items import digest_of
 from slakh_hier.output.tracks import MAX_STEMS, TrackTask, check_count, track_name
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 Bleed = Literal["keep", "drop-stem", "drop-song"]
 _RECIPE = 3
@@ -50,7 +50,7 @@ def drop_bleed(listing: Listing, bleed: Bleed) -> None:
             f"--bleed drop-stem left out {stems} stems; their songs' mixtures are sums of the others"
         )
     if dropped:
-        listing.notes.append(f"--bleed {bleed} left out {len(dropped)} songs: {some(dropped)}")
+        listing.notes.append(f"--bleed {bleed} left out {counted(len(dropped), 'song')}: {some(dropped)}")
 
 
 def plan_tracks(

@@ -15,7 +15,7 @@ from slakh_hier.importing.split_table import read_split_table
 from slakh_hier.paths import StrPath
 from slakh_hier.slakh.layout import SPLIT_FOLDERS
 from slakh_hier.splits import OMITTED, SPLITS, assign_groups, parse_shares
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 DEFAULT_SPLITS = "80,10,10"
 FOLDERS = "folders"
@@ -65,7 +65,7 @@ def split_songs(songs: Sequence[Song], options: SplitOptions) -> tuple[dict[str,
         if rest:
             names = [song.name for song in rest]
             notes.append(
-                f"{len(rest)} songs are not in {options.table} and were omitted: {some(names, most=3)}. --splits says where "
+                f"{counted(len(rest), 'song')} not in {options.table} and so omitted: {some(names, most=3)}. --splits says where "
                 "such songs go"
             )
     else:

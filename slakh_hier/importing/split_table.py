@@ -13,7 +13,7 @@ from slakh_hier.importing.sources import Song
 from slakh_hier.importing.stem_map import file_key
 from slakh_hier.safe_yaml import load_marked
 from slakh_hier.splits import OMITTED, SPLITS
-from slakh_hier.wording import did_you_mean, nearest, some
+from slakh_hier.wording import counted, did_you_mean, nearest, some
 
 _NAMES = (*SPLITS, OMITTED)
 _SONG_COLUMNS = ("song", "song_id")
@@ -138,7 +138,7 @@ class _GivenSplits:
         without = [name for name in self.names if name not in self.table.found]
         if without and not self.partial:
             raise InputError(
-                f"{self.file}: {len(without)} songs have no split: {some(without)}. Add them, as omitted if need be"
+                f"{self.file}: {counted(len(without), 'song has', 'songs have')} no split: {some(without)}. Add them, as omitted if need be"
             )
         if not self.table.found:
             raise InputError(
@@ -146,7 +146,7 @@ class _GivenSplits:
                 f"{some(self.names, most=3)}"
             )
         if self.others:
-            self.table.notes.append(f"{self.file} names {len(self.others)} songs that are not here")
+            self.table.notes.append(f"{self.file} names {counted(len(self.others), 'song')} not here")
         return self.table
 
 

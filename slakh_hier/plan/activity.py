@@ -29,6 +29,7 @@ from slakh_hier.shared_folders import SharedFolders
 from slakh_hier.slakh import Catalog, StemsByTrack
 from slakh_hier.slakh.by_track import stem_refs
 from slakh_hier.slakh.tracks import stamp_of
+from slakh_hier.wording import counted
 
 T = TypeVar("T")
 TRACKS_PER_PART = 32
@@ -278,7 +279,7 @@ def _merge(target: Path, parts: Path, wanted: dict[str, str], needed: Sequence[s
         places.update(_measured(path, wanted))
     if lost := [track for track in needed if track not in places]:
         raise FaultError(
-            f"{parts}: {len(lost)} tracks were not measured ({lost[0]} first); run the same command again"
+            f"{parts}: {counted(len(lost), 'track was', 'tracks were')} not measured ({lost[0]} first); run the same command again"
         )
     opened: tuple[Path, ActivityFile] | None = None
     try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from slakh_hier.slakh.layout import NO_SPLIT
 from slakh_hier.slakh.rows import Track
 from slakh_hier.slakh.splits import FOLDERS, split_of
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 
 def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
@@ -17,7 +17,7 @@ def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
         return "split2"
     if len(unknown) < len(tracks):
         notes.append(
-            f"{len(unknown)} of {len(tracks)} tracks are not songs of Slakh2100 ({some(unknown)}), so the folders are "
+            f"{len(unknown)} of {counted(len(tracks), 'track is no song', 'tracks are no songs')} of Slakh2100 ({some(unknown)}), so the folders are "
             "the splits; --split-scheme split2 takes the published list for the others"
         )
     return FOLDERS
@@ -45,10 +45,10 @@ def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dic
             unsure.append(f"{name} ({others}): taken as {first.track}")
     if unknown:
         notes.append(
-            f"{len(unknown)} tracks are not songs of Slakh2100 and have no split under {scheme}: {some(unknown)}"
+            f"{counted(len(unknown), 'track is no song', 'tracks are no songs')} of Slakh2100, with no split under {scheme}: {some(unknown)}"
         )
     if unsure:
         notes.append(
-            f"{len(unsure)} tracks have another name and a song that {scheme} has in several splits: {some(unsure, '; ')}"
+            f"{counted(len(unsure), 'track has', 'tracks have')} another name and a song that {scheme} has in several splits: {some(unsure, '; ')}"
         )
     return splits

@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 from slakh_hier.errors import InputError
 from slakh_hier.slakh.catalog import Catalog
+from slakh_hier.wording import counted
 
 OnBroken = Literal["stop", "skip"]
 MOST_NAMED: Final = 20
@@ -44,7 +45,7 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
         if len(broken) > MOST_NAMED:
             lines.append(f"  ... and {len(broken) - MOST_NAMED} more; slakh-hier scan lists them")
         raise InputError(
-            f"{catalog.root}: {len(broken)} stems are missing or cannot be decoded; nothing was done.\n"
+            f"{catalog.root}: {counted(len(broken), 'stem is', 'stems are')} missing or cannot be decoded; nothing was done.\n"
             + "\n".join(lines)
             + "\nFix them and scan again, or continue without them: --on-broken skip"
         )

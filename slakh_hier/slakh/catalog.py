@@ -22,6 +22,7 @@ from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
 from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
 from slakh_hier.slakh.layout import resolve_root
 from slakh_hier.slakh.splits import describe_leaks, find_leaks
+from slakh_hier.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ class Catalog:
     def __repr__(self) -> str:
         tracks = self.frame["track"].nunique()
         return (
-            f"<Catalog {self.root}: {len(self.frame):,} stems of {tracks:,} tracks, splits {self.scheme}, "
+            f"<Catalog {self.root}: {counted(len(self.frame), 'stem')} of {counted(tracks, 'track')}, splits {self.scheme}, "
             f"tree {self.hierarchy.name}>"
         )
 
@@ -137,7 +138,7 @@ class Catalog:
         ]
         if other := [f"{track}/{stem}" for track, stem, old, new in found if old and new not in (old, "")]:
             raise InputError(
-                f"{self.root}: {len(other)} stems are not those of the catalog, {other[0]} first: their samples differ. Scan "
+                f"{self.root}: the samples of {counted(len(other), 'stem')} are not those of the catalog, {other[0]} first. Scan "
                 "again, or give the data set that the catalog was made from"
             )
         content = self.frame["content"].copy()  # which keeps its type

@@ -16,6 +16,7 @@ from slakh_hier.errors import InputError, Problem, TextError
 from slakh_hier.files import publish
 from slakh_hier.slakh.frame import FLAGS, INTEGERS, STATUSES, StemRow, cells
 from slakh_hier.slakh.layout import LEADS_OUT, inside, within
+from slakh_hier.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +162,7 @@ def check_files(
                 changed.append(row.path)
         yield row
     if outside:
-        raise InputError(f"{file}: {len(outside)} stems, {outside[0]} first: {LEADS_OUT}")
+        raise InputError(f"{file}: {counted(len(outside), 'stem')}, {outside[0]} first: {LEADS_OUT}")
     if changed:
         raise InputError(
             f"{file} does not fit {root}: {len(changed)} of its files are missing or have changed, {changed[0]} first. "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Hierarchy, StemLabel
+from slakh_hier.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,6 +191,6 @@ def _refuse_unassigned(
 ) -> None:
     lost = [f"{track}/{stem} ({why})" for track, stem, why in zip(tracks, stems, whys, strict=True)]
     raise InputError(
-        f"the tree {hierarchy.name} says unassigned: error, and {len(lost)} stems have no category: "
+        f"the tree {hierarchy.name} says unassigned: error, and {counted(len(lost), 'stem has', 'stems have')} no category: "
         f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}. Give them a category, or say keep or drop"
     )

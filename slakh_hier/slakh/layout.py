@@ -11,6 +11,7 @@ from pathlib import Path
 from slakh_hier.errors import InputError
 from slakh_hier.output import METADATA
 from slakh_hier.paths import StrPath
+from slakh_hier.wording import counted
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -125,7 +126,7 @@ def _other_folders(
             name for name in _folders(root, folder, bounds, []) if os.path.exists(place / name / METADATA)
         ]
         if count := sum(os.path.realpath(place / name) not in found for name in names):
-            what = "1 track is" if count == 1 else f"{count} tracks are"
+            what = counted(count, "track is", "tracks are")
             yield f"{folder}: is not the name of a split; {what} skipped. Rename it: {', '.join(SPLIT_FOLDERS)}"
 
 

@@ -24,7 +24,7 @@ from slakh_hier.slakh.layout import TrackFolder, find_tracks, resolve_root
 from slakh_hier.slakh.rows import Track, stem_rows
 from slakh_hier.slakh.splits import check_scheme, describe_leaks, identify
 from slakh_hier.slakh.tracks import FileFacts, TrackFacts, look
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 _TASK = 50  # tracks of one task
 _SAVE_SECONDS = 60.0
@@ -231,10 +231,12 @@ def _notes(tracks: Sequence[Track]) -> list[str]:
     notes = []
     strays = [f"{track.folder.path}/stems/{name}" for track in tracks for name in track.strays]
     if strays:
-        notes.append(f"{len(strays)} files are not called S00.flac to S999.wav and not read: {some(strays)}")
+        notes.append(
+            f"{counted(len(strays), 'file is', 'files are')} not called S00.flac to S999.wav and not read: {some(strays)}"
+        )
     if uneven := [track.uneven for track in tracks if track.uneven]:
         notes.append(
-            f"{len(uneven)} tracks have stems of differing lengths; silence follows the shorter ones: {some(uneven)}"
+            f"{counted(len(uneven), 'track has', 'tracks have')} stems of differing lengths; silence follows the shorter ones: {some(uneven)}"
         )
     return notes
 

@@ -11,7 +11,7 @@ from importlib import resources
 
 from slakh_hier.errors import InputError
 from slakh_hier.slakh.layout import NO_SPLIT
-from slakh_hier.wording import did_you_mean, some
+from slakh_hier.wording import counted, did_you_mean, some
 
 SCHEMES = ("orig", "split2", "redux", "folders")
 FOLDERS = "folders"
@@ -127,7 +127,7 @@ def describe_leaks(leaks: Sequence[tuple[str, dict[str, list[str]]]], scheme: st
         advice = "split2 keeps songs together"
     else:
         advice = "move a song's tracks into one split, in the folders or in a saved catalog"
-    count = "1 song lies" if len(leaks) == 1 else f"{len(leaks)} songs lie"
+    count = counted(len(leaks), "song lies", "songs lie")
     return f"{count} in more than one split (splits: {scheme}): {some(named, '; ')}; {advice}"
 
 

@@ -31,7 +31,7 @@ from slakh_hier.synth.sampler import open_soundfont
 from slakh_hier.synth.sources import find_midi
 from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
 from slakh_hier.synth.track import Settings, Source, estimated_bytes, synthesise_track
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 DEFAULT_SEED = 588
 DEFAULT_SECONDS = 40.0
@@ -163,7 +163,7 @@ def _doubles(sources: Sequence[Source], same: Mapping[str, str]) -> list[str]:
     if not doubled:
         return []
     named = some([f"{names[0]} and {some(names[1:], most=2)}" for names in doubled], "; ", 3)
-    have = "1 song has" if len(doubled) == 1 else f"{len(doubled)} songs have"
+    have = counted(len(doubled), "song has", "songs have")
     return [f"{have} other files with the same notes, kept in one split with it: {named}"]
 
 

@@ -147,7 +147,7 @@ def test_options_of_layouts_reach_them(command, tmp_path):
         "folds",
     )
     assert code == 0
-    assert "2 songs are not in folds.csv and were omitted: MiseroPargoletto, WindTrio" in err
+    assert "2 songs not in folds.csv and so omitted: MiseroPargoletto, WindTrio" in err
     assert {path.parent.name for path in Path("folds").glob("*/Track*")} == {"train", "test", "omitted"}
     code, _, err = command(
         "import", root, *options[:6], "-o", "shared", "--shared-with", "folds", "--split-by", "song"

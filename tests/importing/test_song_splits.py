@@ -111,7 +111,7 @@ def test_problems_of_a_file(tmp_path: Path, name: str, text: str, messages: list
 
 def test_every_song_needs_a_split(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("One: train\n")
-    with pytest.raises(InputError, match="1 songs have no split: 1999"):
+    with pytest.raises(InputError, match="1 song has no split: 1999"):
         split(TWO, tmp_path / "s.yaml", 0)
 
 
@@ -170,10 +170,8 @@ def test_a_table_for_a_part_of_the_songs(tmp_path: Path) -> None:
     named = {"A0": "train", "A1": "validation", "B0": "test", "B1": "train"}
     assert found == {s.name: named.get(s.name, "omitted") for s in ARTISTS}
     reported = notes(ARTISTS, table=table, names=folds)
-    assert f"{table} names 1 songs that are not here" in reported
-    assert (
-        f"20 songs are not in {table} and were omitted: A2, A3, A4, and 17 more. --splits says" in reported[1]
-    )
+    assert f"{table} names 1 song not here" in reported
+    assert f"20 songs not in {table} and so omitted: A2, A3, A4, and 17 more. --splits says" in reported[1]
     assert "2 artists are in more than one split: A, B" in reported
     drawn = split(ARTISTS, SHARES, 1, table=table, names=folds)
     assert {name: drawn[name] for name in named} == named

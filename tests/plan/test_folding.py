@@ -116,7 +116,7 @@ def test_the_command_says_it(wide: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert printed["channels"] == 2
     assert {loss["worst_db"] for loss in printed["folding"]} >= {None, 19.1}
     assert (
-        "note: one channel would cost clean_guitars more than 6 dB in 1 of 1 tracks "
+        "note: one channel would cost clean_guitars more than 6 dB in 1 of 1 track "
         "(the most in Track00001: 19.1 dB)" in notes
     )
     printed, notes = said("--channels", "1")

@@ -100,7 +100,7 @@ def test_the_digest_of_a_plan_follows_what_any_stem_holds(root: Path, tmp_path: 
     catalog = plan.catalog
     contents = dict.fromkeys([(catalog.frame["track"].iloc[3], catalog.frame["stem"].iloc[3])], "0" * 32)
     with pytest.raises(
-        InputError, match=r"1 stems are not those of the catalog, Track.*/S.. first: their samples differ"
+        InputError, match=r"the samples of 1 stem are not those of the catalog, Track.*/S.. first"
     ):
         catalog.with_contents(contents, set(catalog.frame["track"]))
     unknown = catalog.frame.assign(content="")
@@ -158,7 +158,7 @@ def test_a_catalog_file_is_believed_only_where_the_files_agree(root: Path, tmp_p
     shutil.copytree(root, other)
     change(other / stems_of(plan)[0][2])
     catalog = Catalog.load(tmp_path / "plan" / "catalog.csv", other, TREE)
-    with pytest.raises(InputError, match=r"1 stems are not those of the catalog, Track"):
+    with pytest.raises(InputError, match=r"the samples of 1 stem are not those of the catalog, Track"):
         sh.plan_clips(catalog, TREE, clips={"train": 1}, clip_seconds=2, activity=tmp_path / "b.h5", jobs=1)
 
 

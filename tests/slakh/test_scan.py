@@ -207,7 +207,7 @@ def test_default_scheme(write_track, tree):
     assert catalog.scheme == "folders"
     assert dict(rows(catalog, "track", "split"))["Track00357"] == "test"
     assert (
-        "1 of 3 tracks are not songs of Slakh2100 (Track00357), so the folders are the splits"
+        "1 of 3 tracks are no songs of Slakh2100 (Track00357), so the folders are the splits"
         in catalog.notes[0]
     )
     catalog = scan(root, tree, split_scheme="redux")
@@ -334,7 +334,7 @@ def test_policy_for_unassigned_stems(write_track, policy, usable):
     ]
     assert len(catalog.usable) == usable
     strict = parse_hierarchy(text.replace(policy, "error"), "small.yaml")
-    with pytest.raises(InputError, match="1 stems have no category: a/S01"):
+    with pytest.raises(InputError, match="1 stem has no category: a/S01"):
         scan(root, strict)
 
 
@@ -383,7 +383,7 @@ def test_stems_of_differing_lengths_are_reported(tmp_path, tree):
     (note,) = [note for note in found.notes if "differing lengths" in note]
     lengths = found.frame.groupby("track")["frames"].nunique()
     (track,) = lengths.index[lengths > 1]
-    assert note.startswith("1 tracks have stems of differing lengths")
+    assert note.startswith("1 track has stems of differing lengths")
     assert f"{track} (" in note
 
 

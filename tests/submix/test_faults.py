@@ -61,7 +61,7 @@ def test_known_faults_are_reported_and_left_out(songs, tree, tmp_path, plain):
     catalog = scan(songs, tree).with_broken({("Track00004", "S00"): "is noise"})
     with pytest.raises(
         InputError,
-        match=r"1 stems are missing or cannot be decoded; nothing was done.\n  Track00004/S00: is noise",
+        match=r"1 stem is missing or cannot be decoded; nothing was done.\n  Track00004/S00: is noise",
     ):
         write_submixes(catalog, tmp_path / "out", splits=["test"], jobs=1)
     assert not (tmp_path / "out").exists()

@@ -427,7 +427,7 @@ def test_command(songs, tmp_path):
     assert [row["split"] for row in json.loads(result.stdout)] == ["train", "validation", "test"]
     assert f"left out: {songs.name}/d-broken.mid: is cut off" in result.stderr
     again = run_command(songs, "-o", tmp_path / "out", "-j", 1)
-    assert "5 tracks were there already, 0 were made now" in again.stderr
+    assert "5 tracks there already, 0 made now" in again.stderr
 
 
 def test_compose_command(tmp_path):

@@ -19,7 +19,7 @@ from slakh_hier.importing.layouts.tables import moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem
 from slakh_hier.plain_files import parse_json, read_plain
-from slakh_hier.wording import some
+from slakh_hier.wording import counted, some
 
 DATA = "data.json"
 _MAX_BYTES = 4 << 20
@@ -81,11 +81,13 @@ def _song(folder: Path) -> Song:
             continue
         stems.append(source_stem(folder, file, found, kind, bleed=track.get("has_bleed") is True))
     if not stems:
-        raise SongError(f"none of the {len(listed)} files that {DATA} lists is there")
+        raise SongError(f"none of the files that {DATA} lists is there ({len(listed)})")
     remarks = [f"types that are not in the taxonomy: {some(sorted(untabled))}"] if untabled else []
     strays = sorted(_audio(folder) - listed)
     if strays:
-        remarks.append(f"{len(strays)} files are not listed in {DATA} and not taken: {some(strays, most=2)}")
+        remarks.append(
+            f"{counted(len(strays), 'file is', 'files are')} not listed in {DATA} and not taken: {some(strays, most=2)}"
+        )
     return Song(
         f"{artist} - {title} ({name[:8]})" if artist and title else name,
         uuid_of(artist, title) if artist and title else uuid_of(name),

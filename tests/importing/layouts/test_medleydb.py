@@ -45,7 +45,7 @@ def test_stems_not_raws_and_not_the_whole_room(recordings: Recordings, take: Any
 def test_bleed_of_a_song_is_that_of_all_its_stems(recordings: Recordings, take: Any, metadata: Any) -> None:
     report = take("medleydb", recordings("medleydb"), bleed="drop-stem")
     assert MOZART not in metadata()
-    assert f"--bleed drop-stem left out 1 songs: {MOZART}" in report.notes
+    assert f"--bleed drop-stem left out 1 song: {MOZART}" in report.notes
 
 
 def test_labels_of_two_levels_and_of_several_words(recordings: Recordings, take: Any, metadata: Any) -> None:
