@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,10 +169,15 @@ def _measure(
     """Measure chunks of tracks in parallel, one part file per chunk."""
     stems = _readable(catalog)
     by_id = {chunk[0] if len(chunk) == 1 else f"{chunk[0]} to {chunk[-1]}": chunk for chunk in chunks}
-    amounts = {id: sum(_seconds(stems[track]) for track in chunk) for id, chunk in by_id.items()}
+    seconds = {
+        track: max(frames / rate for frames, rate in rows)
+        for track, rows in stems.tuples(["frames", "sample_rate"])
+    }
+    amounts = {id: sum(seconds[track] for track in chunk) for id, chunk in by_id.items()}
 
     def arguments(id: str) -> tuple[Any, ...]:
-        work = [(track, wanted[track], stem_refs(stems[track])) for track in by_id[id]]
+        refs = groupby(stem_refs(stems.rows(by_id[id])), key=lambda ref: ref.track)
+        work = [(track, wanted[track], list(own)) for track, own in refs]
         return work, str(catalog.root), str(parts.resolve()), owner.of_workers(scheduler)
 
     tasks = Tasks(by_id, arguments)
@@ -197,11 +203,6 @@ def estimated_bytes(catalog: Catalog, tracks: Sequence[str]) -> int:
     pairs = signals * stems * (stems + 3) // 2  # sums, and upper triangles, of mids and sides
     values = pd.Series(np.ceil(longest * HOPS_PER_SECOND) * pairs, names)
     return round(8 * float(values.loc[list(tracks)].sum()) * PACKED_SHARE)
-
-
-def _seconds(rows: pd.DataFrame) -> float:
-    """Length of a track's longest stem."""
-    return float((rows["frames"] / rows["sample_rate"]).max())
 
 
 def _chunks(missing: list[str]) -> list[list[str]]:
@@ -232,10 +233,9 @@ def _wanted(catalog: Catalog) -> dict[str, str]:
     """
     wanted = {}
     columns = ["stem", "size", "mtime_ns", "frames", "sample_rate", "channels", "path", "content"]
-    for track, rows in _readable(catalog).items():
+    for track, rows in _readable(catalog).tuples(columns):
         files = [
-            [*map(str, row), *(() if row[-1] else stamp_of(catalog.root / str(row[-2])))]
-            for row in rows[columns].itertuples(index=False, name=None)
+            [*map(str, row), *(() if row[-1] else stamp_of(catalog.root / str(row[-2])))] for row in rows
         ]
         wanted[track] = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:32]
     return wanted

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import h5py
 import numpy as np
-from h5py import h5z
+from h5py import h5d, h5s, h5z
 from numpy.typing import NDArray
 
 from slakh_hier.audio import MAX_FRAMES
@@ -64,6 +64,7 @@ _ROOT: Final = {"format": FORMAT, "format_version": FORMAT_VERSION, "hops_per_se
 _TRACK: Final = {"key": str, "sample_rate": int, "frames": int, "channels": int}
 _SIGNALS: Final = ("mid", "side")
 """Of which there are moments: the first of them for each channel."""
+_TEXTS: Final = ("stems", "broken", "content")
 _CHECKSUM: Final = [h5z.FILTER_FLETCHER32]
 _PACKED: Final = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 
@@ -130,39 +131,42 @@ class ActivityFile(Closing):
         with self._damage(track):
             return str(self._attributes(track)["key"])
 
-    def broken(self, track: str) -> dict[str, str]:
-        """Reason by stem that could not be decoded."""
-        with self._damage(track):
-            return _reasons(self._checked(track)[0])
+    def about_stems(
+        self, tracks: Iterable[str] | None = None
+    ) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
+        """What was found out about the stems of some tracks (default: all in the file), by (track, stem).
 
-    def all_broken(self, tracks: Iterable[str] | None = None) -> dict[tuple[str, str], str]:
-        """Reason by (track, stem) of every stem of the tracks (default: all in the file) that could not be decoded."""
-        chosen = self if tracks is None else tracks
-        return {(track, stem): why for track in chosen for stem, why in self.broken(track).items()}
-
-    def contents(self, tracks: Iterable[str]) -> dict[tuple[str, str], str]:
-        """MD5 of the samples by (track, stem)."""
-        found = {}
-        for track in tracks:
+        Returns
+        -------
+        Why a stem could not be decoded, of those that could not; and the MD5 of the samples of all.
+        """
+        broken, contents = {}, {}
+        for track in self if tracks is None else tracks:
             with self._damage(track):
-                group = self._checked(track)[0]
-                stems, contents = _texts(group["stems"]), _texts(group["content"])
-                found.update({(track, stem): text for stem, text in zip(stems, contents, strict=True)})
-        return found
+                data = self._checked(track, _TEXTS)[0]
+                texts = (_texts(data[name]) for name in _TEXTS)
+                for stem, reason, content in zip(*texts, strict=True):
+                    contents[track, stem] = content
+                    if reason:
+                        broken[track, stem] = reason
+        return broken, contents
 
     def read(self, track: str) -> TrackActivity:
         """One track's values."""
         with self._damage(track):
-            group, about = self._checked(track)
-            stems = tuple(_texts(group["stems"]))
+            data, about = self._checked(track)
+            stems, broken, content = (tuple(_texts(data[name])) for name in _TEXTS)
             return TrackActivity(
                 stems=stems,
-                broken=_reasons(group),
-                content=tuple(_texts(group["content"])),
+                broken={stem: reason for stem, reason in zip(stems, broken, strict=True) if reason},
+                content=content,
                 sample_rate=about["sample_rate"],
                 frames=about["frames"],
                 moments=tuple(
-                    Moments(group[f"sums_{signal}"][:], _unpacked(group[f"gram_{signal}"][:], len(stems)))
+                    Moments(
+                        _values(data[f"sums_{signal}"]),
+                        _unpacked(_values(data[f"gram_{signal}"]), len(stems)),
+                    )
                     for signal in _SIGNALS[: about["channels"]]
                 ),
             )
@@ -183,29 +187,35 @@ class ActivityFile(Closing):
             raise NotPlainError(f"/{track} must have exactly the attributes {', '.join(_TRACK)}")
         return found
 
-    def _checked(self, track: str) -> tuple[h5py.Group, dict[str, Any]]:
-        """A track's group and attributes, all of which agree with the number of its stems and its length."""
+    def _checked(
+        self, track: str, members: Collection[str] | None = None
+    ) -> tuple[dict[str, h5d.DatasetID], dict[str, Any]]:
+        """A track's datasets and attributes, all of which agree with the number of its stems and its length.
+
+        Parameters
+        ----------
+        members
+            Only these datasets; default: all.
+        """
         about = self._attributes(track)
         rate, frames, channels = about["sample_rate"], about["frames"], about["channels"]
         if not (0 < rate <= MAX_RATE and 0 < frames <= MAX_FRAMES and 0 < channels <= len(_SIGNALS)):
             raise NotPlainError(f"/{track} has {channels} channels of {frames} frames at {rate} Hz")
         signals = _SIGNALS[:channels]
-        members = [f"{kind}_{signal}" for signal in signals for kind in ("sums", "gram")]
-        check_group(self._file.id, track, ("stems", "broken", "content", *members))
+        moments = [f"{kind}_{signal}" for signal in signals for kind in ("sums", "gram")]
+        check_group(self._file.id, track, (*_TEXTS, *moments))
         hops = -(-frames * HOPS_PER_SECOND // rate)
         names = open_dataset(self._file.id, f"{track}/stems", f"/{track}/stems")
         stems = names.shape[0] if names.rank == 1 else 0
         if not 0 < stems <= MAX_STEMS:
             raise NotPlainError(f"/{track}/stems has shape {names.shape}")
-        for member, shape in (
-            ("stems", (stems,)),
-            ("broken", (stems,)),
-            ("content", (stems,)),
-            *((f"sums_{signal}", (hops, stems)) for signal in signals),
-            *((f"gram_{signal}", (hops, stems * (stems + 1) // 2)) for signal in signals),
-        ):
-            _check_dataset(self._file, f"{track}/{member}", shape)
-        return self._file[track], about
+        shapes = {
+            **dict.fromkeys(_TEXTS, (stems,)),
+            **{f"sums_{signal}": (hops, stems) for signal in signals},
+            **{f"gram_{signal}": (hops, stems * (stems + 1) // 2) for signal in signals},
+        }
+        chosen = shapes if members is None else members
+        return {name: _checked_dataset(self._file, f"{track}/{name}", shapes[name]) for name in chosen}, about
 
     @contextmanager
     def _damage(self, track: str = "") -> Iterator[None]:
@@ -223,14 +233,15 @@ class ActivityFile(Closing):
         self._file.close()
 
 
-def _reasons(group: h5py.Group) -> dict[str, str]:
-    """Why, by stem that could not be decoded."""
-    stems, reasons = _texts(group["stems"]), _texts(group["broken"])
-    return {stem: reason for stem, reason in zip(stems, reasons, strict=True) if reason}
+def _texts(dataset: h5d.DatasetID) -> list[str]:
+    return [text.decode() for text in _values(dataset).tolist()]
 
 
-def _texts(dataset: h5py.Dataset) -> list[str]:
-    return [text.decode() for text in dataset[:]]
+def _values(dataset: h5d.DatasetID) -> NDArray[Any]:
+    """All of a dataset: h5py's own indexing takes four times as long for a small one."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5s.ALL, h5s.ALL, values)
+    return values
 
 
 def _unpacked(packed: Floats, stems: int) -> Floats:
@@ -242,8 +253,8 @@ def _unpacked(packed: Floats, stems: int) -> Floats:
     return gram
 
 
-def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
-    """Refuse a dataset of another type, shape or filters, or that says to hold more than its bytes can."""
+def _checked_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> h5d.DatasetID:
+    """A dataset; refuses one of another type, shape or filters, or that says to hold more than its bytes can."""
     where = f"/{path}"
     found = open_dataset(file.id, path, where)
     dtype, filters = (None, _CHECKSUM) if len(shape) == 1 else (np.dtype(np.float64), _PACKED)
@@ -257,6 +268,7 @@ def _check_dataset(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
     size = math.prod(shape) * kind.get_size()
     if size > min(MAX_BYTES, MAX_PACKING * found.get_storage_size()):
         raise NotPlainError(f"{where} says to hold {size} bytes")
+    return found
 
 
 def encode_track(file: h5py.File, track: str, activity: TrackActivity, key: str) -> None:

@@ -163,7 +163,8 @@ def _candidates(
         return catalog, found, ()
     with ActivityFile(path) as file:
         # Not what else the file holds: a plan does not depend on what was measured before.
-        catalog = catalog.with_broken(file.all_broken(tracks)).with_contents(file.contents(tracks), tracks)
+        broken, contents = file.about_stems(tracks)
+        catalog = catalog.with_broken(broken).with_contents(contents, tracks)
         usable = catalog.usable_by_track
         with progress.stage("plan", len(tracks), "tracks") as advance:
             for track in tracks:
