@@ -97,7 +97,7 @@ def test_a_song_without_any_file_and_a_folder_without_a_list(recordings: Recordi
         path.unlink()
     (root / "notes").mkdir()
     assert dict(take("moisesdb", root).failures) == {
-        last.name: "none of the files that data.json lists is there",
+        last.name: "none of the files that data.json lists is there (6)",
         "notes": "has no data.json",
     }
 
