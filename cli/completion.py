@@ -49,14 +49,19 @@ def presets(ctx: click.Context) -> Iterable[str]:
 
 @_completes()
 def nodes(ctx: click.Context) -> Iterable[str]:
-    """The finest nodes of the shards, or of the tree, that are given."""
+    """The nodes of the shards, or of the tree, that are given."""
     if shards := _shards(ctx):
+        from slakh_hier.hierarchy import UNASSIGNED
         from slakh_hier.shards.index import read_index
 
-        return [column.name for column in read_index(shards).columns if column.level == 1]
+        return [
+            column.name
+            for column in read_index(shards).columns[1:]
+            if column.level and column.name != UNASSIGNED
+        ]
     from slakh_hier.hierarchy import load_hierarchy
 
-    return load_hierarchy(str(ctx.params.get("hierarchy") or "slakh34")).level_nodes(1)
+    return load_hierarchy(str(ctx.params.get("hierarchy") or "slakh34")).nodes
 
 
 @_completes()

@@ -20,7 +20,7 @@ from slakh_hier.cli.options import configuration_options, folder_option, format_
     "--node",
     shell_complete=completion.nodes,
     show_default="the one the shards were rendered for",
-    help="SSS: the finest node of the path.",
+    help="SSS: the node of level 1 whose path is separated.",
 )
 @training_option("--seeds", type=click.IntRange(min=1), default=1, help="Repetitions of each cell.")
 @training_option("--cell", "cells", multiple=True, help="Only this cell. Repeatable.")

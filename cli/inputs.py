@@ -66,6 +66,8 @@ def draw_plan(
 
     if parameters["target"] is not None and any_target:
         raise click.UsageError("--target and --any exclude each other")
+    if parameters["target"] is not None and parameters["query_levels"] is not None:
+        raise click.UsageError("--target names the node; --query-levels belongs to --any")
     if parameters["salience_db"] is not None and parameters["salience_below_mix"] is not None:
         raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)

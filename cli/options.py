@@ -165,6 +165,18 @@ catalog_options = options(
 
 # ---- Clips
 
+
+def _parse_query_levels(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    levels = [level.strip() for level in value.split(",")]
+    if not all(level.isascii() and level.isdigit() for level in levels):
+        raise click.BadParameter(f"query levels are numbers from 1, as in 1,2; {value!r} is not")
+    return tuple(map(int, levels))
+
+
 plan_options = options(
     catalog_options,
     data_option(
@@ -174,9 +186,18 @@ plan_options = options(
         "--target",
         metavar="NODE",
         shell_complete=completion.nodes,
-        help="Draw clips of this finest node, and render its path alone.",
+        help="Draw clips of this node, and render it and its ancestors alone.",
     ),
-    clip_option("--any", "any_target", is_flag=True, help="Draw among all finest nodes (the default)."),
+    clip_option(
+        "--any", "any_target", is_flag=True, help="Draw among all nodes of --query-levels (the default)."
+    ),
+    clip_option(
+        "--query-levels",
+        metavar="N,...",
+        callback=_parse_query_levels,
+        show_default="1, the finest",
+        help="Levels of the nodes that clips and queries are drawn for, as 1,2.",
+    ),
     clip_option(
         "--clips",
         default="train=10000,validation=5000,test=3000",
@@ -200,7 +221,7 @@ plan_options = options(
         "--companion",
         type=click.Choice(["family", "any", "none"]),
         show_default="as the tree says, else family",
-        help="Which other finest node must sound in a clip: of the same top node, any, or none.",
+        help="Which other node of the target's level must sound in a clip: of the same top node, any, or none.",
     ),
     clip_option(
         "--queries/--no-queries",

@@ -47,7 +47,7 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
             title=f"Clips drawn with {drawn.hierarchy.name}, and the SI-SDR of the mixture by level (dB)",
             secondary=("asked", "tracks", "GB", "hours"),
         )
-        print_table(nodes, title="Target nodes", secondary=("salient", "alone"))
+        print_table(nodes, title="Target nodes", secondary=("level", "salient", "alone"))
         links = " --follow-links" if drawn.catalog.follow_links else ""
         note(f"render it with: slakh-hier render {slakh} --plan {out}{links} -o SHARDS")
     note_folding(drawn)

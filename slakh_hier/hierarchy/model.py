@@ -69,7 +69,7 @@ class Clips:
     """Which clips suit a tree (its ``clips:``): the defaults of a plan; None is the paper's value."""
 
     companion: Companion | None = None
-    """Which other finest node must sound with a target: one of its ``family`` (the paper's), ``any``, or ``none``."""
+    """Which other node of a target's level must sound with it: one of its ``family`` (the paper's), ``any``, or ``none``."""
     salience_db: float | None = None
     """RMS (dBFS) above which a node counts as sounding."""
     salience_below_mix: float | None = None
@@ -184,28 +184,21 @@ class Hierarchy:
             return tuple(name for name, category in self.categories.items() if not category.implicit)
         return tuple(name for name, node in self.nodes.items() if node.level == level)
 
-    def finest(self, name: str) -> str:
-        """``name``, if it is a finest node (level 1).
+    def target_level(self, name: str) -> int:
+        """The level of a node that is to be separated.
 
         Raises
         ------
         InputError
-            It is none: says which finest nodes lie below it, or what it was perhaps meant to be.
+            It is none: says which node its category belongs to, or what it was perhaps meant to be.
         """
         if name in self.nodes:
-            if self.nodes[name].level == 1:
-                return name
-            below = ", ".join(leaf for leaf in self.level_nodes(1) if name in self.path(leaf))
-            raise InputError(
-                f"{name} is a node of level {self.nodes[name].level} of the tree {self.name}, a target is one of "
-                f"level 1: {below}"
-            )
+            return self.nodes[name].level
         if name in self.categories:
             raise InputError(
-                f"{name} is a category of the tree {self.name}, a target is a node of level 1: "
-                f"{self.categories[name].node}"
+                f"{name} is a category of the tree {self.name}, a target is a node: {self.categories[name].node}"
             )
-        raise InputError(self._unknown(name, "node", self.level_nodes(1)))
+        raise InputError(self._unknown(name, "node", tuple(self.nodes)))
 
     def columns(self, levels: Sequence[int] | None = None, target: str | None = None) -> tuple[Column, ...]:
         """What is rendered: the mix, then nodes coarse to fine, then ``unassigned`` where the tree keeps such stems.
@@ -213,16 +206,17 @@ class Hierarchy:
         Parameters
         ----------
         levels
-            Level numbers, 0 for the categories; by default all numbered levels.
+            Level numbers, 0 for the categories; by default all numbered levels, with a target those of its path.
         target
-            A finest node: only the nodes on its path (and, with level 0, its categories), and no ``unassigned``.
+            A node: only it and its ancestors, on levels below it what lies below it, and no ``unassigned``.
 
         Raises
         ------
         InputError
             The tree has no such level or target.
         """
-        chosen = range(1, self.levels + 1) if levels is None else levels
+        finest = 1 if target is None else self.target_level(target)
+        chosen = range(finest, self.levels + 1) if levels is None else levels
         if unknown := [level for level in chosen if level not in range(self.levels + 1)]:
             raise InputError(
                 f"the tree {self.name} has no level {unknown[0]}: it has 1 (finest) to {self.levels} (coarsest), "
@@ -234,18 +228,17 @@ class Hierarchy:
             raise InputError(
                 f"the tree {self.name} has no categories of their own: its finest nodes hold the rules"
             )
-        finest = None if target is None else self.finest(target)
         columns = [Column(MIX, self.levels + 1, -1)]
         index: dict[str, int] = {}
         for level in sorted(set(chosen), reverse=True):
             for name in self.level_nodes(level):
                 path = self.path(name)
-                if finest is not None and finest not in path and name not in self.path(finest):
+                if target is not None and target not in path and name not in self.path(target):
                     continue
                 parent = next((index[above] for above in path[1:] if above in index), 0)
                 index[name] = len(columns)
                 columns.append(Column(name, level, parent))
-        if self.unassigned == "keep" and finest is None:
+        if self.unassigned == "keep" and target is None:
             columns.append(Column(UNASSIGNED, 1, 0))
         return tuple(columns)
 

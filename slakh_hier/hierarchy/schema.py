@@ -223,7 +223,7 @@ class ClipsText(_Strict):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     companion: Literal["family", "any", "none"] = "family"
-    """Which other finest node must sound with a target: one under the same top node (family), any, or none."""
+    """Which other node of a target's level must sound with it: one under the same top node (family), any, or none."""
     salience_db: float = Field(default=DEFAULT_SALIENCE_DB, ge=-200, le=0)
     """RMS (dBFS) above which a node counts as sounding."""
     salience_below_mix: float = Field(default_factory=float, ge=0, le=200)

@@ -1,7 +1,8 @@
-"""Where every finest node is salient: the windows from which clips and queries are drawn."""
+"""Where nodes are salient: the windows from which clips and queries are drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slakh_hier.hierarchy import Companion, Hierarchy
+from slakh_hier.hierarchy import MIX, Companion, Hierarchy
 from slakh_hier.plan.activity_file import TrackActivity
 from slakh_hier.plan.energy import (
     HOPS_PER_SECOND,
@@ -57,26 +58,26 @@ class Grid:
     salience: Salience
     """From which RMS over the clip a node is salient."""
     companion: Companion
-    """Which other finest node must be salient too."""
+    """Which other node of the same level must be salient too."""
     channels: int
     """Of the clips: 1 or 2."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Salient windows of one track: an entry for each (finest node, window) in which the node is salient.
+    """Salient windows of one track: an entry for each (target, window) in which the target is salient.
 
     Arrays, and not a table for each track: a table's own memory is many times that of what a short track holds.
     """
 
     node: NDArray[np.int16]
-    """Index among the finest nodes."""
+    """Index among the targets."""
     hop: NDArray[np.int32]
     """First hop."""
     companion: NDArray[np.bool_]
-    """The other finest node that the grid's ``companion`` asks for is salient too."""
+    """The other node that the grid's ``companion`` asks for is salient too."""
     mix_si_sdr: NDArray[np.float32]
-    """SI-SDR of the mixture against the node's ancestor at each level, finest first, dB."""
+    """SI-SDR of the mixture against the node or its ancestor at each level, finest first, dB; NaN at levels below the node."""
 
     def __len__(self) -> int:
         return len(self.node)
@@ -141,7 +142,11 @@ _DTYPES: dict[str, type[np.generic]] = {
 
 
 def track_candidates(
-    activity: TrackActivity, stems: pd.DataFrame, hierarchy: Hierarchy, grid: Grid, target: str | None = None
+    activity: TrackActivity,
+    stems: pd.DataFrame,
+    hierarchy: Hierarchy,
+    grid: Grid,
+    targets: Mapping[str, int],
 ) -> Windows:
     """Salient windows of one track.
 
@@ -149,10 +154,9 @@ def track_candidates(
     ----------
     stems
         Catalog rows of the stems that make up the mixture.
-    target
-        Only windows of this finest node; None: of all.
+    targets
+        The level of each node whose windows are wanted.
     """
-    finest = hierarchy.level_nodes(1)
     index = [activity.stems.index(stem) for stem in stems["stem"]]
     hops = activity.frames * HOPS_PER_SECOND // activity.sample_rate
     frames = int(stems["frames"].max())
@@ -161,30 +165,42 @@ def track_candidates(
     parts = [part.of_stems(index).windows(first, grid.clip_hops) for part in activity.parts(grid.channels)]
     gram = total_gram(parts)
     samples = hop_edge(grid.clip_hops, activity.sample_rate)
-    energy = submix_energy(gram, membership(stems, [(name, 1) for name in finest]))
-    mix = submix_energy(gram, np.ones((1, len(index)), bool))[:, 0]
-    salient = grid.salience.found(rms_dbfs(energy, samples), rms_dbfs(mix, samples))
-    window, node = np.nonzero(salient & [target in (None, name) for name in finest])
-    mix_si_sdr = np.empty((len(node), hierarchy.levels), np.float32)
-    for level in range(1, hierarchy.levels + 1):
-        nodes = hierarchy.level_nodes(level)
-        si_sdr = mixture_si_sdr(parts, samples, membership(stems, [(name, level) for name in nodes]))
-        ancestor = np.array([nodes.index(hierarchy.path(name)[level - 1]) for name in finest], np.intp)
-        mix_si_sdr[:, level - 1] = si_sdr[window, ancestor[node]]
-    return Windows(
-        node.astype(np.int16),
-        first[window].astype(np.int32),
-        _companions(salient, hierarchy, grid.companion)[window, node],
-        mix_si_sdr,
-    )
+    mix = rms_dbfs(submix_energy(gram, np.ones((1, len(index)), bool))[:, 0], samples)
+    number = {name: place for place, name in enumerate(targets)}
+    found = []
+    for level in sorted(set(targets.values())):
+        names = hierarchy.level_nodes(level)
+        energy = submix_energy(gram, membership(stems, [(name, level) for name in names]))
+        salient = grid.salience.found(rms_dbfs(energy, samples), mix)
+        accompanied = _accompanied(salient, [_family(hierarchy, name) for name in names], grid.companion)
+        numbers = np.array([number.get(name, -1) for name in names])
+        window, place = np.nonzero(salient & (numbers >= 0))
+        found.append((window, numbers[place], accompanied[window, place]))
+    window, node, companion = (np.concatenate(column) for column in zip(*found, strict=True))
+    mix_si_sdr = np.full((len(node), hierarchy.levels), np.nan, np.float32)
+    for level in range(min(targets.values()), hierarchy.levels + 1):
+        names = hierarchy.level_nodes(level)
+        si_sdr = mixture_si_sdr(parts, samples, membership(stems, [(name, level) for name in names]))
+        above = np.array(
+            [
+                names.index(hierarchy.path(name)[level - own]) if own <= level else -1
+                for name, own in targets.items()
+            ]
+        )[node]
+        mix_si_sdr[:, level - 1] = np.where(above >= 0, si_sdr[window, above], np.nan)
+    return Windows(node.astype(np.int16), first[window].astype(np.int32), companion, mix_si_sdr)
 
 
-def _companions(salient: NDArray[np.bool_], hierarchy: Hierarchy, companion: Companion) -> NDArray[np.bool_]:
-    """(windows, finest): is the other finest node that is asked for salient in the window?"""
+def _family(hierarchy: Hierarchy, node: str) -> str:
+    """The top node above a node; top nodes are all of one family, that of the mixture."""
+    return hierarchy.top(node) if hierarchy.nodes[node].parent else MIX
+
+
+def _accompanied(
+    salient: NDArray[np.bool_], families: Sequence[str], companion: Companion
+) -> NDArray[np.bool_]:
+    """(windows, nodes of a level): is the other node that is asked for salient in the window?"""
     if companion == "none":
         return np.ones_like(salient)
-    finest = hierarchy.level_nodes(1)
-    together = companion == "any" or hierarchy.levels == 1
-    family = ["" if together else hierarchy.top(name) for name in finest]
-    same = np.array([[a == b for b in family] for a in family])
+    same = np.array([[companion == "any" or a == b for b in families] for a in families])
     return np.asarray(salient.astype(np.int32) @ same.astype(np.int32) - salient > 0)

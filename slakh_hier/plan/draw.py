@@ -7,7 +7,7 @@ version of NumPy draws the same clips.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,12 @@ _COMPANIONS: dict[Companion, str] = {"family": "no other node of its family", "a
 
 @dataclass(frozen=True)
 class NodeReport:
-    """What a finest node had to offer in one split, and what was drawn."""
+    """What a node had to offer in one split, and what was drawn."""
 
     split: str
     node: str
+    level: int
+    """Of the node."""
     windows: int
     """Windows in which the node is salient."""
     alone: int
@@ -53,10 +55,9 @@ class Drawn:
 
 def draw_split(
     table: pd.DataFrame,
-    nodes: Sequence[str],
+    targets: Mapping[str, int],
     *,
     split: str,
-    targets: Sequence[str],
     count: int,
     queries: bool,
     seed: int,
@@ -65,17 +66,16 @@ def draw_split(
 ) -> Drawn:
     """Draw ``count`` clips of one split without replacement.
 
-    A target node is drawn uniformly among those that have clips left, then one of its clips uniformly (facts
-    section 3). The query of a clip is a salient window of the same node in another song, drawn uniformly.
+    A level is drawn uniformly, since coarse levels have few nodes, then a node of it, then one of its clips; levels and
+    nodes without clips left are out (facts section 3). The query of a clip is a salient window of the same node in
+    another song, drawn uniformly.
 
     Parameters
     ----------
     table
         Candidates of the split: ``track, song, node, hop, companion``.
-    nodes
-        Finest nodes; ``node`` in the table counts in them.
     targets
-        The finest nodes that may be drawn.
+        The level of each node that may be drawn; ``node`` in the table counts in them.
     companion
         The rule that the table's column of that name was made by: for the reports.
     artists
@@ -86,21 +86,28 @@ def draw_split(
     Row numbers in ``table`` of clips and of queries (-1 without), and a report for every target.
     """
     columns = _Columns.of(table, artists)
-    pools = {target: _Pool(columns, list(nodes).index(target), target, queries, seed) for target in targets}
-    open_targets = [target for target in targets if len(pools[target].order)]
-    taken = dict.fromkeys(targets, 0)
+    pools = [
+        _Pool(columns, number, name, level, queries, seed)
+        for number, (name, level) in enumerate(targets.items())
+    ]
+    with_clips = [
+        [pool for pool in pools if pool.level == level and len(pool.order)]
+        for level in sorted(set(targets.values()))
+    ]
+    levels = [level for level in with_clips if level]
     rows: list[int] = []
-    while open_targets and len(rows) < count:
-        target = open_targets[_hash(seed, "draw", split, len(rows)) % len(open_targets)]
-        pool = pools[target]
-        rows.append(int(pool.order[taken[target]]))
-        taken[target] += 1
-        if taken[target] == len(pool.order):
-            open_targets.remove(target)
+    while levels and len(rows) < count:
+        chosen = _hash(seed, "draw", split, len(rows))
+        level = levels[chosen % len(levels)]
+        pool = level[chosen // len(levels) % len(level)]
+        rows.append(pool.take())
+        if pool.taken == len(pool.order):
+            level.remove(pool)
+            levels = [level for level in levels if level]
     drawn = np.array(rows, np.int64)
-    found = [pools[nodes[columns.node[row]]].query(row) if queries else -1 for row in rows]
+    found = [pools[columns.node[row]].query(row) if queries else -1 for row in rows]
     kin = "song" if artists is None else "artist"
-    reports = [pools[target].report(split, taken[target], count, companion, kin) for target in targets]
+    reports = [pool.report(split, count, companion, kin) for pool in pools]
     return Drawn(drawn, np.array(found, np.int64), reports)
 
 
@@ -143,8 +150,8 @@ class _Columns:
 class _Pool:
     """The windows of one node in one split."""
 
-    def __init__(self, columns: _Columns, node: int, name: str, queries: bool, seed: int):
-        self.columns, self.name, self.queries, self.seed = columns, name, queries, seed
+    def __init__(self, columns: _Columns, node: int, name: str, level: int, queries: bool, seed: int):
+        self.columns, self.name, self.level, self.seed = columns, name, level, seed
         # 32 bits: the pools together have a row for every window of the split.
         rows = np.flatnonzero(columns.node == node).astype(np.int32)
         self.windows = OtherSongs(rows, columns.kin[rows])
@@ -154,13 +161,19 @@ class _Pool:
         drawable = accompanied if not queries or len(self.windows.songs) > 1 else accompanied[:0]
         keys = np.fromiter((self._key(row, "clip") for row in drawable), np.uint64, len(drawable))
         self.order = drawable[np.argsort(keys, kind="stable")]
+        self.taken = 0
+
+    def take(self) -> int:
+        """The next window that is drawn."""
+        self.taken += 1
+        return int(self.order[self.taken - 1])
 
     def query(self, row: int) -> int:
         """A window of another song or artist, uniformly."""
         kin = int(self.columns.kin[row])
         return self.windows.pick(kin, self._key(row, "query") % self.windows.count(kin))
 
-    def report(self, split: str, drawn: int, asked: int, companion: Companion, kin: str) -> NodeReport:
+    def report(self, split: str, asked: int, companion: Companion, kin: str) -> NodeReport:
         reason = ""
         alone = len(self.windows) - self.accompanied
         if len(self.windows) == 0:
@@ -169,16 +182,17 @@ class _Pool:
             reason = f"{_COMPANIONS[companion]} sounds with it"
         elif len(self.order) == 0:
             reason = f"1 {kin} only, so that no query can be drawn"
-        elif drawn == len(self.order) and drawn < asked:
+        elif self.taken == len(self.order) and self.taken < asked:
             reason = "all its clips are drawn"
         return NodeReport(
             split,
             self.name,
+            self.level,
             len(self.windows),
             alone,
             len(self.order),
             self.songs,
-            drawn,
+            self.taken,
             reason,
         )
 

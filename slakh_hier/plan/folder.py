@@ -22,7 +22,7 @@ from slakh_hier.errors import PlanError, SlakhHierError
 from slakh_hier.hierarchy import Hierarchy, parse_hierarchy
 from slakh_hier.plain_files import open_limited, read_plain
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 PLAN_NAME: Final = "plan.yaml"
 CLIPS_NAME: Final = "clips.csv"
 CATALOG_NAME: Final = "catalog.csv"

@@ -22,6 +22,12 @@ def membership(stems: pd.DataFrame, nodes: list[tuple[str, int]]) -> NDArray[np.
     return np.array(rows, bool).reshape(len(nodes), len(stems))
 
 
+def stems_of(stems: pd.DataFrame, node: str) -> list[int]:
+    """Places of the catalog rows that sound in a node of any level; no two nodes have one name."""
+    levels = [stems[column].tolist() for column in stems.columns if column.startswith("level_")]
+    return [place for place, path in enumerate(zip(*levels, strict=True)) if node in path]
+
+
 def distinct_signals(stems: pd.DataFrame, columns: Sequence[Column]) -> int:
     """Signals that a clip of a track can have at most: different non-empty sets of stems among the nodes."""
     return len({row.tobytes() for row in column_membership(stems, columns) if row.any()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -24,7 +24,9 @@ class Parameters:
     """Parameters of a plan."""
 
     target: str | None = None
-    """The finest node that every clip shows (one path, SSS); None draws among all finest nodes."""
+    """The node, of any level, that every clip shows (one path, SSS); None draws among all nodes of ``query_levels``."""
+    query_levels: tuple[int, ...] | None = (1,)
+    """The levels of the nodes that are drawn, 1 the finest; None where ``target`` names the node."""
     clips: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_CLIPS))
     """How many clips to draw, by split."""
     clip_seconds: float = 10.0
@@ -36,8 +38,8 @@ class Parameters:
     salience_below_mix: float | None = None
     """How far below the mixture's RMS a node still counts as sounding, dB; None where the threshold is absolute."""
     companion: Companion = "family"
-    """Which other finest node must be salient in a clip too: one under the same top node (``family``; in a one-level
-    tree any other), ``any``, or ``none``."""
+    """Which other node of the target's level must be salient in a clip too: one under the same top node (``family``; for a
+    top node any other one), ``any``, or ``none``."""
     queries: bool = True
     """Draw a query for each clip."""
     query_artist: QueryArtist = "any"
@@ -46,6 +48,10 @@ class Parameters:
     """Of the clips: 1 (stereo stems are folded down to their mid) or 2."""
     seed: int = 588
     """Another seed, another draw."""
+
+    def __post_init__(self) -> None:
+        if self.query_levels is not None:
+            object.__setattr__(self, "query_levels", tuple(sorted(set(self.query_levels))))
 
     def check(self, hierarchy: Hierarchy) -> None:
         """Raise :class:`InputError` for values that cannot be used with this tree."""
@@ -81,8 +87,28 @@ class Parameters:
                 raise InputError(f"the number of clips for {split} must be 0 or more, not {count}")
         if not any(self.clips.values()):
             raise InputError("no clips were asked for; write for example train=100,validation=20,test=20")
+        if (self.target is None) == (self.query_levels is None):
+            raise InputError("clips are of one target, or of nodes of the query levels: give one of both")
+        if self.query_levels == ():
+            raise InputError("no query level was chosen: write for example 1,2")
+        for level in self.query_levels or ():
+            if level not in range(1, hierarchy.levels + 1):
+                raise InputError(
+                    f"the tree {hierarchy.name} has no query level {level}: it has 1 (finest) to {hierarchy.levels} (coarsest)"
+                )
+        self.targets(hierarchy)
+
+    def targets(self, hierarchy: Hierarchy) -> dict[str, int]:
+        """The level of each node that clips are drawn for, fine to coarse.
+
+        Raises
+        ------
+        InputError
+            The tree has no such target.
+        """
         if self.target is not None:
-            hierarchy.finest(self.target)
+            return {self.target: hierarchy.target_level(self.target)}
+        return {name: level for level in self.query_levels or () for name in hierarchy.level_nodes(level)}
 
     @property
     def salience(self) -> Salience:
@@ -107,8 +133,17 @@ class Parameters:
         """Plain values, for YAML and digests."""
         return {
             **asdict(self),
+            "query_levels": None if self.query_levels is None else list(self.query_levels),
             "clips": {split: self.clips[split] for split in SPLITS if split in self.clips},
         }
+
+
+def targets_text(target: str | None, query_levels: Iterable[int] | None) -> str:
+    """What clips are drawn for, in words: ``guitars``, ``any node of level 1``."""
+    if target is not None:
+        return target
+    levels = [str(level) for level in query_levels or ()]
+    return f"any node of level{'s' * (len(levels) > 1)} {', '.join(levels)}"
 
 
 def parse_clips(text: str) -> dict[str, int]:

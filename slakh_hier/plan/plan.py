@@ -33,7 +33,7 @@ from slakh_hier.plan.folder import (
 )
 from slakh_hier.plan.folding import FoldingLoss
 from slakh_hier.plan.identity import check_stems
-from slakh_hier.plan.parameters import Parameters
+from slakh_hier.plan.parameters import Parameters, targets_text
 from slakh_hier.progress import Wanted
 from slakh_hier.slakh import Catalog
 from slakh_hier.version import VERSION
@@ -53,9 +53,10 @@ class Plan:
     parameters: Parameters
     """What was asked for."""
     clips: pd.DataFrame
-    """One row per clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (finest
+    """One row per clip, sorted by split, track, start and target: ``split, track, song, start`` (s), ``target`` (a
     node), ``query_track, query_song, query_start`` (empty and NaN without a query), ``draw`` (its place in the order
-    of drawing), ``mix_si_sdr_L`` (dB, SI-SDR of the mixture against the target's ancestor at level L)."""
+    of drawing), ``mix_si_sdr_L`` (dB, SI-SDR of the mixture against the target or its ancestor at level L; NaN at
+    levels below the target)."""
     reports: tuple[NodeReport, ...]
     """What every node had to offer in every split."""
     folding: tuple[FoldingLoss, ...] = ()
@@ -65,7 +66,7 @@ class Plan:
         counts = ", ".join(
             f"{count:,} {split}" for split, count in self.clips["split"].value_counts(sort=False).items()
         )
-        of = self.parameters.target or "any node"
+        of = targets_text(self.parameters.target, self.parameters.query_levels)
         return f"<Plan: {counts} clips of {self.parameters.clip_seconds:g} s, target {of}, tree {self.hierarchy.name}>"
 
     def _repr_html_(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +29,7 @@ def plan_clips(
     hierarchy: Hierarchy,
     *,
     target: str | None = None,
+    query_levels: Collection[int] | None = None,
     clips: Mapping[str, int] | None = None,
     clip_seconds: float = 10.0,
     step: float = 2.5,
@@ -50,7 +51,10 @@ def plan_clips(
     Parameters
     ----------
     target
-        Finest node that every clip shows; None (default) draws uniformly among all finest nodes.
+        The node, of any level, that every clip shows; None (default) draws among all nodes of ``query_levels``.
+    query_levels
+        Levels of the nodes that are drawn, and of their queries, without ``target``: a level uniformly, then a node of it.
+        Default: 1, the finest, as in the paper.
     clips
         Number by split; default the paper's 10,000 / 5,000 / 3,000.
     clip_seconds, step
@@ -59,8 +63,8 @@ def plan_clips(
         RMS (dBFS) above which a node counts as sounding, or how far below the mixture's it still does (dB); default: as
         the tree's ``clips:`` say, else the paper's -30 dBFS.
     companion
-        Which other finest node must sound in a clip: one of the target's ``family``, ``any``, or ``none``; default: as
-        the tree's ``clips:`` say, else the paper's ``family``.
+        Which other node of the target's level must sound in a clip: one of its ``family``, ``any``, or ``none``; default:
+        as the tree's ``clips:`` say, else the paper's ``family``.
     queries
         Draw a query for each clip; default: only without ``target``, as query-by-example needs them.
     query_artist
@@ -81,8 +85,11 @@ def plan_clips(
         No clip at all can be drawn; the message gives the reason for every node.
     """
     catalog = catalog.with_hierarchy(hierarchy)
+    if target is None and query_levels is None:
+        query_levels = (1,)
     parameters = Parameters(
         target=target,
+        query_levels=None if query_levels is None else tuple(query_levels),
         clips=dict(DEFAULT_CLIPS if clips is None else clips),
         clip_seconds=float(clip_seconds),
         step=float(step),
@@ -109,14 +116,14 @@ def plan_clips(
     artists = (
         dict(catalog.usable[["track", "artist"]].itertuples(index=False, name=None)) if different else None
     )
+    targets = parameters.targets(hierarchy)
     parts, reports = [], []
     for split in [split for split in SPLITS if parameters.clips.get(split)]:
         windows = tables.pop(split).frame()
         drawn = draw_split(
             windows,
-            hierarchy.level_nodes(1),
+            targets,
             split=split,
-            targets=[parameters.target] if parameters.target else hierarchy.level_nodes(1),
             count=parameters.clips[split],
             queries=parameters.queries,
             companion=parameters.companion,
@@ -124,7 +131,7 @@ def plan_clips(
             seed=seed,
         )
         if len(drawn.rows):
-            parts.append(_clip_table(split, windows, drawn, hierarchy))
+            parts.append(_clip_table(split, windows, drawn, list(targets), hierarchy.levels))
         reports += drawn.reports
     clips_table = pd.concat(parts, ignore_index=True) if parts else _no_clips(hierarchy)
     plan = Plan(catalog, hierarchy, parameters, clips_table, tuple(reports), folding)
@@ -148,7 +155,8 @@ def _needed(catalog: Catalog, parameters: Parameters) -> dict[str, None]:
     stems = catalog.usable
     chosen = stems["split"].isin([split for split, count in parameters.clips.items() if count])
     if parameters.target is not None:
-        chosen &= stems["level_1"] == parameters.target
+        level = catalog.hierarchy.target_level(parameters.target)
+        chosen &= stems[f"level_{level}"] == parameters.target
     return dict.fromkeys(sorted(stems["track"][chosen].unique()))
 
 
@@ -157,6 +165,7 @@ def _candidates(
 ) -> tuple[Catalog, dict[str, WindowsTable], tuple[FoldingLoss, ...]]:
     """Salient windows of the tracks by split, and what folding costs, read from the activity one track at a time."""
     hierarchy = catalog.hierarchy
+    targets = parameters.targets(hierarchy)
     losses = FoldingLosses(hierarchy.columns())
     found = {split: WindowsTable(hierarchy.levels) for split in SPLITS if parameters.clips.get(split)}
     if not tracks:
@@ -173,7 +182,7 @@ def _candidates(
                 if stems is not None and (split := stems["split"].iloc[0]) in found:
                     song = stems["song"].iloc[0]
                     activity = file.read(track)
-                    windows = track_candidates(activity, stems, hierarchy, parameters.grid, parameters.target)
+                    windows = track_candidates(activity, stems, hierarchy, parameters.grid, targets)
                     found[split].add(track, song or track, windows)
                     losses.add(track, stems, activity)
                 advance(1)
@@ -185,20 +194,21 @@ def _no_clips(hierarchy: Hierarchy) -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in [*KEY_COLUMNS, "draw", *levels]})
 
 
-def _clip_table(split: str, windows: pd.DataFrame, drawn: Drawn, hierarchy: Hierarchy) -> pd.DataFrame:
-    levels = [f"mix_si_sdr_{level}" for level in range(1, hierarchy.levels + 1)]
+def _clip_table(
+    split: str, windows: pd.DataFrame, drawn: Drawn, targets: Sequence[str], depth: int
+) -> pd.DataFrame:
+    levels = [f"mix_si_sdr_{level}" for level in range(1, depth + 1)]
     names = {"track": str, "song": str}
     rows = windows.iloc[drawn.rows].reset_index(drop=True).astype(names)
     queried = windows.iloc[drawn.queries.clip(0)].reset_index(drop=True).astype(names)
     has_query = pd.Series(drawn.queries >= 0)
-    finest = hierarchy.level_nodes(1)
     table = pd.DataFrame(
         {
             "split": split,
             "track": rows["track"],
             "song": rows["song"],
             "start": rows["hop"] / HOPS_PER_SECOND,
-            "target": [finest[node] for node in rows["node"]],
+            "target": [targets[node] for node in rows["node"]],
             "query_track": queried["track"].where(has_query, ""),
             "query_song": queried["song"].where(has_query, ""),
             "query_start": (queried["hop"] / HOPS_PER_SECOND).where(has_query),

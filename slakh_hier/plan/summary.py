@@ -55,6 +55,7 @@ def node_rows(plan: Plan) -> list[dict[str, Any]]:
         {
             "split": report.split,
             "node": report.node,
+            "level": report.level,
             "salient": report.windows,
             "alone": report.alone,
             "candidates": report.candidates,

@@ -50,10 +50,10 @@ class RenderOptions:
         names = [mask.name for mask in parsed]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"the mask {twice[0]} was asked for twice")
+        columns = plan.hierarchy.columns(levels, target=plan.parameters.target)
         chosen = tuple(
-            sorted(set(range(1, plan.hierarchy.levels + 1) if levels is None else levels), reverse=True)
+            sorted({column.level for column in columns[1:]} if levels is None else set(levels), reverse=True)
         )
-        columns = plan.hierarchy.columns(chosen, target=plan.parameters.target)
         return cls(sample_rate, chosen, dtype, float(shard_mb), tuple(parsed), columns)
 
     def as_dict(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from slakh_hier.errors import AudioError
 from slakh_hier.files import publish
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import Made, make_file
-from slakh_hier.plan.membership import column_membership
+from slakh_hier.plan.membership import column_membership, stems_of
 from slakh_hier.shards.format import ShardHeader
 from slakh_hier.shards.index import ShardRecord
 from slakh_hier.shards.mask import Mask, availability
@@ -154,7 +154,7 @@ class _Tracks:
 
     def query(self, clip: _Clip) -> Signal:
         """The target node alone, in the query's track."""
-        members = np.flatnonzero(self._rows[clip.query_track]["level_1"] == clip.target).tolist()
+        members = stems_of(self._rows[clip.query_track], clip.target)
         with self.open(clip.query_track) as reader:
             place = self._window(reader, clip.query_start)
             signal = reader.alone(members, *place, self._header.sample_rate, self._header.samples)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.plan.folder import read_clips
+from slakh_hier.plan.parameters import targets_text
 from slakh_hier.reporting.document import (
     Facts,
     Plot,
@@ -83,7 +84,7 @@ def _facts(found: dict[str, Any]) -> Facts:
     return Facts(
         {
             "Tree": hierarchy.get("name") if isinstance(hierarchy, dict) else None,
-            "Target": made.get("target") or "any node",
+            "Target": targets_text(made.get("target"), made.get("query_levels")),
             "Salience": _salience(made),
             "Companion": made.get("companion"),
             "Seed": made.get("seed"),

@@ -99,6 +99,8 @@ def test_columns_of_a_target(tree: Hierarchy) -> None:
         Column("driven", 0, 1),
     )
     assert tree.columns([0, 2], target="bass") == (Column("mix", 3, -1), Column("strings", 2, 0))
+    assert tree.columns(target="strings") == (Column("mix", 3, -1), Column("strings", 2, 0))
+    assert tree.columns([1, 2], target="strings")[2:] == (Column("guitars", 1, 1), Column("bass", 1, 1))
 
 
 @pytest.mark.parametrize("unassigned", ["drop", "error"])
@@ -110,8 +112,7 @@ def test_unassigned_is_a_column_only_when_kept(unassigned: str) -> None:
 @pytest.mark.parametrize(
     ("target", "part"),
     [
-        ("strings", "level 2 of the tree small, a target is one of level 1: guitars, bass"),
-        ("clean", "a target is a node of level 1: guitars"),
+        ("clean", "clean is a category of the tree small, a target is a node: guitars"),
         ("Guitar", "did you mean guitars"),
         ("xyzzy", "there are guitars, bass, drums, others"),
     ],

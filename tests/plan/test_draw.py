@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from slakh_hier import load_hierarchy, plan_clips
 from slakh_hier.hierarchy import Companion, Hierarchy, parse_hierarchy
 from slakh_hier.plan import Plan
 from slakh_hier.plan.candidates import Salience
-from slakh_hier.plan.draw import Drawn, draw_split
 from slakh_hier.slakh import Catalog
 
 SECONDS, STEP, SALIENCE = 2.0, 0.5, -30.0
@@ -35,11 +33,12 @@ def possible_windows(
     below_mix: float | None = None,
     companion: str = "family",
     channels: int | None = None,
+    levels: Sequence[int] = (1,),
 ) -> tuple[set[Window], set[Window]]:
-    """(track, start, finest node) of all salient windows, and of those with a salient companion, from the files.
+    """(track, start, node) of all salient windows of some levels, and of those with a salient companion, from the files.
 
     Facts section 3: candidate starts on a grid, RMS of the node's submix over the clip above the threshold, another
-    finest node under the same coarsest one salient too (in a one-level tree: any other), the clip inside the track.
+    node of its level under the same coarsest one salient too (for a coarsest one: any other), the clip inside the track.
     With ``below_mix`` the threshold lies so many dB below the mixture. One channel is the mean of left and right.
     """
     channels = channels or catalog.channels
@@ -54,8 +53,9 @@ def possible_windows(
             if channels == 1:
                 samples = samples.mean(axis=1, keepdims=True)
             mix[: len(samples)] += samples
-            if row.level_1 is not None:
-                nodes[row.level_1][: len(samples)] += samples
+            for level in levels:
+                if (node := getattr(row, f"level_{level}")) is not None:
+                    nodes[node][: len(samples)] += samples
         start = 0.0
         while int((start + seconds) * rate) <= length:
             for node, samples in nodes.items():
@@ -64,8 +64,10 @@ def possible_windows(
                 if samples[here].any() and 10 * np.log10(np.mean(samples[here] ** 2)) > least:
                     salient.add((str(track), start, node))
             start += step
-    families = tree.levels > 1 and companion == "family"
-    family = {node: tree.path(node)[-1] if families else "" for node in tree.level_nodes(1)}
+    family: dict[str, Any] = {}
+    for node, about in tree.nodes.items():
+        whole = companion == "any" or about.level == tree.levels
+        family[node] = about.level, "" if whole else tree.path(node)[-1]
     accompanied = {
         (track, start, node)
         for track, start, node in salient
@@ -189,6 +191,54 @@ def test_in_a_one_level_tree_any_other_node_is_company(small_catalog: Catalog, s
     assert {"guitar", "bass", "drums"} <= {target for _, _, target in expected}
 
 
+@pytest.mark.parametrize(
+    ("levels", "companion"), [((2,), "family"), ((3,), "family"), ((1, 3), "any"), ((1, 2, 3), "none")]
+)
+def test_targets_of_any_level(
+    small_catalog: Catalog, small_activity: Path, levels: tuple[int, ...], companion: Companion
+) -> None:
+    tree = small_catalog.hierarchy
+    options: dict[str, Any] = {"companion": companion, "salience_db": -26.5}
+    plan = draw(small_catalog, small_activity, queries=False, query_levels=levels, **options)
+    salient, expected = possible_windows(small_catalog, tree, db=-26.5, companion=companion, levels=levels)
+    assert set(windows_of(plan)) == expected
+    assert sum(report.windows for report in plan.reports) == len(salient)
+    found = {(report.node, report.level) for report in plan.reports}
+    assert found == {(name, level) for level in levels for name in tree.level_nodes(level)}
+    assert {tree.nodes[target].level for _, _, target in expected} == set(levels)
+    own = plan.clips["target"].map(lambda target: tree.nodes[target].level)
+    for level in range(1, 4):
+        assert (plan.clips[f"mix_si_sdr_{level}"].isna() == (own > level)).all()
+
+
+def test_a_target_of_a_middle_level(small_catalog: Catalog, small_activity: Path) -> None:
+    plan = draw(small_catalog, small_activity, target="guitars", queries=True)
+    salient, accompanied = possible_windows(small_catalog, small_catalog.hierarchy, levels=[2])
+    assert set(windows_of(plan)) == {window for window in accompanied if window[2] == "guitars"}
+    assert len(plan.clips) > 20
+    for clip in plan.clips.itertuples():
+        assert (clip.query_track, clip.query_start, "guitars") in salient
+        assert clip.query_song != clip.song
+    # Its leaf's clips are others: the leaf must be salient, not only the sum.
+    leaf = draw(small_catalog, small_activity, target="clean_guitars")
+    assert {w[:2] for w in windows_of(leaf)} <= {w[:2] for w in salient if w[2] == "guitars"}
+
+
+def test_the_mixture_is_measured_against_the_path(small_catalog: Catalog, small_activity: Path) -> None:
+    """At the levels that both have, clips of a node and of its leaf in the same window have the same values."""
+    plans = [
+        draw(small_catalog, small_activity, target=name, companion="none")
+        for name in ("clean_guitars", "guitars")
+    ]
+    leaf, node = (plan.clips.set_index(["track", "start"]) for plan in plans)
+    both = leaf.index.intersection(node.index)
+    assert len(both) > 20
+    for level in (2, 3):
+        column = f"mix_si_sdr_{level}"
+        pd.testing.assert_series_equal(leaf.loc[both, column], node.loc[both, column])
+    assert node["mix_si_sdr_1"].isna().all()
+
+
 def test_a_clip_ends_before_its_longest_stem_does(
     small_catalog: Catalog, possible: tuple[set[Window], set[Window]]
 ) -> None:
@@ -272,125 +322,3 @@ def test_a_smaller_plan_is_the_beginning_of_a_larger_one(
     pd.testing.assert_frame_equal(small.clips, first.reset_index(drop=True))
     other = draw(small_catalog, small_activity, clips={"train": 15}, seed=1)
     assert set(windows_of(other)) != set(windows_of(small))
-
-
-# The drawing alone, on tables made up for the purpose.
-
-
-def table_of(rows: list[tuple[str, str, int, int, bool]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["track", "song", "node", "hop", "companion"])
-
-
-def big_table(tracks: int, nodes: int, windows: int) -> pd.DataFrame:
-    return table_of(
-        [
-            (f"T{t:03d}", f"song{t:03d}", n, h, True)
-            for t in range(tracks)
-            for n in range(nodes)
-            for h in range(windows * (1 + 3 * (n == 0)))  # node 0 has four times the windows
-        ]
-    )
-
-
-def drawn_from(
-    table: pd.DataFrame, nodes: int, count: int, *, queries: bool = False, seed: int = 588
-) -> Drawn:
-    names = [f"node{n}" for n in range(nodes)]
-    return draw_split(table, names, split="train", targets=names, count=count, queries=queries, seed=seed)
-
-
-def chi_square(counts: list[int]) -> float:
-    mean = sum(counts) / len(counts)
-    return sum((count - mean) ** 2 / mean for count in counts)
-
-
-def test_nodes_are_drawn_uniformly_however_many_windows_they_have() -> None:
-    table = big_table(20, 8, 100)
-    drawn = drawn_from(table, 8, 8000)
-    counts = Counter(table["node"].to_numpy()[drawn.rows].tolist())
-    assert chi_square([counts[n] for n in range(8)]) < 24.3  # 99.9 % of 7 degrees of freedom
-    # And clips of a node uniformly: among its tracks, and among its windows.
-    own = table.iloc[drawn.rows][table["node"].to_numpy()[drawn.rows] == 0]
-    assert chi_square([int((own["track"] == t).sum()) for t in table["track"].unique()]) < 43.8  # 19
-    assert chi_square(np.bincount(own["hop"] // 40, minlength=10).tolist()) < 27.9  # 9
-    # The order of drawing knows no order of tracks.
-    ranks = own["track"].rank().to_numpy()
-    assert abs(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1]) < 4 / np.sqrt(len(ranks))
-
-
-def test_queries_are_drawn_uniformly_from_the_other_songs() -> None:
-    # One song has ten windows, the others fifty each: uniform over windows, not over songs.
-    rows = [(f"T{t}", f"song{t}", 0, h, True) for t in range(6) for h in range(10 if t == 0 else 50)]
-    table = table_of(rows)
-    drawn = drawn_from(table, 1, 260, queries=True)
-    assert len(drawn.rows) == 260
-    songs = table["song"].to_numpy()
-    assert (songs[drawn.rows] != songs[drawn.queries]).all()
-    of_last = drawn.queries[songs[drawn.rows] == "song5"]
-    counts = Counter(songs[of_last].tolist())
-    assert counts["song0"] < 15  # 50 queries, 10 of 210 windows: 2.4 expected
-    hit = Counter(drawn.queries.tolist())
-    assert max(hit.values()) <= 6
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_whatever_the_table_the_drawing_ends_and_keeps_the_rules(data: st.DataObject) -> None:
-    rows = data.draw(
-        st.lists(
-            st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 6), st.booleans()),
-            unique_by=lambda row: row[:3],
-            max_size=40,
-        )
-    )
-    # Two tracks are the same song.
-    table = table_of([(f"T{t}", f"song{t % 4}", n, h, c) for t, n, h, c in rows])
-    count = data.draw(st.integers(0, 60))
-    queries = data.draw(st.booleans())
-    drawn = drawn_from(table, 4, count, queries=queries, seed=data.draw(st.integers()))
-    songs, nodes = table["song"].tolist(), table["node"].tolist()
-    songs_of = {n: {s for s, m in zip(songs, nodes, strict=True) if m == n} for n in range(4)}
-    allowed = [
-        row
-        for row in range(len(table))
-        if table["companion"].iloc[row] and (not queries or len(songs_of[nodes[row]]) > 1)
-    ]
-    assert len(drawn.rows) == min(count, len(allowed))
-    assert len(set(drawn.rows)) == len(drawn.rows)
-    assert set(drawn.rows) <= set(allowed)
-    for row, query in zip(drawn.rows, drawn.queries, strict=True):
-        if queries:
-            assert nodes[query] == nodes[row]
-            assert songs[query] != songs[row]
-        else:
-            assert query == -1
-    # The order of the table's rows is of no consequence.
-    order = data.draw(st.permutations(range(len(table))))
-    shuffled = table.iloc[list(order)].reset_index(drop=True)
-    again = drawn_from(shuffled, 4, count, queries=False)
-    plain = drawn_from(table, 4, count, queries=False)
-    key = ["track", "node", "hop"]
-    assert (
-        shuffled.iloc[again.rows][key].to_numpy().tolist() == table.iloc[plain.rows][key].to_numpy().tolist()
-    )
-
-
-def test_queries_of_another_artist() -> None:
-    table = big_table(6, 2, 5)
-    artists = {"T000": "Ann", "T001": "Ann", "T002": "Bob", "T003": "Bob", "T004": None, "T005": ""}
-    names = ["node0", "node1"]
-    drawn = draw_split(
-        table, names, split="train", targets=names, count=100, queries=True, seed=588, artists=artists
-    )
-    tracks = table["track"].to_numpy()
-    pairs = {(tracks[row], tracks[query]) for row, query in zip(drawn.rows, drawn.queries, strict=True)}
-    assert len(pairs) > 15
-    assert not pairs & {("T000", "T001"), ("T001", "T000"), ("T002", "T003"), ("T003", "T002")}
-    assert {(a, b) for a, b in pairs if {a, b} == {"T004", "T005"}}, "unknown artists are not one artist"
-    one = dict.fromkeys(artists, "Ann")
-    none = draw_split(
-        table, names, split="train", targets=names, count=9, queries=True, seed=588, artists=one
-    )
-    assert len(none.rows) == 0
-    assert none.reports[0].reason == "1 artist only, so that no query can be drawn"
-    assert none.reports[0].songs == 6

@@ -24,7 +24,7 @@ def windows(track: int) -> Windows:
 
 
 def test_a_window_takes_few_bytes_and_drawing_not_twice_as_many() -> None:
-    names = [f"node{n}" for n in range(NODES)]
+    targets = {f"node{n}": 1 for n in range(NODES)}
     gc.collect()
     tracemalloc.start()
     table = WindowsTable(LEVELS)
@@ -34,7 +34,7 @@ def test_a_window_takes_few_bytes_and_drawing_not_twice_as_many() -> None:
     gc.collect()
     held, gathered = (count / len(frame) for count in tracemalloc.get_traced_memory())
     tracemalloc.reset_peak()
-    drawn = draw_split(frame, names, split="train", targets=names, count=100, queries=True, seed=588)
+    drawn = draw_split(frame, targets, split="train", count=100, queries=True, seed=588)
     peak = tracemalloc.get_traced_memory()[1] / len(frame)
     tracemalloc.stop()
     assert len(drawn.rows) == 100

@@ -100,7 +100,7 @@ def cut_yaml(folder: Path) -> None:
 
 def newer_schema(folder: Path) -> None:
     text = (folder / "plan.yaml").read_text()
-    (folder / "plan.yaml").write_text(text.replace("schema: 2", "schema: 3"))
+    (folder / "plan.yaml").write_text(text.replace("schema: 3", "schema: 4"))
 
 
 def binary(folder: Path) -> None:
