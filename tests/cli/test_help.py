@@ -77,10 +77,13 @@ def test_completion(small_set: Path) -> None:
     assert completed("hierarchy", "show", "comb") == ["combo"]
     assert completed("train", "sss", "x", "--preset", "ti") == ["tiny"]
     assert completed("render", "x", "--target", "clean") == ["clean_guitars"]
+    assert completed("plan", "x", "--target", "mid") == ["midrange_strings_keys"]
     assert completed("render", "x", "--hierarchy", "band", "--target", "dr") == ["drums"]
     assert completed("render", "x", "--mask", "leaf-9") == ["leaf-90"]
     assert completed("mask", shards, "--remove", "") == ["leaf-50"]
     assert completed("experiment", "hc", shards, "--node", "clean") == ["clean_guitars"]
+    assert completed("experiment", "hc", shards, "--node", "guit") == ["guitars"]
+    assert not {"mix", "unassigned"} & set(completed("experiment", "hc", shards, "--node", ""))
     assert completed("inspect", shards, "--split", "t") == ["train", "test"]
     assert completed("evaluate", "run", shards, "--split", "v") == ["validation"]
 

@@ -114,7 +114,7 @@ def test_unassigned_is_a_column_only_when_kept(unassigned: str) -> None:
     [
         ("clean", "clean is a category of the tree small, a target is a node: guitars"),
         ("Guitar", "did you mean guitars"),
-        ("xyzzy", "there are guitars, bass, drums, others"),
+        ("xyzzy", "there are strings, rest, guitars, bass, drums, others"),
     ],
 )
 def test_wrong_targets_are_explained(tree: Hierarchy, target: str, part: str) -> None:

@@ -133,7 +133,10 @@ def test_a_plan_without_queries_and_with_an_empty_split_loads_too(
     ("options", "message"),
     [
         ({"target": "clean_guitar"}, "did you mean clean_guitars"),
-        ({"target": "guitars"}, "level 2 .* level 1: clean_guitars, effected_guitars"),
+        ({"target": "guitars", "query_levels": (2,)}, "one target, or of nodes of the query levels"),
+        ({"query_levels": (1, 4)}, r"slakh34 has no query level 4: it has 1 \(finest\) to 3 \(coarsest\)"),
+        ({"query_levels": (0,)}, "no query level 0"),
+        ({"query_levels": ()}, "no query level was chosen"),
         ({"target": "acoustic_guitar"}, "is a category .* clean_guitars"),
         ({"clip_seconds": 2.3}, "clip length must be a multiple of 0.5 s"),
         ({"clip_seconds": 0}, "not 0 s"),

@@ -232,6 +232,53 @@ def test_one_path(
     assert states["queries"] == 0
 
 
+def test_targets_of_several_levels(
+    small_catalog: Catalog, small_slakh: Path, small_activity: Path, tmp_path: Path
+) -> None:
+    """Every node of the tree in every clip; queries are of the target's node, whatever its level."""
+    tree = small_catalog.hierarchy
+    drawing: dict[str, Any] = {"clip_seconds": 2, "step": 0.5, "activity": small_activity, "jobs": 1}
+    plan = plan_clips(small_catalog, tree, query_levels=[1, 2, 3], clips={"train": 12, "test": 6}, **drawing)
+    render(plan, tmp_path / "any", sample_rate=8000, masks=["leaf-50"], jobs=1)
+    assert check(small_slakh, tmp_path / "any")["queries"] == 18
+    assert {tree.nodes[target].level for target in plan.clips["target"]} == {1, 2, 3}
+    assert verify(tmp_path / "any", full=True, jobs=1) == []
+    # Levels above some targets: queries are there all the same.
+    render(plan, tmp_path / "coarse", sample_rate=8000, levels=[3], jobs=1)
+    assert check(small_slakh, tmp_path / "coarse")["queries"] == 18
+
+
+@pytest.mark.parametrize(
+    ("levels", "below"),
+    [(None, 0), ([3, 2], 0), ([1, 2, 3], 2), ([0, 1, 2, 3], 5)],
+    ids=["path", "the same", "with what lies below", "with categories"],
+)
+def test_a_path_that_begins_above_the_leaves(
+    small_catalog: Catalog,
+    small_slakh: Path,
+    small_activity: Path,
+    tmp_path: Path,
+    levels: list[int] | None,
+    below: int,
+) -> None:
+    plan = plan_clips(
+        small_catalog,
+        small_catalog.hierarchy,
+        target="guitars",
+        clips={"train": 4, "test": 2},
+        clip_seconds=2,
+        step=0.5,
+        activity=small_activity,
+        jobs=1,
+    )
+    render(plan, tmp_path, sample_rate=8000, levels=levels, masks=["leaf-50", "all-50"], jobs=1)
+    check(small_slakh, tmp_path)
+    (first, *_) = shards_of(tmp_path)
+    assert first["nodes"][:3] == ["mix", "midrange_strings_keys", "guitars"]
+    assert len(first["nodes"]) == 3 + below
+    assert verify(tmp_path, full=True, jobs=1) == []
+
+
 @pytest.mark.parametrize(
     ("target", "levels"), [(None, [0, 1, 2, 3]), ("clean_guitars", None)], ids=["any", "one path"]
 )
