@@ -36,7 +36,7 @@ class DataConfig(Section):
     songs'."""
     balance: Literal["none", "node"] = "none"
     """QBE: ``none`` draws clips as they are, so that nodes with many clips decide what is learnt. ``node`` draws as
-    many of each finest node."""
+    many of each target."""
 
 
 class StftConfig(Section):
@@ -124,7 +124,7 @@ class Config(Section):
     preset: str = "paper"
     """The values that everything else starts from."""
     node: str | None = None
-    """SSS: the finest node of the path to separate; None: the one the shards were rendered for."""
+    """SSS: the node to separate, with its ancestors; None: the one the shards were rendered for."""
     levels: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     """Levels to estimate, 1 the finest; None: every numbered level in the shards."""
     constraint: bool = True

@@ -52,9 +52,9 @@ class ClipDataset(Dataset[Item]):
     | key | type | shape | meaning |
     |---|---|---|---|
     | mix | float32 | (channels, samples) | the mixture |
-    | sources | float32 | (levels, channels, samples) | ground truth, leaf first; zeros where withheld, silent or absent |
-    | available | bool | (levels,) | False: ground truth withheld by the mask |
-    | query | float32 | (channels, samples) | QBE only: the target's leaf, alone, from another song |
+    | sources | float32 | (levels, channels, samples) | ground truth, finest first; zeros where withheld, silent or absent |
+    | available | bool | (levels,) | False: ground truth withheld by the mask, or the level lies below the target |
+    | query | float32 | (channels, samples) | QBE only: the target, alone, from another song |
     | clip | int | | number in the shard set |
     | id | str | | track, start and target, for messages |
 
@@ -67,7 +67,7 @@ class ClipDataset(Dataset[Item]):
     fresh_queries
         Draw a query for each example and epoch, where another song with available ground truth has one.
     gain_db
-        Each part of the mixture (the leaf, what each level adds, the rest) gets a gain drawn uniformly from
+        Each part of the mixture (the target, what each level adds, the rest) gets a gain drawn uniformly from
         +-gain_db (dB).
     crop_seconds
         Random excerpt of mixture and sources (s), the whole where clips are shorter; the query stays whole.
@@ -99,7 +99,7 @@ class ClipDataset(Dataset[Item]):
         names = zip(
             table["track"].to_numpy()[selection.clips].tolist(),
             table["start"].to_numpy()[selection.clips].tolist(),
-            selection.columns[:, 0].tolist(),
+            selection.finest.tolist(),
             strict=True,
         )
         self.ids = [f"{track}@{start:g}s/{shards.nodes[column].name}" for track, start, column in names]

@@ -25,7 +25,7 @@ from slakh_hier.models.data import ClipDataset, Key
 from slakh_hier.models.metrics import METRICS, measure
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.references import oracle
-from slakh_hier.models.selection import select_clips
+from slakh_hier.models.selection import NO_COLUMN, select_clips
 from slakh_hier.models.separation import Device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
@@ -75,7 +75,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure a trained separator and write ``SPLIT.json`` and ``SPLIT.csv``.
 
-    SI-SDR counts the clips in which the path's finest node sounds, as in training. Clips in which it is silent,
+    SI-SDR counts the clips in which the target sounds, as in training, at its level and above. Clips in which it is silent,
     values that are not finite (a silent estimate), and levels at which the mixture is the node itself, whose SI-SDR
     would be infinite but for rounding and outweigh all others in a mean, are dropped and counted. SSS: in the
     split's other clips the energy is measured that leaks into the estimates of nodes which are silent or absent.
@@ -114,7 +114,7 @@ def evaluate(
         if gpus:
             for some in _score_batches(trained, dataset, batch_size, gpus):
                 rows.extend(some)
-                advance(len(some) / len(trained.about.levels))
+                advance(_clips(some))
         else:
             tasks = {
                 f"clips {begin} to {min(begin + TASK_CLIPS, total) - 1}": (trained, dataset, begin)
@@ -126,7 +126,7 @@ def evaluate(
                 for result in run_tasks(_score_task, tasks, jobs=jobs, backend="threading"):
                     some = result.unwrap()
                     rows.extend(some)
-                    advance(len(some) / len(trained.about.levels))
+                    advance(_clips(some))
     scores = pd.DataFrame(rows).sort_values(["clip", "level"], kind="stable").reset_index(drop=True)
     about = {"split": split, "shards": str(shards), "plan_digest": dataset.shards.index.plan_digest}
     metrics = {name: metric.about for name, metric in METRICS.items()}
@@ -207,11 +207,15 @@ def _dataset(trained: Trained, folder: StrPath, split: str, progress: Wanted) ->
             stacklevel=3,
         )
     task = about.config.task
-    # Where the leaf sounds in no clip there is nothing to evaluate: that is an error, as in training.
+    # Where the target sounds in no clip there is nothing to evaluate: that is an error, as in training.
     select_clips(shards, task, node=about.node, levels=about.levels)
     return ClipDataset(
         shards, select_clips(shards, task, node=about.node, levels=about.levels, sounding=task == "qbe")
     )
+
+
+def _clips(rows: Sequence[Row]) -> int:
+    return len({row["clip"] for row in rows})
 
 
 def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]:
@@ -267,20 +271,24 @@ def _measure(separator: Separator, stored: Batch) -> dict[str, torch.Tensor]:
 def _rows(
     trained: Trained, dataset: ClipDataset, batch: Batch, measured: dict[str, torch.Tensor]
 ) -> list[Row]:
-    """A row per clip and level, with the values that mean something."""
+    """A row per clip and level from its target's up, with the values that mean something."""
     shards = dataset.shards
     values = {name: tensor.tolist() for name, tensor in measured.items()}
     deciding = [column(PRIMARY, part) for part in ("mixture", "estimate", "oracle")]
     rows = []
     for place, clip in enumerate(batch["clip"].tolist()):
-        path = dataset.selection.columns[np.searchsorted(dataset.selection.clips, clip)].tolist()
+        at = np.searchsorted(dataset.selection.clips, clip)
+        path = dataset.selection.columns[at].tolist()
         about = shards.clips.iloc[clip]
-        leaf = int(shards.row[clip, shards.node(trained.about.node) if trained.about.node else path[0]])
+        target = shards.node(trained.about.node) if trained.about.node else dataset.selection.finest[at]
+        sounds = bool(shards.row[clip, target] >= 0)
         for level, node in enumerate(path):
+            if node == NO_COLUMN:
+                continue
             row = int(shards.row[clip, node])
             score = {name: value[place][level] for name, value in values.items()}
             measurable = all(math.isfinite(score[name]) for name in deciding) and score[deciding[0]] < SAME_DB
-            counted = leaf >= 0 and row >= 0 and measurable
+            counted = sounds and row >= 0 and measurable
             rows.append(
                 {
                     "clip": clip,
@@ -290,7 +298,7 @@ def _rows(
                     "level": trained.about.levels[level],
                     "node": shards.nodes[node].name,
                     "counted": counted,
-                    "dropped": row == SILENT or (leaf >= 0 and row >= 0 and not measurable),
+                    "dropped": row == SILENT or (sounds and row >= 0 and not measurable),
                     **_scores(score, counted=counted, silent=row < 0),
                 }
             )

@@ -93,6 +93,7 @@ def fit(
             levels=levels,
             names=data.names,
             node=data.node,
+            query_levels=data.query_levels,
             sample_rate=shards.sample_rate,
             channels=shards.channels,
             clip_seconds=loaders.clip_seconds,

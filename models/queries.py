@@ -36,7 +36,7 @@ class QueryPool:
 
 
 def query_pools(shards: ShardSet, selection: Selection, mask: str | None) -> dict[int, QueryPool]:
-    """A pool for each finest node of a QBE selection, by column.
+    """A pool for each target of a QBE selection, by column.
 
     A clip serves as a query when the node is salient in it and, under ``mask``, available.
     """

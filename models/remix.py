@@ -41,13 +41,13 @@ class Remix:
 
     def __init__(self, selection: Selection, probability: float):
         self._selection, self._probability = selection, probability
-        leaves = selection.columns[:, 0]
-        self._alike = {int(leaf): np.flatnonzero(leaves == leaf) for leaf in np.unique(leaves)}
+        self._targets = selection.finest
+        self._alike = {int(node): np.flatnonzero(self._targets == node) for node in np.unique(self._targets)}
         self._pools: dict[tuple[int, tuple[int, ...]], NDArray[np.int64]] = {}
 
     def draw(self, place: int, rng: np.random.Generator) -> list[Part]:
         """The parts of a clip's mixture: one for each level, leaf first, and the rest."""
-        leaf = int(self._selection.columns[place, 0])
+        target = int(self._targets[place])
         recombined = rng.random() < self._probability
         parts: list[Part] = []
         lower: list[int] = []  # the available level below
@@ -56,15 +56,17 @@ class Remix:
                 parts.append(Part(place, NOTHING, NOTHING))
                 continue
             rest = level == len(self._selection.levels)
-            pool = self._pool(leaf, (*lower, *([] if rest else [level]))) if recombined and lower else [place]
+            pool = (
+                self._pool(target, (*lower, *([] if rest else [level]))) if recombined and lower else [place]
+            )
             donor = int(pool[rng.integers(len(pool))])
             parts.append(Part(donor, 0 if rest else 1 + level, 1 + lower[0] if lower else NOTHING))
             lower = [level]
         return parts
 
-    def _pool(self, leaf: int, levels: tuple[int, ...]) -> NDArray[np.int64]:
+    def _pool(self, target: int, levels: tuple[int, ...]) -> NDArray[np.int64]:
         """Clips of a target whose ground truth is available at these levels."""
-        if (leaf, levels) not in self._pools:
-            alike = self._alike[leaf]
-            self._pools[leaf, levels] = alike[self._selection.available[alike][:, list(levels)].all(1)]
-        return self._pools[leaf, levels]
+        if (target, levels) not in self._pools:
+            alike = self._alike[target]
+            self._pools[target, levels] = alike[self._selection.available[alike][:, list(levels)].all(1)]
+        return self._pools[target, levels]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,10 @@ from slakh_hier.errors import InputError
 from slakh_hier.models.config import Task
 from slakh_hier.models.weights import check_names
 from slakh_hier.shards.read import ShardSet
+from slakh_hier.wording import some
+
+NO_COLUMN = -1
+"""A clip's path has no node at a level that lies below its target."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,29 @@ class Selection:
     """Which clips of a split a separator sees, and which node is its target at each level."""
 
     levels: tuple[int, ...]
-    """Leaf (smallest number) first: the order of ``sources``, ``available`` and every estimate."""
+    """Finest (smallest number) first: the order of ``sources``, ``available`` and every estimate."""
     clips: NDArray[np.int64]
     """Numbers in the shard set."""
     columns: NDArray[np.int64]
-    """The shard set's column of the target at each level."""
+    """The shard set's column of the target or its ancestor at each level; :data:`NO_COLUMN` at levels below the target."""
     available: NDArray[np.bool_]
-    """Ground truth available."""
+    """Ground truth available: there is a node, and no mask withholds it."""
     query_column: NDArray[np.int64] | None = None
-    """QBE: the finest node of each clip's path, whose sound is the query."""
+    """QBE: each clip's target, whose sound is the query."""
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """(clips, levels): the path has a node at the level."""
+        return self.columns >= 0
+
+    @property
+    def finest(self) -> NDArray[np.int64]:
+        """(clips,): the column of the finest node of each clip's path that is separated."""
+        first = self.there.argmax(1)[:, None]
+        return np.take_along_axis(self.columns, first, 1)[:, 0]
 
     def part(self, which: NDArray[Any]) -> Selection:
         """The clips at these places (indices or booleans)."""
@@ -56,23 +70,22 @@ def select_clips(
 ) -> Selection:
     """The clips of one split that fit a task.
 
-    ``sss`` takes every clip in which the path's finest node sounds, whatever the clip was drawn for; ``qbe``
-    every clip with a query, on the path of its own target. Clips of which a mask withholds all levels are left
-    out.
+    ``sss`` takes every clip in which the node sounds, whatever the clip was drawn for; ``qbe`` every clip with a query, on
+    the path of its own target. Targets may be of several levels: below its target, a clip has nothing to separate. Clips
+    in which nothing is left at any of the levels, for this reason or a mask's, are left out.
 
     Parameters
     ----------
     shards
         One split of a shard set.
     node
-        SSS: the finest node of the path; None: the one that all clips were drawn for.
+        SSS: the node, of any level, whose path is separated; None: the one that all clips were drawn for.
     levels
-        Levels to separate; None: all on the path (QBE: all numbered ones).
+        Levels to separate; None: all on the paths.
     mask
         Name of a mask; None: everything is available.
     sounding
-        False: also the clips in which the finest node is silent or absent (SSS; evaluation measures what
-        leaks there).
+        False: also the clips in which the node is silent or absent (SSS; evaluation measures what leaks there).
 
     Raises
     ------
@@ -90,32 +103,42 @@ def select_clips(
         missing = sorted(set(targets) - {column.name for column in shards.nodes})
         if missing:
             raise InputError(
-                f"{where}: the clips' targets ({', '.join(missing[:5])}) were not rendered. Render level 1 too "
-                "(--levels)"
+                f"{where}: the clips' targets ({some(missing)}) were not rendered. Render their levels too (--levels)"
             )
     paths = {name: _path(shards, name) for name in dict.fromkeys(targets)}
-    levels = _levels(list(paths.values()), levels, where)
-    leaf = np.array([shards.node(name) for name in targets], np.int64)
-    columns = np.array([[paths[name][level] for level in levels] for name in targets], np.int64)
+    known = set().union(*paths.values())
+    if task == "qbe" and levels is not None:  # another split's targets may lie lower than all of this one's
+        known |= {column.level for column in shards.nodes[1:] if column.level}
+    levels = _levels(sorted(known), levels, where)
+    target = np.array([shards.node(name) for name in targets], np.int64)
+    columns = np.array(
+        [[paths[name].get(level, NO_COLUMN) for level in levels] for name in targets], np.int64
+    )
     every = np.arange(len(shards))
-    keep = np.ones(len(shards), bool)
+    available = np.asarray(columns >= 0)
+    keep = np.asarray(available.any(1))
+    if not keep.any():
+        finest = min(map(min, paths.values()))
+        raise InputError(
+            f"{where}: all targets are of level {finest} or above, so that nothing is there at levels "
+            f"{', '.join(map(str, levels))}. Choose others with --set levels, or render targets of these (--query-levels)"
+        )
     if sounding:
-        keep &= shards.row[every, leaf] >= 0
+        keep &= shards.row[every, target] >= 0
         if not keep.any():
             raise InputError(
-                f"{where}: {shards.nodes[leaf[0]].name} sounds in none of its {len(shards)} clips"
+                f"{where}: {shards.nodes[target[0]].name} sounds in none of its {len(shards)} clips"
             )
     if task == "qbe":
         keep &= shards.query_row >= 0
         if not keep.any():
             raise InputError(f"{where}: holds no queries, which qbe needs. Render again with --queries")
-    available = np.ones(columns.shape, bool)
     if mask is not None:
-        available = shards.mask(mask)[every[:, None], columns]
+        available &= shards.mask(mask)[every[:, None], columns]
         keep &= available.any(1)
         if not keep.any():
             raise InputError(f"{where}: mask {mask} withholds levels {levels} of every clip")
-    selection = Selection(levels, every.astype(np.int64), columns, available, leaf if task == "qbe" else None)
+    selection = Selection(levels, every, columns, available, target if task == "qbe" else None)
     return selection.part(keep)
 
 
@@ -138,7 +161,7 @@ def level_names(shards: ShardSet, selection: Selection) -> tuple[str, ...]:
 
 
 def sole_target(shards: ShardSet) -> str:
-    """The node that all clips were drawn for: the finest node of the path where none is named.
+    """The node that all clips were drawn for: whose path it is where none is named.
 
     Raises
     ------
@@ -166,14 +189,10 @@ def _path(shards: ShardSet, node: str) -> dict[int, int]:
     return path
 
 
-def _levels(
-    paths: Sequence[Mapping[int, int]], levels: tuple[int, ...] | None, where: str
-) -> tuple[int, ...]:
-    common = sorted(set.intersection(*(set(path) for path in paths)))
-    missing = [level for level in levels or () if level not in common]
-    if missing or not common:
+def _levels(known: list[int], levels: tuple[int, ...] | None, where: str) -> tuple[int, ...]:
+    if missing := [level for level in levels or () if level not in known]:
         raise InputError(
-            f"{where}: the path has levels {', '.join(map(str, common))}, not {', '.join(map(str, missing))}. "
-            f"Choose among them with --set levels={common}, or render more levels"
+            f"{where}: the path has levels {', '.join(map(str, known))}, not {', '.join(map(str, missing))}. "
+            f"Choose among them with --set levels={known}, or render more levels"
         )
-    return levels or tuple(common)
+    return levels or tuple(known)

@@ -51,8 +51,9 @@ def evaluate_songs(
 
     Mixture and targets are sums of the stems at their own rate and with their own channels (one or two), and the estimates
     are compared with them there: what a separator's lower rate leaves out counts as error. SSS separates each song in
-    which its finest node sounds. QBE separates each song once for each of its finest nodes, with the loudest stretch, as
-    long as a clip of the training, of that node in another song of the split; or the pairs of a table.
+    which its target sounds. QBE separates each song once for each of its nodes, of the levels that queries had in the
+    training, with the loudest stretch, as long as a clip of the training, of that node in another song of the split; or
+    the pairs of a table.
 
     Parameters
     ----------
@@ -109,14 +110,15 @@ def _targets(trained: Trained, catalog: Catalog, split: str, pairs: Path | None)
         if pairs is not None:
             raise InputError(f"{trained.folder} was trained for sss: it takes no query, and no pairs")
         return path_targets(catalog, split, dict(zip(about.levels, about.names, strict=True)))
-    if deep := [level for level in about.levels if level > catalog.hierarchy.levels]:
+    deepest = max(*about.levels, *about.query_levels)
+    if deepest > catalog.hierarchy.levels:
         raise InputError(
-            f"{trained.folder} separates level {deep[0]}, but the tree {catalog.hierarchy.name} has "
+            f"{trained.folder} separates level {deepest}, but the tree {catalog.hierarchy.name} has "
             f"{catalog.hierarchy.levels} levels; name its tree with --hierarchy"
         )
     if pairs is not None:
         return read_pairs(pairs, catalog, split, about.levels)
-    return drawn_targets(catalog, split, about.levels, about.config.training.seed)
+    return drawn_targets(catalog, split, about.levels, about.query_levels, about.config.training.seed)
 
 
 def _score(

@@ -35,7 +35,7 @@ class SongTarget:
 
 
 def path_targets(catalog: Catalog, split: str, names: Mapping[int, str]) -> list[SongTarget]:
-    """SSS: every song of a split that has stems of the finest of the separator's nodes.
+    """SSS: every song of a split that has stems of the finest of the separator's nodes, whatever its level.
 
     Raises
     ------
@@ -58,10 +58,19 @@ def path_targets(catalog: Catalog, split: str, names: Mapping[int, str]) -> list
     return _any(found, f"{catalog.root}: no song of the split {split} has stems of {names[level]}")
 
 
-def drawn_targets(catalog: Catalog, split: str, levels: Sequence[int], seed: int) -> list[SongTarget]:
-    """QBE: every song of a split with each of its finest nodes; the query is the same node in another song of the split.
+def drawn_targets(
+    catalog: Catalog, split: str, levels: Sequence[int], query_levels: Sequence[int], seed: int
+) -> list[SongTarget]:
+    """QBE: every song of a split with each of its nodes; the query is the same node in another song of the split.
 
     The song is drawn by a hash of the seed, the track and the node. Nodes that one song alone has are left out.
+
+    Parameters
+    ----------
+    levels
+        The separator's; a song is scored at those from the node's up.
+    query_levels
+        Levels of the nodes.
 
     Raises
     ------
@@ -72,15 +81,21 @@ def drawn_targets(catalog: Catalog, split: str, levels: Sequence[int], seed: int
     songs = dict(catalog.usable[["track", "song"]].itertuples(index=False, name=None))
     found = []
     for track, nodes in by_track.items():
-        for leaf in sorted(nodes[0]):
-            others = [
-                other for other in by_track if songs[other] != songs[track] and leaf in by_track[other][0]
-            ]
-            if others:
-                query = min(others, key=lambda other: _hash(seed, track, leaf, other))
-                path = tree.path(leaf)
-                found.append(SongTarget(track, {level: path[level - 1] for level in levels}, query, leaf))
-    return _any(found, f"{catalog.root}: in the split {split}, no finest node has stems in two songs")
+        for own in query_levels:
+            for node in sorted(nodes[own - 1]):
+                others = [
+                    other
+                    for other in by_track
+                    if songs[other] != songs[track] and node in by_track[other][own - 1]
+                ]
+                scored = {level: tree.path(node)[level - own] for level in levels if level >= own}
+                if others and scored:
+                    query = min(others, key=lambda other: _hash(seed, track, node, other))
+                    found.append(SongTarget(track, scored, query, node))
+    wanted = ", ".join(map(str, query_levels))
+    return _any(
+        found, f"{catalog.root}: in the split {split}, no node of level {wanted} has stems in two songs"
+    )
 
 
 def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) -> list[SongTarget]:

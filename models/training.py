@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from slakh_hier.errors import SlakhHierWarning
+import numpy as np
+
+from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.locks import refuse_locked
 from slakh_hier.models.config import Config
 from slakh_hier.models.selection import Selection, level_names, select_clips, sole_target
@@ -52,13 +54,15 @@ class TrainResult:
 class TrainingData:
     """The shards of a training, by split (``train``, ``validation``), and what is taken from them.
 
-    ``node`` is the finest node of the path (SSS; else None), ``names`` what each level's estimate is called.
+    ``node`` is the target (SSS; else None), ``names`` what each level's estimate is called, ``query_levels`` the levels of
+    the targets (QBE; else none).
     """
 
     sets: dict[str, ShardSet]
     selections: dict[str, Selection]
     node: str | None
     names: tuple[str, ...]
+    query_levels: tuple[int, ...]
 
 
 def train(
@@ -118,7 +122,7 @@ def open_data(config: Config, folder: StrPath, *, progress: Wanted = None) -> Tr
     Raises
     ------
     InputError
-        The shards have no training split, or a split holds nothing for the task.
+        The shards have no training split, a split holds nothing for the task, or no clip teaches one of the levels.
     """
     splits = read_index(local_set(folder, "train", progress=progress)).splits
     sets = {"train": open_shards(folder, "train")}
@@ -133,17 +137,23 @@ def open_data(config: Config, folder: StrPath, *, progress: Wanted = None) -> Tr
     node = config.node
     if config.task == "sss" and node is None:
         node = sole_target(sets["train"])  # so that all splits mean the same path
-    selections = {
-        split: select_clips(
-            some,
-            config.task,
-            node=node,
-            levels=config.levels,
-            mask=config.data.mask if split == "train" else None,
+    train = select_clips(sets["train"], config.task, node=node, levels=config.levels, mask=config.data.mask)
+    taught = np.asarray(train.there.any(0)).tolist()
+    if not all(taught):
+        unseen = train.levels[taught.index(False)]
+        raise InputError(
+            f"{folder}, split train: no target is of level {unseen} or below it. Leave it out of --set levels, or render "
+            "targets of it (--query-levels)"
         )
-        for split, some in sets.items()
-    }
-    return TrainingData(sets, selections, node, level_names(sets["train"], selections["train"]))
+    selections = {"train": train}
+    if "validation" in sets:
+        selections["validation"] = select_clips(
+            sets["validation"], config.task, node=node, levels=train.levels
+        )
+    nodes, queried = sets["train"].nodes, train.query_column
+    query_levels = {nodes[column].level for column in ([] if queried is None else np.unique(queried))}
+    names = level_names(sets["train"], train)
+    return TrainingData(sets, selections, node, names, tuple(sorted(query_levels)))
 
 
 def is_main_process() -> bool:

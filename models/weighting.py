@@ -20,15 +20,15 @@ def term_weights(shards: ShardSet, selection: Selection, loss: LossOptions) -> N
     Returns
     -------
     array or None
-        float32, (clips, levels), leaf first: the level's weight times that of the node that is the target there. None: all
-        are 1.
+        float32, (clips, levels), leaf first: the level's weight times that of the node that is the target there; 0 at levels
+        below a clip's target, which are no terms of the loss. None: all are 1.
 
     Raises
     ------
     InputError
         The configuration weighs a level or a node that the shards do not have.
     """
-    if not loss.level_weights and not loss.node_weights:
+    if not loss.level_weights and not loss.node_weights and selection.there.all():
         return None
     names = [node.name for node in shards.nodes]
     _refuse_unknown("loss.node_weights", loss.node_weights, names, str(shards.folder))
@@ -36,7 +36,7 @@ def term_weights(shards: ShardSet, selection: Selection, loss: LossOptions) -> N
     _refuse_unknown("loss.level_weights", {str(x): 1.0 for x in loss.level_weights}, levels, "the training")
     by_node = np.array([loss.node_weights.get(name, 1.0) for name in names], np.float32)
     by_level = np.array([loss.level_weights.get(level, 1.0) for level in selection.levels], np.float32)
-    weights: NDArray[np.float32] = by_node[selection.columns] * by_level
+    weights: NDArray[np.float32] = by_node[selection.columns] * by_level * selection.there
     return weights
 
 

@@ -48,7 +48,9 @@ class About(BaseModel):
     """``levels`` and ``names``: the separator's levels, leaf first, and what each is called (the node's name, or
     ``level_N`` for QBE)."""
     node: str | None
-    """SSS: the finest node of the path (which ``levels`` need not include); None for QBE."""
+    """SSS: the target, the finest node of the path (which ``levels`` need not include); None for QBE."""
+    query_levels: tuple[int, ...] = (1,)
+    """QBE: the levels of the nodes that queries were of in the training; none for SSS."""
     sample_rate: Annotated[int, Field(ge=1, le=1_000_000)]
     channels: Annotated[int, Field(ge=1, le=max(CHANNELS))]
     """Of the training examples; networks that see all channels at once were built for so many."""

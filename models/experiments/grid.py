@@ -137,13 +137,21 @@ def cell_config(cell: str, base: Mapping[Task, Config], seed: int, node: str | N
     base
         By task: what preset, file and settings of the user come to.
     node
-        SSS: the finest node of the path; None: as the base says.
+        SSS: the node whose path is separated; None: as the base says.
     """
     settings = cell_settings()[cell]
     values = merge([base[settings["task"]].model_dump(), settings, {"training": {"seed": seed}}])
     if node is not None and settings["task"] == "sss":
         values["node"] = node
     return Config.model_validate(values)
+
+
+def levels_needed(cells: tuple[str, ...]) -> dict[Task, set[int]]:
+    """The levels that the shards of each task must have ground truth of, in every clip."""
+    found: dict[Task, set[int]] = {}
+    for cell in cells:
+        found.setdefault(cell_task(cell), set()).update(cell_settings()[cell]["levels"])
+    return found
 
 
 def masks_needed(cells: tuple[str, ...]) -> dict[Task, tuple[str, ...]]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.config import Task
-from slakh_hier.models.experiments.grid import cell_task, masks_needed
+from slakh_hier.models.experiments.grid import cell_task, levels_needed, masks_needed
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import open_shards
+from slakh_hier.wording import some
 
 NEEDED_SPLITS = ("train", "test")
 """What an experiment cannot do without; validation is as in ``train``."""
@@ -33,23 +34,27 @@ def shards_by_task(folders: Sequence[Path]) -> dict[Task, Path]:
     return {task: found[0] for task, found in fitting.items() if len(found) == 1}
 
 
-def check_shards(found: Mapping[Task, Path], folders: Sequence[Path], cells: Sequence[str]) -> None:
+def check_shards(
+    found: Mapping[Task, Path], folders: Sequence[Path], cells: Sequence[str], node: str | None = None
+) -> None:
     """See that there is what the cells need.
 
     Parameters
     ----------
     found
         From :func:`shards_by_task`.
+    node
+        SSS: the node whose path is separated; None: the one the shards were rendered for.
 
     Raises
     ------
     InputError
-        No folder serves a task, or it lacks a split or a mask; the message says how to make it.
+        No folder serves a task, or it lacks a split, a level or a mask; the message says how to make it.
     """
     problems: list[str] = []
     for task in dict.fromkeys(map(cell_task, cells)):
         if task in found:
-            problems += _lacks(found[task], task, cells)
+            problems += _lacks(found[task], task, tuple(cells), node)
         else:
             what = "with queries (render --any)" if task == "qbe" else "for one target (render --target NODE)"
             given = ", ".join(map(str, folders)) or "none"
@@ -64,15 +69,27 @@ def _has_queries(folder: Path) -> bool:
     return bool((shards.query_row >= 0).any())
 
 
-def _lacks(folder: Path, task: Task, cells: Sequence[str]) -> list[str]:
+def _lacks(folder: Path, task: Task, cells: tuple[str, ...], node: str | None) -> list[str]:
     index = read_index(folder)
     problems = [
         f"{folder}: has no {split} split; plan clips for it"
         for split in NEEDED_SPLITS
         if split not in index.splits
     ]
+    least = min(levels_needed(cells)[task])
+    levels = {column.name: column.level for column in index.columns}
+    targets = [node] if task == "sss" and node else sorted(set(open_shards(folder).clips["target"]))
+    if high := [name for name in targets if levels.get(name, 0) > least]:
+        advice = (
+            "--query-levels 1"
+            if task == "qbe"
+            else "a --target of level 1, or choose such a node with --node"
+        )
+        problems.append(
+            f"{folder}: has the targets {some(high)}, without level {least}, which the experiment needs. Render with {advice}"
+        )
     there = {mask.name for mask in index.masks if not mask.hidden}
-    for name in masks_needed(tuple(cells)).get(task, ()):
+    for name in masks_needed(cells).get(task, ()):
         if name not in there:
             problems.append(
                 f"{folder}: has no mask {name}. Add it with: slakh-hier mask {folder} --add {name}"

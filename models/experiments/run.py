@@ -64,7 +64,7 @@ def run_experiment(
     config, preset, settings
         As for :func:`~slakh_hier.models.config_file.load_config`; what a cell sets itself wins.
     node
-        SSS: the finest node of the path; None: the one the shards were rendered for.
+        SSS: the node whose path is separated; None: the one the shards were rendered for.
     seeds
         Repetitions, with the configuration's ``training.seed`` and the numbers after it.
     cells
@@ -85,7 +85,8 @@ def run_experiment(
     )
     wanted = _chosen(every, cells)
     by_task = {cell.config.task: cell.shards for cell in every if cell.shards is not None}
-    check_shards(by_task, list(map(Path, shards)), list(dict.fromkeys(cell.name for cell in wanted)))
+    node = next((cell.config.node for cell in wanted if cell.config.task == "sss"), None)
+    check_shards(by_task, list(map(Path, shards)), list(dict.fromkeys(cell.name for cell in wanted)), node)
     states = {(cell.name, cell.seed): cell.state() for cell in wanted}
     strange = [cell for cell in wanted if states[cell.name, cell.seed] == "other"]
     if strange:

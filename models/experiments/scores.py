@@ -82,7 +82,7 @@ def _read(cell: Cell) -> pd.DataFrame:
     """(column, level) columns, one row per clip."""
     table = read_frame(cell.scores, dtype={"song": str})
     columns = [column(name, part) for name, metric in METRICS.items() for part in metric.about.parts]
-    # Clips in which the finest node is silent are evaluated for leakage only.
+    # Clips in which the target is silent are evaluated for leakage only.
     counted = table.groupby("clip")[column(PRIMARY, "improvement")].transform(
         lambda values: values.notna().any()
     )

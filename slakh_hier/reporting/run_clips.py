@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -124,7 +124,7 @@ def _clip(
         for level, node in zip(scores.index.tolist(), scores["node"], strict=True)
     }
     truth = {MIXTURE: clip.mix} | {level: clip[targets[level]] for level in sorted(targets, reverse=True)}
-    parts, sounds = _sounds([truth, *(_estimates(one, clip) for one in trained)])
+    parts, sounds = _sounds([truth, *(_estimates(one, clip, targets) for one in trained)])
     lanes = [Lane("mixture", mix, 0, sounds[0].pop(MIXTURE), f"{clip.rms(mix):.1f} dBFS")]
     if (query := clip.query) is not None:
         detail = f"{clip.query_track} at {clip.query_start:g} s"
@@ -162,8 +162,8 @@ def _clip(
     )
 
 
-def _estimates(trained: object, clip: Clip) -> dict[int, Signal]:
-    """By level, coarsest first, what a separator makes of a clip."""
+def _estimates(trained: object, clip: Clip, levels: Container[int]) -> dict[int, Signal]:
+    """By level, coarsest first, what a separator makes of a clip; only of some levels."""
     from slakh_hier.models.separation import separate
     from slakh_hier.models.weights import Trained
 
@@ -171,7 +171,7 @@ def _estimates(trained: object, clip: Clip) -> dict[int, Signal]:
     query = clip.query if trained.separator.takes_query else None
     found = separate(trained, clip.mix, clip.shards.sample_rate, query=query, window_seconds=None)
     by_level = dict(zip(trained.about.levels, trained.about.names, strict=True))
-    return {level: found[by_level[level]] for level in sorted(by_level, reverse=True)}
+    return {level: found[by_level[level]] for level in sorted(by_level, reverse=True) if level in levels}
 
 
 def _sounds(versions: Sequence[dict[int, Signal]]) -> tuple[list[Signal], list[dict[int, tuple[int, ...]]]]:

@@ -107,7 +107,7 @@ class Clip:
 
     @property
     def target(self) -> str:
-        """The finest node that was drawn."""
+        """The node that the clip was drawn for."""
         return self._text("target")
 
     @property

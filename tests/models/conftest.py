@@ -103,7 +103,9 @@ def write_shards(
                 signals[leaf] = change(split, i, leaf, signal) if change else signal
             _add_clip(builder, i, signals, states)
             if queries:
-                builder.set_query(i, builder.add_signal(stem(target, i + 100, numbers[i] + 1, channels)))
+                below = [leaf for leaf, path in LEAVES.items() if target in path]
+                parts = [stem(leaf, i + 100, numbers[i] + 1, channels) for leaf in below]
+                builder.set_query(i, builder.add_signal(np.sum(parts, axis=0)))
         withheld = {r: _availability(r, split, len(clips)) for r in parsed}
         image = builder.finish(withheld)
         name = f"{split}-00000.h5"
