@@ -118,10 +118,9 @@ def select_clips(
     available = np.asarray(columns >= 0)
     keep = np.asarray(available.any(1))
     if not keep.any():
-        finest = min(map(min, paths.values()))
         raise InputError(
-            f"{where}: all targets are of level {finest} or above, so that nothing is there at levels "
-            f"{', '.join(map(str, levels))}. Choose others with --set levels, or render targets of these (--query-levels)"
+            f"{where}: all targets lie above level {max(levels)}. Choose higher levels with --set levels, or render targets "
+            "of this one (--query-levels)"
         )
     if sounding:
         keep &= shards.row[every, target] >= 0

@@ -142,8 +142,8 @@ def open_data(config: Config, folder: StrPath, *, progress: Wanted = None) -> Tr
     if not all(taught):
         unseen = train.levels[taught.index(False)]
         raise InputError(
-            f"{folder}, split train: no target is of level {unseen} or below it. Leave it out of --set levels, or render "
-            "targets of it (--query-levels)"
+            f"{folder}, split train: all targets lie above level {unseen}. Leave it out of --set levels, or render targets of "
+            "it (--query-levels)"
         )
     selections = {"train": train}
     if "validation" in sets:

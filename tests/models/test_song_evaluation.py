@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,25 @@ def test_queries_come_from_other_songs(query_run: Path, songs: Catalog, tmp_path
         assert row["id"].split("/")[1] in set(query["level_1"])
     again = evaluate_songs(query_run, songs, out=tmp_path).scores
     assert found.equals(again)
+
+
+def test_queries_have_the_levels_of_the_training(query_run: Path, songs: Catalog, tmp_path: Path) -> None:
+    run = shutil.copytree(query_run, tmp_path / "run")
+    about = json.loads((run / "weights.json").read_text())
+    assert about["query_levels"] == [1]
+    leaves = evaluate_songs(query_run, songs, out=tmp_path / "leaves").scores
+    (run / "weights.json").write_text(json.dumps(about | {"query_levels": [1, 2]}))
+    found = evaluate_songs(run, songs, out=tmp_path / "both").scores
+    names = found["id"].str.split("/").str[1]
+    queried = names.map(lambda name: songs.hierarchy.nodes[name].level)
+    assert set(queried) == {1, 2}
+    columns = [name for name in found if name != "clip"]
+    assert found[queried == 1][columns].reset_index(drop=True).equals(leaves[columns])
+    assert (found["level"] >= queried).all()
+    assert found[queried == 2].groupby("id")["level"].apply(list).tolist() == [[2, 3]] * len(
+        set(found["id"][queried == 2])
+    )
+    assert (found["track"] != found["query_track"]).all()
 
 
 def test_pairs_are_scored_at_the_level_of_their_stem(query_run: Path, songs: Catalog, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from click import Choice
@@ -155,13 +156,26 @@ def test_from_the_folder_to_an_evaluated_separator(
     drawing = ("--hierarchy", tree, "--clip-seconds", 1, "--step", 0.5, "-j", 1, "--activity", "activity.h5")
     clips = ("--clips", "train=6,validation=2,test=2")
     assert run("render", "data", "-o", "sss", "--target", target, *clips, *drawing) == 0
-    assert run("render", "data", "-o", "qbe", "--any", *clips, *drawing) == 0
+    nodes = load_hierarchy(tree).nodes
+    levels = range(1, load_hierarchy(tree).levels + 1)
+    more = ("--query-levels", ",".join(map(str, levels)), "--clips", "train=12,validation=4,test=6")
+    assert run("render", "data", "-o", "qbe", "--any", *drawing, *more) == 0
     for shards in ("sss", "qbe"):
         assert run("verify", shards, "--full", "-j", 1) == 0
     with sh.open_shards("qbe") as shards:
-        assert {column.name for column in shards.nodes} >= {"mix", *load_hierarchy(tree).level_nodes(1)}
+        assert {column.name for column in shards.nodes} >= {"mix", *nodes}
+    drawn = pd.read_csv("qbe/clips.csv")
+    own = drawn["target"].map(lambda target: nodes[target].level)
+    assert set(own) == set(levels)
+    for level in levels:
+        assert (drawn[f"mix_si_sdr_{level}"].isna() == (own > level)).all()
     training = ("--preset", "tiny", "--set", "training.epochs=1", "--set", "training.steps_per_epoch=1")
     assert run("train", "sss", "sss", "-o", "run", *training) == 0
     assert run("evaluate", "run", "sss", "-j", 1) == 0
     assert run("report", "run", "-o", "run.html") == 0
     assert target in Path("run.html").read_text()
+    assert run("train", "qbe", "qbe", "-o", "queried", *training) == 0
+    assert run("evaluate", "queried", "qbe", "-j", 1) == 0
+    scores = pd.read_csv("queried/evaluation/test.csv")
+    assert (scores["level"] == scores["node"].map(lambda node: nodes[node].level)).all()
+    assert scores.groupby("clip")["level"].max().eq(len(levels)).all()
