@@ -209,27 +209,44 @@ def test_other_levels_rates_and_types(
     assert verify(tmp_path, full=True, jobs=1) == []
 
 
-@pytest.mark.parametrize("levels", [None, [0, 1, 2, 3]])
+@pytest.mark.parametrize(
+    ("target", "levels", "below"),
+    [
+        ("clean_guitars", None, 0),
+        ("clean_guitars", [0, 1, 2, 3], 2),
+        ("guitars", None, 0),
+        ("guitars", [1, 2, 3], 2),
+        ("guitars", [0, 1, 2, 3], 5),
+    ],
+)
 def test_one_path(
-    small_catalog: Catalog, small_slakh: Path, small_activity: Path, tmp_path: Path, levels: list[int] | None
+    small_catalog: Catalog,
+    small_slakh: Path,
+    small_activity: Path,
+    tmp_path: Path,
+    target: str,
+    levels: list[int] | None,
+    below: int,
 ) -> None:
+    """The target and its ancestors, and on levels below it that are asked for, what lies below it."""
     plan = plan_clips(
         small_catalog,
         small_catalog.hierarchy,
-        target="clean_guitars",
+        target=target,
         clips={"train": 4, "test": 2},
         clip_seconds=2,
         step=0.5,
         activity=small_activity,
         jobs=1,
     )
-    render(plan, tmp_path, sample_rate=8000, levels=levels, jobs=1)
+    render(plan, tmp_path, sample_rate=8000, levels=levels, masks=["leaf-50", "all-50"], jobs=1)
     states = check(small_slakh, tmp_path)
     (first, *_) = shards_of(tmp_path)
-    path = ["mix", "midrange_strings_keys", "guitars", "clean_guitars"]
-    assert first["nodes"][:4] == path
-    assert len(first["nodes"]) == (4 if levels is None else 6)
+    path = ["mix", *reversed(small_catalog.hierarchy.path(target))]
+    assert first["nodes"][: len(path)] == path
+    assert len(first["nodes"]) == len(path) + below
     assert states["queries"] == 0
+    assert verify(tmp_path, full=True, jobs=1) == []
 
 
 def test_targets_of_several_levels(
@@ -246,37 +263,6 @@ def test_targets_of_several_levels(
     # Levels above some targets: queries are there all the same.
     render(plan, tmp_path / "coarse", sample_rate=8000, levels=[3], jobs=1)
     assert check(small_slakh, tmp_path / "coarse")["queries"] == 18
-
-
-@pytest.mark.parametrize(
-    ("levels", "below"),
-    [(None, 0), ([3, 2], 0), ([1, 2, 3], 2), ([0, 1, 2, 3], 5)],
-    ids=["path", "the same", "with what lies below", "with categories"],
-)
-def test_a_path_that_begins_above_the_leaves(
-    small_catalog: Catalog,
-    small_slakh: Path,
-    small_activity: Path,
-    tmp_path: Path,
-    levels: list[int] | None,
-    below: int,
-) -> None:
-    plan = plan_clips(
-        small_catalog,
-        small_catalog.hierarchy,
-        target="guitars",
-        clips={"train": 4, "test": 2},
-        clip_seconds=2,
-        step=0.5,
-        activity=small_activity,
-        jobs=1,
-    )
-    render(plan, tmp_path, sample_rate=8000, levels=levels, masks=["leaf-50", "all-50"], jobs=1)
-    check(small_slakh, tmp_path)
-    (first, *_) = shards_of(tmp_path)
-    assert first["nodes"][:3] == ["mix", "midrange_strings_keys", "guitars"]
-    assert len(first["nodes"]) == 3 + below
-    assert verify(tmp_path, full=True, jobs=1) == []
 
 
 @pytest.mark.parametrize(
