@@ -79,7 +79,7 @@ _MOST = 20
     "--audio",
     type=click.Choice(["convert", "link", "copy"]),
     default="convert",
-    help="Convert to 16 bits, or hard-link or copy the files as they are.",
+    help="Convert to 16 bits (24 where a song has more), or hard-link or copy the files as they are.",
 )
 @output_option(
     "--sample-rate",

@@ -24,6 +24,8 @@ from slakh_hier.wording import channel_word
 
 FULL_SCALE = 32768.0
 INT16_SUBTYPES = frozenset({"PCM_16", "PCM_S8", "PCM_U8"})
+DEEP_SUBTYPES = frozenset({"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32"})
+"""Samples of more than 16 bits. Lossy coding is not among them: what it loses is far above the 17th bit."""
 MAX_FRAMES = 48_000 * 3600 * 24
 """A header that declares more than a day of audio is taken as damaged (libsndfile would allocate it)."""
 
@@ -82,6 +84,8 @@ class StemFile(Closing):
         Of the file, however many are read.
     integer : bool
         The file holds at most 16 bits, so that reads are exact integers.
+    deep : bool
+        It holds more than 16 bits.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class StemFile(Closing):
         self.frames: int
         self.channels: int
         self.integer: bool
+        self.deep = False
         self.watch: Callable[[NDArray[Any]], None] | None = None
         """Is given what is decoded, (count, channels) of int16 or float32, before it is folded down."""
         self._file: soundfile.SoundFile | None = None
@@ -109,7 +114,7 @@ class StemFile(Closing):
             if self._excerpts is None:
                 file = self._opened()
                 self.sample_rate, self.frames, self.channels = file.samplerate, file.frames, file.channels
-                self.integer = file.subtype in INT16_SUBTYPES
+                self.integer, self.deep = file.subtype in INT16_SUBTYPES, file.subtype in DEEP_SUBTYPES
             else:
                 info = self._excerpts.info
                 self.sample_rate, self.frames, self.channels = info.sample_rate, info.frames, info.channels

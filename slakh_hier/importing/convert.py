@@ -1,4 +1,4 @@
-"""A song's stems as 16-bit files of one rate, length and number of channels that add up to the mix, with one gain for all."""
+"""A song's stems as files of 16 or 24 bits, of one rate, length and number of channels that add up to the mix, with one gain for all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slakh_hier.audio import StemFile
 from slakh_hier.errors import AudioError, InputError, SongError
 from slakh_hier.files import require_free
 from slakh_hier.importing.sources import ImportRecord, Settings, Song, SourceFile
-from slakh_hier.output.audio import Encoding, Levels, check_audio, write_fitting, write_sums
+from slakh_hier.output.audio import AudioFormat, Encoding, Levels, check_audio, write_fitting, write_sums
 from slakh_hier.output.tracks import stem_name
 from slakh_hier.signals import Block, length_at, read_atoms
 from slakh_hier.slakh.headers import Header
@@ -28,10 +28,11 @@ MIX_DIFFERENCE_DB = -30.0
 def convert(
     song: Song, settings: Settings, headers: Mapping[str, Header], folder: Path, remarks: Sequence[str]
 ) -> tuple[float, ImportRecord]:
-    """Write every stem, and their sum as ``mix``, as 16-bit samples: the gain on all stems, and the track's record.
+    """Write every stem, and their sum as ``mix``: the gain on all stems, and the track's record.
 
-    Each stem gets its own gain first. The mix is the sum of the written integers, so stems add up to it exactly. Files are read once; a second time where a
-    stem or the mix would exceed full scale: then all of them get one gain below 1.
+    Samples have 24 bits where a file of the song has more than 16, else 16. Each stem gets its own gain first. The mix is the
+    sum of the written integers, so stems add up to it exactly. Files are read once; a second time where a stem or the mix
+    would exceed full scale: then all of them get one gain below 1.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ def convert(
         check_audio(suffix, rate)
     except InputError as error:
         raise SongError(str(error)) from error
-    require_free(folder, 2 * channels * frames * (len(song.stems) + 1), song.name)
+    encoding = _encoding(song, suffix)
+    require_free(folder, encoding.bytes * channels * frames * (len(song.stems) + 1), song.name)
     gains = [stem.gain for stem in song.stems for _ in stem.files]
     comparison = _Comparison()
     paths = [folder / "stems" / f"{stem_name(i)}.{suffix}" for i in range(len(song.stems))]
@@ -82,7 +84,7 @@ def convert(
                 [*paths, folder / f"mix.{suffix}"],
                 rate,
                 frames,
-                Encoding(suffix),
+                encoding,
                 gain,
             )
 
@@ -161,6 +163,13 @@ def _sums(song: Song) -> list[tuple[int, ...]]:
     ends = list(accumulate(len(stem.files) for stem in song.stems))
     stems = [tuple(range(end - len(stem.files), end)) for stem, end in zip(song.stems, ends, strict=True)]
     return [*stems, tuple(range(ends[-1]))]
+
+
+def _encoding(song: Song, audio_format: AudioFormat) -> Encoding:
+    """One for the whole song, so that its files add up bit by bit."""
+    with ExitStack() as stack:
+        deep = any(stack.enter_context(_open(song, file)).deep for file in song.files)
+    return Encoding(audio_format, "PCM_24" if deep else "PCM_16")
 
 
 def _open(song: Song, file: SourceFile) -> StemFile:

@@ -82,8 +82,8 @@ def import_data_set(
     shared_with
         Data sets that were imported before: songs that are in both are reported.
     audio
-        ``convert``: 16-bit files of one rate, length and number of channels per song, which add up to the mix. ``link``: hard
-        links to the files as they are (copies on another file system). ``copy``: copies of them. Of these two, files of
+        ``convert``: files of one rate, length, depth (16 bits, or 24 where a song has more than 16) and number of channels
+        per song, which add up to the mix. ``link``: hard links to the files as they are (copies on another file system). ``copy``: copies of them. Of these two, files of
         another rate than most of their song's are converted to it.
     sample_rate
         Of converted files (Hz); None: that of most of a song's files.

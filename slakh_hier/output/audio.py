@@ -206,8 +206,8 @@ def write_sums(
 ) -> Levels:
     """Write signals that are sums of atoms, in one pass over blocks of them.
 
-    For 16 bits each atom is rounded (half to even, no dither), and then the integers are added: files add up bit by bit
-    wherever their atoms do, whether they were resampled or not. The noise of that is the noise of the 16-bit stems themselves.
+    For 16 and 24 bits each atom is rounded (half to even, no dither), and then the integers are added: files add up bit by
+    bit wherever their atoms do, whether they were resampled or not. The noise of that is the noise of the stems themselves.
 
     At the first sample that exceeds full scale the files are removed and the rest of the song is only measured, so that the
     caller knows what to do about it.
@@ -223,6 +223,7 @@ def write_sums(
     """
     whole = encoding.subtype != "FLOAT"
     scale = encoding.full_scale / FULL_SCALE
+    units = scale if whole else 1.0  # of what is added up, in units of 16 bits
     peaks = [0.0] * len(sums)
     fits = True
     with ExitStack() as stack:
@@ -233,14 +234,14 @@ def write_sums(
                     stack.enter_context(AudioWriter(path, sample_rate, len(atoms[0]), frames, encoding))
                     for path in paths
                 ]
-            pieces = [_rounded(atom, gain) for atom in atoms] if whole else atoms
+            pieces = [_rounded(atom, gain * units) for atom in atoms] if whole else atoms
             for place, members in enumerate(sums):
                 total = pieces[members[0]]
                 for atom in members[1:]:
                     total = total + pieces[atom]
                 low, high = float(total.min()), float(total.max())
-                peaks[place] = max(peaks[place], -low, high)
-                if fits and whole and (low < -LARGEST - 1 or high > LARGEST):
+                peaks[place] = max(peaks[place], -low / units, high / units)
+                if fits and whole and (low < -encoding.full_scale or high > encoding.full_scale - 1):
                     fits = False
                     for writer in writers:
                         writer.discard()
@@ -271,7 +272,7 @@ def write_fitting(one_pass: Callable[[float], Levels], atoms: int) -> tuple[Leve
 def gain_to_fit(peak: float, atoms: int) -> float:
     """The gain with which sums of at most ``atoms`` rounded signals that reached ``peak`` stay below full scale.
 
-    Rounding moves each atom by half a step at most, in the pass that found the peak and in the one to come.
+    Rounding moves each atom by half a step of 16 bits at most, in the pass that found the peak and in the one to come.
     """
     return (LARGEST - atoms / 2) / (peak + atoms / 2)
 

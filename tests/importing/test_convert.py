@@ -22,7 +22,7 @@ def noise(seed: int, *shape: int, level: float = 2000.0) -> np.ndarray:
 
 
 class Converted:
-    """A converted song: the integers of its files. Each stem is made of one file, or of several."""
+    """A converted song: its files in units of 16 bits, exactly. Each stem is made of one file, or of several."""
 
     def __init__(
         self,
@@ -44,8 +44,9 @@ class Converted:
         settings = Settings("convert", rate, "flac", channels)
         self.gain, self.record = convert(self.song, settings, headers, folder / "out", [])
         paths = sorted((folder / "out" / "stems").iterdir())
-        self.stems = np.array([soundfile.read(path, dtype="int16")[0] for path in paths]).astype(int)
-        self.mix = soundfile.read(folder / "out" / "mix.flac", dtype="int16")[0].astype(int)
+        self.stems = np.array([soundfile.read(path, dtype="int32")[0] for path in paths]) / 65536
+        self.mix = soundfile.read(folder / "out" / "mix.flac", dtype="int32")[0] / 65536
+        (self.subtype,) = {soundfile.info(path).subtype for path in (*paths, folder / "out" / "mix.flac")}
 
 
 def test_16_bit_mono_stays_as_it_is(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_16_bit_mono_stays_as_it_is(tmp_path: Path) -> None:
     song = Converted(tmp_path, [write(tmp_path / f"{i}.wav", v) for i, v in enumerate(values)])
     assert np.array_equal(song.stems, values)
     assert np.array_equal(song.mix, sum(values))
-    assert song.gain == 1.0
+    assert (song.gain, song.subtype) == (1.0, "PCM_16")
 
 
 def test_the_files_of_a_stem_are_added_up(tmp_path: Path) -> None:
@@ -74,12 +75,33 @@ def test_files_of_several_rates_become_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT", "PCM_32"])
-def test_other_samples_are_rounded(tmp_path: Path, subtype: str) -> None:
+def test_more_than_16_bits_become_24(tmp_path: Path, subtype: str) -> None:
     values = [np.random.default_rng(i).standard_normal(5000) * 1000 for i in range(3)]
     files = [write(tmp_path / f"{i}.wav", v, subtype=subtype) for i, v in enumerate(values)]
     song = Converted(tmp_path, list(files))
-    assert np.abs(song.stems - values).max() <= 0.5 + 1 / 256
+    assert song.subtype == "PCM_24"
+    assert (
+        np.abs(song.stems - values).max() <= (1.01 if subtype == "PCM_24" else 0.55) / 256
+    )  # float32 has 24 bits too
+    assert (song.stems % 1 != 0).any()
     assert np.array_equal(song.mix, song.stems.sum(axis=0))
+    if subtype == "PCM_24":
+        stored = [soundfile.read(file.path, dtype="int32")[0] / 65536 for file in files]
+        assert np.array_equal(song.stems, stored), "every bit is there"
+
+
+def test_one_deep_file_decides_for_its_song(tmp_path: Path) -> None:
+    values = [noise(0, 5000), np.random.default_rng(1).standard_normal(5000) * 1000]
+    files = [write(tmp_path / "a.wav", values[0]), write(tmp_path / "b.wav", values[1], subtype="FLOAT")]
+    song = Converted(tmp_path, list(files))
+    assert song.subtype == "PCM_24"
+    assert np.array_equal(song.stems[0], values[0])
+    assert np.array_equal(song.mix, song.stems.sum(axis=0))
+
+
+def test_lossy_files_become_16_bits(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.ogg", noise(0, 5000), subtype="VORBIS")
+    assert Converted(tmp_path, [file]).subtype == "PCM_16"
 
 
 @pytest.mark.parametrize("level", [12_000, 40_000])
