@@ -289,9 +289,11 @@ def test_remarks(songs: Path, make_song: MakeSong, run: Run, tracks: Tracks) -> 
     track = tracks(songs.parent / "slakh")["Loud"]
     metadata = yaml.safe_load((track / "metadata.yaml").read_text())
     assert gain == f"exceeded full scale: all its stems are multiplied by {metadata['overall_gain']:.4f}"
-    stem = samples(track / "stems" / "S00.flac")
-    source = soundfile.read(songs / "Loud" / "bass.wav")[0] * 32768
-    assert np.abs(stem - source * metadata["overall_gain"]).max() <= 0.51
+    stem, source = (
+        soundfile.read(path)[0] * 2**23
+        for path in (track / "stems" / "S00.flac", songs / "Loud" / "bass.wav")
+    )
+    assert np.abs(stem - source * metadata["overall_gain"]).max() <= 0.51  # steps of 24 bits
     assert run(songs).remarks == report.remarks  # they are kept with the tracks
 
 
