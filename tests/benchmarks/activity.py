@@ -1,8 +1,9 @@
-"""CPU seconds of ``activity`` over decoding every stem once with soundfile, one process.
+"""CPU seconds of ``activity`` over decoding every stem once with soundfile, one process; and of what a node's plan needs.
 
     python tests/benchmarks/activity.py [--data SLAKH] [--seconds 120] [--rounds 3]
 
-CSV on stdout; the last line is activity over decoding.
+``target_per_second_over_all`` compares a second of stems of the tracks in which ``--target`` has stems with one of all: 1 is
+proportional. CSV on stdout; the last line is activity over decoding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from harness import cpu_seconds, in_turns, music, read_options, report, workspac
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.plan.activity import measure_activity
 from slakh_hier.slakh import scan
+
+TARGET = "clean_guitars"
 
 
 def main() -> None:
@@ -31,13 +34,29 @@ def main() -> None:
         def activity() -> None:
             measure_activity(catalog, work / "activity.h5", jobs=1).unlink()
 
-        medians = in_turns({"decode": decode, "activity": activity}, options.rounds, cpu_seconds)
-        seconds = float((catalog.frame["frames"] / catalog.frame["sample_rate"].clip(1)).sum())
+        usable = catalog.usable
+        tracks = set(usable["track"][usable["level_1"] == TARGET])
+
+        def of_target() -> None:
+            measure_activity(catalog, work / "activity.h5", tracks=tracks, jobs=1).unlink()
+
+        medians = in_turns(
+            {"decode": decode, "activity": activity, "activity of the target's tracks": of_target},
+            options.rounds,
+            cpu_seconds,
+        )
+        lengths = catalog.frame["frames"] / catalog.frame["sample_rate"].clip(1)
+        seconds, needed = float(lengths.sum()), float(lengths[catalog.frame["track"].isin(tracks)].sum())
     report(
         medians,
         "cpu_seconds",
         medians["activity"] / medians["decode"],
         seconds_of_stems_per_cpu_second=seconds / medians["activity"],
+        share_of_the_target=needed / seconds,
+        target_per_second_over_all=medians["activity of the target's tracks"]
+        / needed
+        * seconds
+        / medians["activity"],
     )
 
 

@@ -1,12 +1,16 @@
 """Time, CPU time, and memory of every process, from a scan to an epoch of reading, on a data set of any size.
 
-    python tests/benchmarks/fullsize.py HOURS [--jobs 2] [--songs 12] [--work FOLDER]
+    python tests/benchmarks/fullsize.py HOURS [--jobs 2] [--songs 12] [--any-share 0.2] [--work FOLDER] [--beside PYTHON]
 
 Slakh2100 has 145 hours of mixtures. The set is made of a few composed songs and hard links to them, each track a song of its
 own: as many files to open and decode, hardly any disk. The files stay in the page cache; a disk comes on top (docs/performance.md).
-Clips are drawn in the paper's proportion to the hours. Every step is a command in a process of its own. CSV on stdout: wall
-seconds, CPU seconds, and peak memory (MB) of the main process and of its largest worker; the last line is minutes from the scan
-to the paper's shards (--target).
+Every song has the target's stems: tracks without would not be measured. Clips are drawn in the paper's proportion to the hours,
+for all nodes (--any) a share of them, whose shards take 3.6 times the disk: 64 GB for 145 hours. Shards are removed once they
+are measured.
+
+Every step is a command in a process of its own. --beside names the Python of another checkout's virtual environment, which takes
+the same steps in turns. CSV on stdout: wall seconds, CPU seconds, and peak memory (MB) of the main process and of each that it
+started; the last line is minutes from the scan to the paper's shards (--target).
 """
 
 from __future__ import annotations
@@ -31,19 +35,23 @@ SECONDS = 51.0
 CLIPS = {"train": 10_000, "validation": 5_000, "test": 3_000}
 SLAKH_HOURS = 145.0
 TARGET = "clean_guitars"
+TO_SHARDS = ("scan", "activity", "plan --target", "render --target")
 _EPOCH = """
-import sys
 from slakh_hier.models.batches import InOrder
 from slakh_hier.models.data import ClipDataset
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
 from slakh_hier.models.stored import signals_of
 from slakh_hier.shards import open_shards
-shards = open_shards(sys.argv[1], "train")
+shards = open_shards("path-shards", "train")
 dataset = ClipDataset(shards, select_clips(shards, "sss"))
 for batch in Reader(dataset, InOrder(len(dataset), 8)):
     signals_of(batch)
 """
+EPOCH: tuple[str, list[object]] = ("an epoch of reading", ["-c", _EPOCH])
+
+
+Step = tuple[str, list[object]]
 
 
 def main() -> None:
@@ -53,38 +61,70 @@ def main() -> None:
     parser.add_argument("hours", type=float)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--songs", type=int, default=12, help="composed ones, to which the others are linked")
+    parser.add_argument("--any-share", type=float, default=1.0, help="of the clips, for all nodes; 0: none")
     parser.add_argument("--work", type=Path, help="where to work; default: the folder for temporary files")
+    parser.add_argument("--beside", type=Path, help="Python of another checkout, measured in turns")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="slakh-hier-fullsize-", dir=options.work) as name:
-        work = Path(name)
+        work = Path(name).resolve()
         data = linked(composed(work / "songs", options.songs), work / "slakh", options.hours)
-        share = options.hours / SLAKH_HOURS
-        clips = ",".join(f"{split}={max(4, round(count * share))}" for split, count in CLIPS.items())
-        drawing = ["--clips", clips, "--activity", work / "activity.h5", "--split-scheme", "folders"]
-        jobs = ["-j", options.jobs]
-        steps: dict[str, list[object]] = {
-            "scan": ["scan", data, "--split-scheme", "folders", *jobs],
-            "activity": ["activity", data, "-o", work / "activity.h5", "--split-scheme", "folders", *jobs],
-            "plan --target": ["plan", data, "-o", work / "path", "--target", TARGET, *drawing, *jobs],
-            "render --target": ["render", data, "--plan", work / "path", "-o", work / "path-shards", *jobs],
-            "plan --any": ["plan", data, "-o", work / "any", "--any", *drawing, *jobs],
-            "render --any": ["render", data, "--plan", work / "any", "-o", work / "any-shards", *jobs],
-            "verify --quick": ["verify", work / "path-shards", "--quick", *jobs],
-        }
-        run = [sys.executable, "-m", "slakh_hier"]
-        measured = {what: Measured([*run, *map(str, step)], work) for what, step in steps.items()}
-        measured["an epoch of reading"] = Measured(
-            [sys.executable, "-c", _EPOCH, str(work / "path-shards")], work
-        )
-        stored = sum(path.stat().st_size for path in (work / "path-shards").glob("*.h5"))
-    rows = {
-        f"{what}, {figure}": value
-        for what, one in measured.items()
-        for figure, value in one.figures().items()
-    }
-    to_shards = ("scan", "activity", "plan --target", "render --target")
-    minutes = sum(measured[what].wall for what in to_shards) / 60
-    report(rows, "wall s, CPU s, MB", minutes, hours=options.hours, gigabytes_of_shards=stored / 1e9)
+        pythons = {"": Path(sys.executable)} | ({"beside, ": options.beside} if options.beside else {})
+        runs = [Run(python, work / f"run-{place}") for place, python in enumerate(pythons.values())]
+        measured: dict[str, Measured] = {}
+        stored = 0
+        for stage in stages(data, options):
+            for label, run in zip(pythons, runs, strict=True):
+                for what, words in stage:
+                    if label and what == EPOCH[0]:  # another checkout may read in another way
+                        continue
+                    measured[label + what] = run(words)
+                    print(f"{label}{what}: {measured[label + what].figures()}", file=sys.stderr, flush=True)
+                if not label and stage[0][0] == "render --target":
+                    stored = sum(path.stat().st_size for path in (run.folder / "path-shards").glob("*.h5"))
+                run.remove_shards()
+    minutes = {label: sum(measured[label + what].wall for what in TO_SHARDS) / 60 for label in pythons}
+    beside = {"minutes_to_shards_beside": minutes["beside, "]} if options.beside else {}
+    report(
+        {
+            f"{what}, {figure}": value
+            for what, one in measured.items()
+            for figure, value in one.figures().items()
+        },
+        "wall s, CPU s, MB",
+        minutes[""],
+        hours=options.hours,
+        gigabytes_of_shards=stored / 1e9,
+        minutes_of_145_hours=minutes[""] * SLAKH_HOURS / options.hours,
+        **beside,
+    )
+
+
+def stages(data: Path, options: argparse.Namespace) -> list[list[Step]]:
+    """The steps, in groups after which shards are removed; paths that are not absolute lie in the folder of a run."""
+    share = options.hours / SLAKH_HOURS
+    scheme, jobs = ["--split-scheme", "folders"], ["-j", options.jobs]
+
+    def drawing(part: float) -> list[object]:
+        clips = ",".join(f"{split}={max(4, round(count * part))}" for split, count in CLIPS.items())
+        return ["--clips", clips, "--activity", "activity.h5", *scheme, *jobs]
+
+    found: list[list[Step]] = [
+        [("scan", ["scan", data, *scheme, *jobs])],
+        [("activity", ["activity", data, "-o", "activity.h5", *scheme, *jobs])],
+        [("plan --target", ["plan", data, "-o", "path", "--target", TARGET, *drawing(share)])],
+        [
+            ("render --target", ["render", data, "--plan", "path", "-o", "path-shards", *jobs]),
+            ("verify --quick", ["verify", "path-shards", "--quick", *jobs]),
+            EPOCH,
+        ],
+    ]
+    if options.any_share:
+        any_ = drawing(share * options.any_share)
+        found += [
+            [("plan --any", ["plan", data, "-o", "any", "--any", *any_])],
+            [("render --any", ["render", data, "--plan", "any", "-o", "any-shards", *jobs])],
+        ]
+    return found
 
 
 def composed(folder: Path, songs: int) -> Path:
@@ -113,23 +153,40 @@ def linked(songs: Path, data: Path, hours: float) -> Path:
     return data
 
 
+class Run:
+    """The steps with one checkout's Python, in a folder of their own."""
+
+    def __init__(self, python: Path, folder: Path):
+        self.python, self.folder = python.absolute(), folder
+        folder.mkdir()
+
+    def __call__(self, words: list[object]) -> Measured:
+        start = ["-m", "slakh_hier"] if words != EPOCH[1] else []
+        return Measured([str(self.python), *start, *map(str, words)], self.folder)
+
+    def remove_shards(self) -> None:
+        for shards in self.folder.glob("*-shards"):
+            shutil.rmtree(shards)
+
+
 class Measured:
-    """Runs a command, and looks at its processes until it ends.
+    """Runs a command in a folder, and looks at its processes until it ends.
 
     Attributes
     ----------
     wall, cpu : float, s
-    main, worker : float, MB
-        Peak memory of the process and of the largest of those that it started.
+    memory : dict, MB
+        Peak of the main process, of each worker, and of the processes that keep account of what they share.
     """
 
-    def __init__(self, command: list[str], work: Path):
-        self._peaks: dict[int, float] = {}
+    def __init__(self, command: list[str], folder: Path):
+        self._peaks: dict[int, tuple[str, float]] = {}
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        log = work / "log.txt"
-        environment = {**os.environ, "SLAKH_HIER_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1"}
+        log = folder / "log.txt"
+        environment = {**os.environ, "SLAKH_HIER_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or every process compiles every module
         with open(log, "w", encoding="utf-8") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
             watching = threading.Thread(target=self._watch, args=(process,))
             watching.start()
             process.wait()
@@ -137,14 +194,22 @@ class Measured:
         self.wall = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        self.main = self._peaks.pop(process.pid, 0.0)
-        self.worker = max(self._peaks.values(), default=0.0)
+        self.memory = self._by_name()
         if process.returncode not in (0, 1):  # 1: fewer clips than asked for
             sys.exit(f"{' '.join(command)}:\n{log.read_text(encoding='utf-8')[-2000:]}")
-        print(f"{' '.join(command[3:5])}: {self.figures()}", file=sys.stderr, flush=True)
 
     def figures(self) -> dict[str, float]:
-        return {"wall": self.wall, "CPU": self.cpu, "main process": self.main, "largest worker": self.worker}
+        return {"wall": self.wall, "CPU": self.cpu, **self.memory}
+
+    def _by_name(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for kind in ("main process", "worker", "tracker"):
+            peaks = sorted((peak for name, peak in self._peaks.values() if name == kind), reverse=True)
+            names = (
+                [kind] if kind == "main process" else [f"{kind} {place + 1}" for place in range(len(peaks))]
+            )
+            found.update(zip(names, peaks, strict=True))
+        return found
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Linux keeps the peak of each process, so that a look now and then is enough."""
@@ -156,7 +221,10 @@ class Measured:
                 for one in (whole, *whole.children(recursive=True)):
                     with suppress(OSError, IndexError):
                         text = Path(f"/proc/{one.pid}/status").read_text(encoding="ascii")
-                        self._peaks[one.pid] = int(text.split("VmHWM:")[1].split()[0]) / 1024
+                        words = Path(f"/proc/{one.pid}/cmdline").read_text(encoding="utf-8")
+                        kind = "tracker" if "resource_tracker" in words else "worker"
+                        name = "main process" if one.pid == process.pid else kind
+                        self._peaks[one.pid] = name, int(text.split("VmHWM:")[1].split()[0]) / 1024
             time.sleep(0.1)
 
 

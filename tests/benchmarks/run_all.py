@@ -2,7 +2,7 @@
 
     python tests/benchmarks/run_all.py [NAME ...]
 
-A name is the start of a line of RUNS. The small data set is made once and shared. Each line of the table is one figure:
+What has a goal is listed at the end, with the goal. A name is the start of a line of RUNS. The small data set is made once and shared. Each line of the table is one figure:
 date, commit, machine, benchmark, what, unit, value; the ratio that a goal is about is called ``ratio``.
 """
 
@@ -28,6 +28,7 @@ RUNS = {
     "render at 44.1 kHz": "render.py --data {data} --any --rate 44100 --clips 20",
     "jobs": "jobs.py --data {data} --clips 1200 --rounds 1",
     "first epoch": "first_epoch.py --data {data}",
+    "first epoch, FLAC": "first_epoch.py --data {data} --suffix .flac",
     "loader": "loader.py --data {data} --rounds 3",
     "import": "importing.py",
     "import at 16 kHz": "importing.py --rate 16000",
@@ -43,6 +44,28 @@ RUNS = {
     "scaling": "scaling.py --tracks 14,700,2100",
     "full size": "fullsize.py 2",
 }
+GOALS: dict[tuple[str, str], tuple[str, float]] = {
+    ("startup", "ratio"): ("at most", 1),
+    ("activity", "ratio"): ("at most", 0.8),
+    ("activity", "target_per_second_over_all"): ("at most", 1.1),
+    ("render path", "ratio"): ("at most", 0.85),
+    ("render any", "ratio"): ("at most", 1.1),
+    ("jobs", "ratio"): ("at least", 1.8),
+    ("first epoch", "ratio"): ("at least", 2.2),
+    ("first epoch, FLAC", "ratio"): ("at least", 3.5),
+    ("first epoch", "further_epochs"): ("at least", 10),
+    ("loader", "ratio"): ("at least", 1.0),
+    ("loader", "stored_over_raw_h5py"): ("at least", 1.5),
+    ("submix", "ratio"): ("at least", 1.5),
+    ("training step", "ratio"): ("at most", 1.15),
+    ("training step 96", "ratio"): ("at most", 1.5),
+    ("separate", "ratio"): ("at most", 1.3),
+    ("scan", "ratio"): ("at most", 2),
+    ("scan", "cache_speedup"): ("at least", 10),
+    ("stereo", "ratio"): ("at most", 1),
+    ("full size", "minutes_of_145_hours"): ("at most", 20),
+}
+"""Of a figure of a benchmark: the same as in docs/benchmarks.md."""
 
 
 def main() -> None:
@@ -68,6 +91,12 @@ def main() -> None:
             print(done.stdout, end="", flush=True)
             lines += [(*about, benchmark, *figure) for figure in figures(done.stdout)]
     append(lines)
+    print("\ngoals:")
+    values = {(benchmark, what): float(value) for *_, benchmark, what, _, value in lines}
+    for place, (bound, goal) in GOALS.items():
+        if place[0] in runs:
+            met = values[place] <= goal if bound == "at most" else values[place] >= goal
+            print(f"{', '.join(place)}: {values[place]:g}, {bound} {goal:g}: {'met' if met else 'MISSED'}")
 
 
 def figures(text: str) -> list[tuple[str, str, str]]:
