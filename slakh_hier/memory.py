@@ -6,9 +6,8 @@ import ctypes
 import sys
 from functools import cache
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+TRIM_THRESHOLD, MMAP_MAX = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h
 KEPT_BYTES = 256 << 20
-LARGEST_BYTES = 32 << 20  # the most that glibc takes
 
 
 @cache
@@ -16,7 +15,9 @@ def keep_freed_memory() -> bool:
     """Let this process keep up to 256 MB of freed memory instead of giving each array back to the system.
 
     glibc gives large arrays back as soon as they are freed, and the system hands out every page again, zeroed: a third
-    of a small network's training step, 6 % of rendering. Called once by whatever processes many such arrays.
+    of a small network's training step, a tenth of rendering, more than half of reading stereo batches. A threshold for what
+    is given back would not do: glibc takes 32 MB at most, and a shard or a batch is larger. Called once by whatever
+    processes many such arrays.
 
     Returns
     -------
@@ -29,4 +30,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(TRIM_THRESHOLD, KEPT_BYTES)) and bool(mallopt(MMAP_THRESHOLD, LARGEST_BYTES))
+    return bool(mallopt(TRIM_THRESHOLD, KEPT_BYTES)) and bool(mallopt(MMAP_MAX, 0))

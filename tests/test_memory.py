@@ -17,10 +17,10 @@ if sys.argv[1] == "keep":
     from slakh_hier.memory import keep_freed_memory
     assert keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-np.ones(2_000_000)
+np.ones(8_000_000)
 before = faults()
-for _ in range(50):
-    np.ones(2_000_000)
+for _ in range(12):
+    np.ones(8_000_000)
 print(faults() - before)
 """
 
@@ -35,7 +35,7 @@ def test_large_arrays_take_no_new_pages() -> None:
         )
         for how in ("plain", "keep")
     )
-    # 50 arrays of 16 MB are 195,000 pages; huge pages count as one.
+    # 12 arrays of 64 MB are 187,500 pages; huge pages count as one.
     assert kept <= 10
     assert given_back > kept
 
