@@ -54,7 +54,7 @@ PICTURES = [
     Picture("report-tree.png", "shards.html", "figure[id^='f-tree']"),
     Picture("report-run.png", "run-sss.html", ".player", height=798),
 ]
-EXPERIMENT = Picture("report-experiment.png", "experiment.html", "figure[id*='node']")
+EXPERIMENT = Picture("report-experiment.png", "experiment.html", "#f-nodes-2")  # QBE; SSS is the first
 
 
 def take(driver: webdriver.Chrome, picture: Picture, folder: Path) -> None:
