@@ -50,7 +50,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
     "--levels",
     metavar="N,...",
     callback=_parse_levels,
-    show_default="all numbered ones",
+    show_default="all numbered ones; with --target those of its path",
     help="Levels to render, as 3,2,1,category.",
 )
 @output_option(

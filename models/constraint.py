@@ -11,14 +11,14 @@ from torch.autograd.function import once_differentiable
 
 
 def hierarchical_maximum(masks: Tensor, dim: int = 1) -> Tensor:
-    """Raise each level's mask to the largest mask below it: M_l := max(M_l, M_{l-1}), from the leaf up.
+    """Raise each level's mask to the largest mask below it: M_l := max(M_l, M_{l-1}), from the finest level up.
 
     A cumulative maximum along the levels. The gradient goes to the mask that won; among equals to the coarsest.
 
     Parameters
     ----------
     masks
-        Real or complex, (batch, levels, channels, bins, frames), leaf first. Complex masks are compared by magnitude; a
+        Real or complex, (batch, levels, channels, bins, frames), finest first. Complex masks are compared by magnitude; a
         mask that loses keeps its phase.
     dim
         Axis of the levels.

@@ -53,7 +53,7 @@ class MaskNetwork(nn.Module):
         Returns
         -------
         Tensor
-            (batch, levels, bins, frames), leaf first: float32 in [0, 1], or complex64 of any magnitude where the options
+            (batch, levels, bins, frames), finest first: float32 in [0, 1], or complex64 of any magnitude where the options
             have ``complex_masks``. With ``joint_channels`` it and ``mixture`` have an axis for channels before the bins.
         """
 

@@ -65,7 +65,7 @@ class Training(pl.LightningModule):
     config
         Loss, optimizer, seed.
     levels
-        The separator's levels, leaf first.
+        The separator's levels, finest first.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ class Estimate:
     """What a separator made of a batch, and the truth: all that a loss may look at."""
 
     tf_masks: Tensor
-    """Time-frequency masks after the hierarchical constraint, (batch, levels, channels, bins, frames), leaf first."""
+    """Time-frequency masks after the hierarchical constraint, (batch, levels, channels, bins, frames), finest first."""
     mixture: Tensor
     """Spectrum, complex64, (batch, channels, bins, frames)."""
     sources: Tensor

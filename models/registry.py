@@ -80,7 +80,7 @@ class NetworkSpec:
     channels: int
     """Channels that it sees at once: those of the clips if its options have ``joint_channels``, else 1."""
     levels: int
-    """Masks to estimate, leaf first."""
+    """Masks to estimate, finest first."""
     query: bool
     """The network takes a query: it has a module ``query`` that makes an anchor, (batch, features), of a query's
     spectrum, (batch, bins, frames)."""

@@ -15,7 +15,7 @@ NOTHING = -1
 class Part(NamedTuple):
     """A part of a mixture: one signal of a clip less another one.
 
-    ``place`` is the clip's in the selection. Signals count as 0 for the mixture, then the levels, leaf first;
+    ``place`` is the clip's in the selection. Signals count as 0 for the mixture, then the levels, finest first;
     :data:`NOTHING` is silence.
     """
 
@@ -46,7 +46,7 @@ class Remix:
         self._pools: dict[tuple[int, tuple[int, ...]], NDArray[np.int64]] = {}
 
     def draw(self, place: int, rng: np.random.Generator) -> list[Part]:
-        """The parts of a clip's mixture: one for each level, leaf first, and the rest."""
+        """The parts of a clip's mixture: one for each level, finest first, and the rest."""
         target = int(self._targets[place])
         recombined = rng.random() < self._probability
         parts: list[Part] = []

@@ -33,7 +33,7 @@ class Block:
     mixture: Audio
     """The input, float32, (channels, samples)."""
     estimates: Audio
-    """float32, (levels, channels, samples), leaf first."""
+    """float32, (levels, channels, samples), finest first."""
 
 
 def separate(
@@ -70,7 +70,7 @@ def separate(
     Returns
     -------
     dict
-        The shape of ``audio`` for each level's name, leaf first, and ``residual``: the input minus the coarsest
+        The shape of ``audio`` for each level's name, finest first, and ``residual``: the input minus the coarsest
         level.
 
     Raises

@@ -33,7 +33,7 @@ class Separated:
 
     source: Path
     files: tuple[Path, ...]
-    """One per level, leaf first, then the residual; empty where it failed."""
+    """One per level, finest first, then the residual; empty where it failed."""
     seconds: float
     """Length of the audio."""
     clipped: int = 0

@@ -87,7 +87,7 @@ class Separator(nn.Module):
         Returns
         -------
         Tensor
-            (batch, levels, channels, bins, frames), leaf first; real in [0, 1], or complex, as the network has them.
+            (batch, levels, channels, bins, frames), finest first; real in [0, 1], or complex, as the network has them.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Separator(nn.Module):
         Returns
         -------
         Tensor
-            float32, (batch, levels, channels, samples), leaf first.
+            float32, (batch, levels, channels, samples), finest first.
         """
         return self.estimate(mixture, None if query is None else self.encode(query))
 

@@ -23,8 +23,8 @@ def signals_of(stored: Batch) -> Batch:
     |---|---|---|---|
     | rows | int16 or float32 | (rows + 1, channels, samples) | each row once, as it is stored; the last is silence |
     | factors | float32 | (rows + 1,) | what to multiply a row with |
-    | place | int64 | (clips, 1 + levels) | which row: the mixture's, then leaf first; -1: silence |
-    | place, with remixing | int64 | (clips, levels + 1, 2) | two rows of each part, leaf first, then the rest; the part is their difference |
+    | place | int64 | (clips, 1 + levels) | which row: the mixture's, then finest first; -1: silence |
+    | place, with remixing | int64 | (clips, levels + 1, 2) | two rows of each part, finest first, then the rest; the part is their difference |
     | available | bool | (clips, levels) | |
     | weights | float32 | (clips, levels) | what each term of the loss counts; only where they differ |
     | gains | float32 | (clips, levels + 1) | see :func:`change_gains`; only with augmentation |
@@ -36,7 +36,7 @@ def signals_of(stored: Batch) -> Batch:
     Returns
     -------
     dict
-        ``signals``, float32, (clips, 1 + levels, channels, samples): the mixture, then the sources, leaf first, zeros
+        ``signals``, float32, (clips, 1 + levels, channels, samples): the mixture, then the sources, finest first, zeros
         where withheld, silent or absent; ``query``, float32, (clips, channels, query samples); and ``available``, ``weights``, ``clip``,
         ``id``.
     """
@@ -73,13 +73,13 @@ def _sums_of(parts: Tensor, available: Tensor) -> Tensor:
 def change_gains(signals: Tensor, available: Tensor, gains: Tensor) -> None:
     """Scale the parts of mixtures, in place, and build sources and mixtures again, so that the levels stay nested.
 
-    The parts are the leaf, what each available level adds to the one below it, and the rest of the mixture.
+    The parts are the finest node, what each available level adds to the one below it, and the rest of the mixture.
     Withheld levels give no part: their audio is not known in training.
 
     Parameters
     ----------
     signals
-        float32, (clips, 1 + levels, channels, samples), the mixture, then the sources, leaf first.
+        float32, (clips, 1 + levels, channels, samples), the mixture, then the sources, finest first.
     available
         bool, (clips, levels).
     gains

@@ -32,7 +32,7 @@ class TrainResult:
 
     run: Path
     names: tuple[str, ...]
-    """What each level's estimate is called, leaf first."""
+    """What each level's estimate is called, finest first."""
     parameters: int
     """Of the separator."""
     epochs: int

@@ -45,7 +45,7 @@ class About(BaseModel):
     tool_version: str
     levels: Annotated[tuple[int, ...], Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(min_length=1)]
-    """``levels`` and ``names``: the separator's levels, leaf first, and what each is called (the node's name, or
+    """``levels`` and ``names``: the separator's levels, finest first, and what each is called (the node's name, or
     ``level_N`` for QBE)."""
     node: str | None
     """SSS: the target, the finest node of the path (which ``levels`` need not include); None for QBE."""

@@ -1,7 +1,7 @@
 """Mask networks, one module each, called after its kind; :func:`~slakh_hier.models.registry.register_network` adds it.
 
 A network is a :class:`torch.nn.Module`. ``network(mixture, anchor)`` maps spectra, complex64 (batch, bins, frames), to
-time-frequency masks, real in [0, 1] or complex, (batch, levels, bins, frames), leaf first. ``anchor`` is None, or what the
+time-frequency masks, real in [0, 1] or complex, (batch, levels, bins, frames), finest first. ``anchor`` is None, or what the
 network's own module ``query`` made of a query's spectrum: (batch, bins, query frames) to (batch, features).
 
 Each channel of a clip is a clip of its own for such a network. One whose options have ``joint_channels`` sees all of them,

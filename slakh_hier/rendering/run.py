@@ -99,7 +99,7 @@ def render(
     sample_rate
         In Hz; default 16 kHz, as in the paper.
     levels
-        Levels to render, 0 for the categories; default all numbered ones.
+        Levels to render, 0 for the categories; default all numbered ones, of a plan with a target those of its path.
     dtype
         ``int16`` (default, half the size; the quantisation is 90 dB below full scale) or ``float32``.
     shard_mb

@@ -110,7 +110,7 @@ class Summary(Loose):
     metrics: dict[str, MetricAbout]
     """All metrics that were taken, by name."""
     levels: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Entry]
-    """By number, leaf first; ``all_levels``: their plain mean."""
+    """By number, finest first; ``all_levels``: their plain mean."""
     all_levels: Annotated[Entry, Field(alias=ALL)]
     nodes: dict[str, NodeEntry]
 

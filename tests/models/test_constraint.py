@@ -10,7 +10,7 @@ from slakh_hier.models.constraint import hierarchical_maximum
 
 
 def column(*values: float) -> torch.Tensor:
-    """One bin: (1, levels, 1, 1), leaf first."""
+    """One bin: (1, levels, 1, 1), finest first."""
     return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
