@@ -61,7 +61,7 @@ def activity(
         )
         if part is None:
             with ActivityFile(written) as file:
-                stems = stems.with_broken(file.about_stems()[0])
+                stems = stems.with_broken(file.all_broken())
     say(str(written))
     if part is not None:
         note("this part is measured; the same command without --part completes the file")

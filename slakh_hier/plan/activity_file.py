@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,25 +131,17 @@ class ActivityFile(Closing):
         with self._damage(track):
             return str(self._attributes(track)["key"])
 
-    def about_stems(
-        self, tracks: Iterable[str] | None = None
-    ) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
-        """What was found out about the stems of some tracks (default: all in the file), by (track, stem).
-
-        Returns
-        -------
-        Why a stem could not be decoded, of those that could not; and the MD5 of the samples of all.
-        """
-        broken, contents = {}, {}
-        for track in self if tracks is None else tracks:
+    def all_broken(self) -> dict[tuple[str, str], str]:
+        """Reason by (track, stem) of every stem in the file that could not be decoded."""
+        found = {}
+        for track in self:
             with self._damage(track):
-                data = self._checked(track, _TEXTS)[0]
-                texts = (_texts(data[name]) for name in _TEXTS)
-                for stem, reason, content in zip(*texts, strict=True):
-                    contents[track, stem] = content
-                    if reason:
-                        broken[track, stem] = reason
-        return broken, contents
+                data = self._checked(track, ("stems", "broken"))[0]
+                reasons = _texts(data["broken"])
+                if any(reasons):
+                    stems = ((track, stem) for stem in _texts(data["stems"]))
+                    found.update({stem: why for stem, why in zip(stems, reasons, strict=True) if why})
+        return found
 
     def read(self, track: str) -> TrackActivity:
         """One track's values."""

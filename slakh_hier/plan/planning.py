@@ -170,22 +170,25 @@ def _candidates(
     found = {split: WindowsTable(hierarchy.levels) for split in SPLITS if parameters.clips.get(split)}
     if not tracks:
         return catalog, found, ()
-    with ActivityFile(path) as file:
-        # Not what else the file holds: a plan does not depend on what was measured before.
-        broken, contents = file.about_stems(tracks)
-        catalog = catalog.with_broken(broken).with_contents(contents, tracks)
-        usable = catalog.usable_by_track
-        with progress.stage("plan", len(tracks), "tracks") as advance:
-            for track in tracks:
-                stems = usable.get(track)
-                # A catalog that was edited may have a track in two splits, of which the first counts.
-                if stems is not None and (split := stems["split"].iloc[0]) in found:
-                    song = stems["song"].iloc[0]
-                    activity = file.read(track)
-                    windows = track_candidates(activity, stems, hierarchy, parameters.grid, targets)
-                    found[split].add(track, song or track, windows)
-                    losses.add(track, stems, activity)
-                advance(1)
+    # Of these tracks: a plan does not depend on what else was measured.
+    broken: dict[tuple[str, str], str] = {}
+    contents: dict[tuple[str, str], str] = {}
+    usable = catalog.usable_by_track
+    with ActivityFile(path) as file, progress.stage("plan", len(tracks), "tracks") as advance:
+        for track in tracks:
+            activity, stems = file.read(track), usable[track]
+            contents.update(zip(((track, stem) for stem in activity.stems), activity.content, strict=True))
+            if activity.broken:
+                broken.update({(track, stem): reason for stem, reason in activity.broken.items()})
+                stems = stems[~stems["stem"].isin(list(activity.broken))]
+            # A catalog that was edited may have a track in two splits, of which the first counts.
+            if len(stems) and (split := stems["split"].iloc[0]) in found:
+                song = stems["song"].iloc[0]
+                windows = track_candidates(activity, stems, hierarchy, parameters.grid, targets)
+                found[split].add(track, song or track, windows)
+                losses.add(track, stems, activity)
+            advance(1)
+    catalog = catalog.with_broken(broken).with_contents(contents, tracks)
     return catalog, found, losses.heavy()
 
 

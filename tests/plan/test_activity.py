@@ -170,7 +170,7 @@ def test_broken_stems_are_noted_and_left_out_of_plans(
     assert not (catalog.frame["status"] == "broken").any()
     path = measure_activity(catalog, tmp_path / "activity.h5", jobs=1)
     with ActivityFile(path) as file:
-        reasons = file.about_stems()[0]
+        reasons = file.all_broken()
         assert reasons.keys() == broken
         assert "NaN" in reasons["Track00002", "S04"]
         for track, stem in broken:
