@@ -94,7 +94,6 @@ def main() -> None:
         minutes[""],
         hours=options.hours,
         gigabytes_of_shards=stored / 1e9,
-        minutes_of_145_hours=minutes[""] * SLAKH_HOURS / options.hours,
         **beside,
     )
 
