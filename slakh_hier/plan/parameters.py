@@ -143,7 +143,7 @@ def targets_text(target: str | None, query_levels: Iterable[int] | None) -> str:
     if target is not None:
         return target
     levels = [str(level) for level in query_levels or ()]
-    return f"any node of level{'s' * (len(levels) > 1)} {', '.join(levels)}"
+    return f"any node of level{'s' * (len(levels) > 1)} {', '.join(levels)}" if levels else "any node"
 
 
 def parse_clips(text: str) -> dict[str, int]:

@@ -84,7 +84,7 @@ def _facts(found: dict[str, Any]) -> Facts:
     return Facts(
         {
             "Tree": hierarchy.get("name") if isinstance(hierarchy, dict) else None,
-            "Target": targets_text(made.get("target"), made.get("query_levels")),
+            "Target": _targets(made),
             "Salience": _salience(made),
             "Companion": made.get("companion"),
             "Seed": made.get("seed"),
@@ -94,6 +94,12 @@ def _facts(found: dict[str, Any]) -> Facts:
             "Plan": found["plan_digest"],
         }
     )
+
+
+def _targets(made: Mapping[str, Any]) -> str:
+    """The index may be anybody's: its parameters are of any type."""
+    target, levels = made.get("target"), made.get("query_levels")
+    return targets_text(str(target) if target else None, levels if isinstance(levels, list) else [])
 
 
 def _salience(made: Mapping[str, Any]) -> str | None:

@@ -233,3 +233,23 @@ def test_a_kind_of_mask_added_at_run_time_reads_as_it_says(
     (table,) = (block for block in blocks(report, Table) if block.title == "Masks")
     assert [row["withholds"] for row in table.rows] == ["level 1 and finer", "the coarsest nodes <b>"]
     assert "the coarsest nodes &lt;b&gt;" in render_page(report).decode()
+
+
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        ({"query_levels": [1, 2]}, "any node of levels 1, 2"),
+        ({"target": "guitars", "query_levels": None}, "guitars"),
+        ({"query_levels": 5}, "any node"),
+        ({"target": ["guitars"]}, "['guitars']"),
+    ],
+)
+def test_what_clips_were_drawn_for(
+    hostile_set: Path, tmp_path: Path, made: dict[str, Any], shown: str
+) -> None:
+    """Whatever the parameters of a set from elsewhere are."""
+    copy = shutil.copytree(hostile_set, tmp_path / "set")
+    index = json.loads((copy / "index.json").read_text())
+    (copy / "index.json").write_text(json.dumps(index | {"parameters": made}))
+    (facts,) = blocks(shard_report(copy, clips=0), Facts)
+    assert facts.rows["Target"] == shown
