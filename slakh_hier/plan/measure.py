@@ -95,7 +95,7 @@ class _HopSums:
 
     def put(self, stem: int, block: NDArray[Any], combine: np.ufunc) -> None:
         """Set a stem's samples of the next hop: those of a mono stem, or half of what two channels are combined to."""
-        if np.count_nonzero(block) == 0:  # many times faster than any()
+        if block[0, -1] == 0 and np.count_nonzero(block) == 0:
             return
         self._sounding.append(stem)
         place = self._samples[len(self._sounding), : block.shape[1]]
@@ -107,16 +107,16 @@ class _HopSums:
 
     def close(self, hop: int, count: int) -> None:
         """Add up the hop, of ``count`` samples."""
-        stems = self._sounding
-        if not stems:
+        if not self._sounding:
             return
+        stems = np.array(self._sounding)
         rows = self._samples[: 1 + len(stems), :count]
         pieces = -(-len(stems) * len(rows) * count // MOST_PRODUCTS)
         products = np.zeros((len(stems), len(rows)))
         for begin, end in pairwise(count * piece // pieces for piece in range(pieces + 1)):
             products += rows[1:, begin:end] @ rows[:, begin:end].T
         self.moments.sums[hop, stems] = products[:, 0]
-        self.moments.gram[hop][np.ix_(stems, stems)] = products[:, 1:]
+        self.moments.gram[hop, stems[:, None], stems] = products[:, 1:]
         self._sounding = []
 
     def forget(self, stem: int) -> None:
