@@ -28,7 +28,8 @@ def main() -> None:
     torch.manual_seed(0)
     settings = [f"network.units={options.units}", f"network.layers={options.layers}"]
     separator = build_separator(load_config("sss", settings=settings), LEVELS).eval()
-    trained: Any = SimpleNamespace(about=SimpleNamespace(sample_rate=RATE), separator=separator)
+    about = SimpleNamespace(sample_rate=RATE)
+    trained: Any = SimpleNamespace(folder="no folder", about=about, separator=separator)
     model, rate = Model(trained, device="cpu"), options.input_rate
     frames = round(options.seconds * rate)
     audio = (np.random.default_rng(0).standard_normal((1, frames)) * 0.1).astype(np.float32)
