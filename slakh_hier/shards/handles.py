@@ -41,7 +41,7 @@ class Handles:
     expected
         What every shard must be, in the order of their numbers.
     max_open
-        Files that are open at a time. One costs about 100 kB.
+        Files that are open at a time. One takes about 2 MB, half of them for rows.
     """
 
     def __init__(self, expected: list[ExpectedFile], max_open: int):

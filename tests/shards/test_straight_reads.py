@@ -110,3 +110,16 @@ def test_rows_are_read_by_hdf5_alone_where_the_system_cannot_read_into_place(mak
     found = read(shards)
     assert all(np.array_equal(found[key], stored[key]) for key in stored)
     assert checked == dict.fromkeys(stored, 2)
+
+
+def test_little_is_kept_in_memory_for_a_file_that_is_open(make_set):
+    made = make_set()
+    shards = open_shards(made.folder)
+    read(shards)
+    opened = list(shards._handles._pool.open.values())
+    assert len(opened) > 1
+    for entry in opened:
+        _, _, kept, _ = entry.file.id.get_access_plist().get_cache()
+        assert kept == 1 << 20
+        _, kept, _ = entry.audio.id.get_access_plist().get_chunk_cache()
+        assert kept == 1 << 20
