@@ -24,9 +24,7 @@ from slakh_hier.shards.index import INDEX_NAME, MASK_FOLDER, Index, MaskRecord, 
 from slakh_hier.shards.mask import TRAIN, availability, rank, withheld, withheld_count
 from slakh_hier.shards.opening import RefusedError, damage, expected_shard, open_checked
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
-from slakh_hier.slakh.catalog import frame_digest
-from slakh_hier.slakh.catalog_file import read_rows
-from slakh_hier.slakh.frame import build_frame
+from slakh_hier.slakh.catalog import saved_digest
 
 SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
@@ -158,31 +156,32 @@ def _check_plan(folder: Path, index: Index) -> Iterator[Finding]:
 
 def _check_catalog(folder: Path, index: Index, tree: Hierarchy) -> Iterator[Finding]:
     """Whether the catalog says of the stems what it did when the plan was drawn; times of files may differ."""
-    if (digest := index.parameters.get("catalog")) is None:  # another program wrote the set
+    if (expected := index.parameters.get("catalog")) is None:  # another program wrote the set
         return
     try:
         with open_catalog(folder) as file:
-            frame = build_frame(read_rows(file, CATALOG_NAME), tree)
+            digest = saved_digest(file, CATALOG_NAME, tree)
     except OSError as error:
         yield Finding(CATALOG_NAME, f"cannot be read: {error.strerror}", PLAN_AGAIN)
     except SlakhHierError as error:
         yield Finding(CATALOG_NAME, f"is damaged: {error}", PLAN_AGAIN)
     else:
-        if frame_digest(frame) != digest:
+        if digest != expected:
             yield Finding(CATALOG_NAME, "is not the catalog of these shards (its digest differs)", PLAN_AGAIN)
 
 
 def _read_tree(folder: Path, index: Index) -> tuple[Hierarchy | None, list[Finding]]:
-    advice = PLAN_AGAIN
     try:
         tree = read_tree(folder)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
-        return None, [Finding(HIERARCHY_NAME, f"cannot be read: {reason}", advice)]
+        return None, [Finding(HIERARCHY_NAME, f"cannot be read: {reason}", PLAN_AGAIN)]
     except SlakhHierError as error:
-        return None, [Finding(HIERARCHY_NAME, f"is damaged: {error}", advice)]
+        return None, [Finding(HIERARCHY_NAME, f"is damaged: {error}", PLAN_AGAIN)]
     if tree.digest != index.hierarchy_digest:
-        return None, [Finding(HIERARCHY_NAME, "is not the tree of these shards (its digest differs)", advice)]
+        return None, [
+            Finding(HIERARCHY_NAME, "is not the tree of these shards (its digest differs)", PLAN_AGAIN)
+        ]
     return tree, []
 
 
