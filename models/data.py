@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from slakh_hier.models.queries import query_pools
 from slakh_hier.models.remix import NOTHING, Remix
 from slakh_hier.models.selection import Selection
-from slakh_hier.models.stored import Batch, signals_of
+from slakh_hier.models.stored import Batch, finished
 from slakh_hier.shards.format import ABSENT, SILENT
-from slakh_hier.shards.read import ShardSet
+from slakh_hier.shards.read import ShardSet, scaled
 
 Item = dict[str, Any]
 QUERY, GAIN, CROP, REMIX = range(4)
@@ -115,7 +115,7 @@ class ClipDataset(Dataset[Item]):
         return len(self.selection)
 
     def __getitem__(self, key: int | Key) -> Item:
-        batch = signals_of(self.stored([Key(*key) if isinstance(key, tuple) else Key(0, key)]))
+        batch = self.batch([Key(*key) if isinstance(key, tuple) else Key(0, key)])
         signals = batch["signals"][0]
         item = {"mix": signals[0], "sources": signals[1:], "available": batch["available"][0]}
         item |= {"clip": int(batch["clip"][0]), "id": batch["id"][0]}
@@ -123,47 +123,59 @@ class ClipDataset(Dataset[Item]):
             item["query"] = batch["query"][0]
         return item
 
+    def batch(self, keys: Sequence[Key]) -> Batch:
+        """Several examples as one batch, for a network on the CPU.
+
+        Returns
+        -------
+        dict
+            As that of :func:`~slakh_hier.models.stored.signals_of`.
+        """
+        reads, place = self._places(keys)
+        batch = finished(self._signals(reads, place, self.samples), self._about(keys))
+        if queries := self._queries(keys):
+            batch["query"] = self._signals(queries, np.arange(len(keys)), self.shards.samples)
+        return batch
+
     def stored(self, keys: Sequence[Key], *, pinned: bool = False) -> Batch:
-        """Several examples as the shards hold them, of which :func:`~slakh_hier.models.stored.signals_of` makes a batch.
+        """Several examples as the shards hold them, of which :func:`~slakh_hier.models.stored.signals_of` makes a batch on a GPU.
 
         Parameters
         ----------
         pinned
             Read into page-locked memory, out of which a GPU copies by itself.
         """
-        places = [key.place for key in keys]
-        clips = self.selection.clips[places].tolist()
-        reads: dict[Read, int] = {}
-        place = [self._places(key, reads) for key in keys]
-        signals = self._empty(len(reads) + 1, self.samples, pinned)
-        signals[-1] = 0
-        stored: Batch = {
-            "rows": signals,
-            "factors": self._fill(signals, list(reads)),
-            "place": torch.tensor(place),
-            "available": torch.from_numpy(self.selection.available[places]),
-            "clip": torch.tensor(clips),
-            "id": [self.ids[index] for index in places],
-        }
-        if self._weights is not None:
-            stored["weights"] = torch.from_numpy(self._weights[places])
-        if self.gain_db:
-            drawn = [self._gains(key.epoch, clip) for key, clip in zip(keys, clips, strict=True)]
-            stored["gains"] = torch.from_numpy(np.stack(drawn))
-        if self.selection.query_column is not None:
-            columns = self.selection.query_column[places].tolist()
-            queries = [
-                self._query(key.epoch, clip, column)
-                for key, clip, column in zip(keys, clips, columns, strict=True)
-            ]
+        reads, place = self._places(keys)
+        rows = self._empty(len(reads) + 1, self.samples, pinned)
+        rows[-1] = 0
+        stored = self._about(keys)
+        stored |= {"rows": rows, "factors": self._fill(rows, reads), "place": torch.from_numpy(place)}
+        if queries := self._queries(keys):
             stored["query_rows"] = self._empty(len(keys), self.shards.samples, pinned)
             stored["query_factors"] = self._fill(stored["query_rows"], queries)
         return stored
 
-    def _places(self, key: Key, reads: dict[Read, int]) -> list[int] | list[list[int]]:
-        """Where an example's signals, or with remixing its parts, lie among the reads, which grow by what is missing."""
+    def _about(self, keys: Sequence[Key]) -> Batch:
+        """What a batch says beside its audio."""
+        places = [key.place for key in keys]
+        clips = self.selection.clips[places]
+        about: Batch = {
+            "available": torch.from_numpy(self.selection.available[places]),
+            "clip": torch.from_numpy(clips),
+            "id": [self.ids[index] for index in places],
+        }
+        if self._weights is not None:
+            about["weights"] = torch.from_numpy(self._weights[places])
+        if self.gain_db:
+            drawn = [self._gains(key.epoch, clip) for key, clip in zip(keys, clips.tolist(), strict=True)]
+            about["gains"] = torch.from_numpy(np.stack(drawn))
+        return about
 
-        def at(place: int, signal: int) -> int:
+    def _places(self, keys: Sequence[Key]) -> tuple[list[Read], NDArray[np.int64]]:
+        """What is read, each row once, and where among it the examples' signals, or with remixing their parts, lie."""
+        reads: dict[Read, int] = {}
+
+        def at(key: Key, place: int, signal: int) -> int:
             row = int(self._rows[place, signal]) if signal != NOTHING else SILENT
             if row in (ABSENT, SILENT):
                 return -1
@@ -171,13 +183,34 @@ class ClipDataset(Dataset[Item]):
             # Nodes with one sounding child share a row.
             return reads.setdefault(Read(clip, row, self._begin(key.epoch, clip)), len(reads))
 
+        place: list[Any]
         if self._remix is None:
-            return [at(key.place, signal) for signal in range(self._rows.shape[1])]
-        rng = self._draw(REMIX, key.epoch, int(self.selection.clips[key.place]))
-        return [
-            [at(part.place, part.signal), at(part.place, part.less)]
-            for part in self._remix.draw(key.place, rng)
-        ]
+            place = [[at(key, key.place, signal) for signal in range(self._rows.shape[1])] for key in keys]
+        else:
+            draws = [self._draw(REMIX, key.epoch, int(self.selection.clips[key.place])) for key in keys]
+            place = [
+                [
+                    [at(key, part.place, part.signal), at(key, part.place, part.less)]
+                    for part in self._remix.draw(key.place, rng)
+                ]
+                for key, rng in zip(keys, draws, strict=True)
+            ]
+        return list(reads), np.array(place, np.int64)
+
+    def _signals(self, reads: Sequence[Read], place: NDArray[np.int64], samples: int) -> Tensor:
+        """float32, (place's shape, channels, samples).
+
+        A row is converted as soon as it is read, in a buffer that stays in the processor's cache: two thirds of the time of
+        reading all of a batch before, where that is larger than the cache.
+        """
+        signals = np.empty((place.size, self.shards.channels, samples), np.float32)
+        signals[place.ravel() < 0] = 0
+        row = np.empty(signals.shape[1:], self.shards.dtype)
+        for number, read in enumerate(reads):
+            factor = self.shards.read_stored(read.clip, read.row, row, read.begin)
+            for signal in np.flatnonzero(place.ravel() == number).tolist():
+                scaled(row, factor, signals[signal])
+        return torch.from_numpy(signals.reshape(*place.shape, *row.shape))
 
     def _empty(self, rows: int, samples: int, pinned: bool) -> Tensor:
         dtype = torch.int16 if self.shards.dtype == np.int16 else torch.float32
@@ -190,9 +223,16 @@ class ClipDataset(Dataset[Item]):
             factors[number] = self.shards.read_stored(clip, source, row, begin)
         return torch.from_numpy(factors)
 
-    def _query(self, epoch: int, clip: int, column: int) -> Read:
+    def _queries(self, keys: Sequence[Key]) -> list[Read]:
+        """The query of each example; nothing for SSS."""
+        if self.selection.query_column is None:
+            return []
+        return [self._query(key, int(self.selection.query_column[key.place])) for key in keys]
+
+    def _query(self, key: Key, column: int) -> Read:
+        clip = int(self.selection.clips[key.place])
         if self._pools is not None:
-            drawn = self._pools[column].draw(clip, self._draw(QUERY, epoch, clip))
+            drawn = self._pools[column].draw(clip, self._draw(QUERY, key.epoch, clip))
             if drawn is not None:
                 return Read(drawn, int(self.shards.row[drawn, column]), 0)
         return Read(clip, int(self.shards.query_row[clip]), 0)  # select_clips keeps clips with a query

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,7 @@ def _score_task(trained: Trained, dataset: ClipDataset, begin: int) -> list[Row]
     rows: list[Row] = []
     end = min(begin + TASK_CLIPS, len(dataset))
     for first in range(begin, end, CPU_BATCH):
-        batch = dataset.stored([Key(0, place) for place in range(first, min(first + CPU_BATCH, end))])
+        batch = dataset.batch([Key(0, place) for place in range(first, min(first + CPU_BATCH, end))])
         rows += _rows(trained, dataset, batch, _measure(trained.separator, batch))
     return rows
 
@@ -234,11 +235,12 @@ def _score_batches(
 ) -> Iterator[list[Row]]:
     """On GPUs: large batches are read ahead, and the devices process them side by side."""
     separators = [copy.deepcopy(trained.separator).to(device) for device in devices]
-    batches = iter(Reader(dataset, InOrder(len(dataset), batch_size), pinned=devices[0].type == "cuda"))
+    read = partial(dataset.stored, pinned=devices[0].type == "cuda")
+    batches = iter(Reader(read, InOrder(len(dataset), batch_size)))
     while some := list(islice(batches, len(devices))):
         # A GPU's work is only queued here, so that all have some before the first is waited for.
         measured = [
-            _measure(separator, _moved(batch, device))
+            _measure(separator, signals_of(_moved(batch, device)))
             for batch, separator, device in zip(some, separators, devices, strict=False)
         ]
         for batch, values in zip(some, measured, strict=True):
@@ -250,9 +252,8 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
 
 
 @torch.inference_mode()
-def _measure(separator: Separator, stored: Batch) -> dict[str, torch.Tensor]:
+def _measure(separator: Separator, batch: Batch) -> dict[str, torch.Tensor]:
     """By column, values (clips, levels) of every level, whether they mean something or not."""
-    batch = signals_of(stored)
     mixture, sources = batch["signals"][:, 0], batch["signals"][:, 1:]
     mixtures = mixture.unsqueeze(1)
     signals = {

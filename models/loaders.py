@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytorch_lightning as pl
 import torch
 
@@ -71,10 +73,12 @@ class ShardData(pl.LightningDataModule):
         return self._reader("validation", batches)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        return signals_of(batch)
+        return signals_of(batch) if "rows" in batch else batch
 
     def _reader(self, split: str, batches: KeyBatches) -> Reader:
-        return Reader(self.sets[split], batches, pinned=on_gpu(self.config.hardware))
+        dataset = self.sets[split]
+        gpu = on_gpu(self.config.hardware)
+        return Reader(partial(dataset.stored, pinned=True) if gpu else dataset.batch, batches)
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-from slakh_hier.models.data import ClipDataset, Key
+from slakh_hier.models.data import Key
 from slakh_hier.models.stored import Batch
 
 AHEAD = 2
@@ -19,7 +19,7 @@ class KeyBatches(Iterable[list[Key]], Sized, Protocol):
 
 
 class Reader:
-    """Batches of a data set as the shards hold them, read in a thread: the loader of a training or evaluation.
+    """Batches that a thread reads: the loader of a training or evaluation.
 
     One thread is enough. A clip takes it half a millisecond, during nearly all of which Python's lock is free, and
     what it read need not be sent to another process, which would take longer than reading it. HDF5 reads for one thread
@@ -27,16 +27,15 @@ class Reader:
 
     Parameters
     ----------
-    dataset
-        What is read.
+    read
+        Reads a batch: :meth:`ClipDataset.batch <slakh_hier.models.data.ClipDataset.batch>`, or for a GPU
+        :meth:`ClipDataset.stored <slakh_hier.models.data.ClipDataset.stored>`.
     batches
         The examples of each batch; iterated again by every iteration.
-    pinned
-        Read into page-locked memory, for GPUs.
     """
 
-    def __init__(self, dataset: ClipDataset, batches: KeyBatches, *, pinned: bool = False):
-        self.dataset, self.batches, self.pinned = dataset, batches, pinned
+    def __init__(self, read: Callable[[Sequence[Key]], Batch], batches: KeyBatches):
+        self.read, self.batches = read, batches
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -46,7 +45,7 @@ class Reader:
         waiting: deque[Future[Batch]] = deque()
         try:
             for keys in self.batches:
-                waiting.append(pool.submit(self.dataset.stored, keys, pinned=self.pinned))
+                waiting.append(pool.submit(self.read, keys))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:

@@ -1,23 +1,20 @@
-"""Batches as the shards hold them, and what they mean: the signals are made where the network is.
+"""Batches as the shards hold them, and what they mean: a GPU makes its signals itself.
 
-A row that several nodes share is read and sent once, as 16-bit integers: less than half of what the signals have.
+A row that several nodes share is read and sent to it once, as 16-bit integers: less than half of what the signals have.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-
-from slakh_hier.shards.read import scaled
 
 Batch = dict[str, Any]
 
 
 def signals_of(stored: Batch) -> Batch:
-    """Make a batch of what :meth:`~slakh_hier.models.data.ClipDataset.stored` read, on the device that holds it.
+    """Make a batch of what :meth:`~slakh_hier.models.data.ClipDataset.stored` read, on the GPU that holds it.
 
     | key of ``stored`` | type | shape | meaning |
     |---|---|---|---|
@@ -40,27 +37,20 @@ def signals_of(stored: Batch) -> Batch:
         where withheld, silent or absent; ``query``, float32, (clips, channels, query samples); and ``available``, ``weights``, ``clip``,
         ``id``.
     """
-    batch: Batch = {name: stored[name] for name in ("available", "weights", "clip", "id") if name in stored}
-    picked = _pick(stored["rows"], stored["factors"], stored["place"])
-    batch["signals"] = picked if picked.ndim == 4 else _sums_of(picked, stored["available"])
-    if "gains" in stored:
-        change_gains(batch["signals"], stored["available"], stored["gains"])
+    place = stored["place"]
+    batch = finished(stored["rows"][place] * stored["factors"][place][..., None, None], stored)
     if "query_rows" in stored:
-        rows = stored["query_rows"]
-        batch["query"] = _pick(rows, stored["query_factors"], torch.arange(len(rows), device=rows.device))
+        batch["query"] = stored["query_rows"] * stored["query_factors"][:, None, None]
     return batch
 
 
-def _pick(rows: Tensor, factors: Tensor, place: Tensor) -> Tensor:
-    """``rows[place] * factors[place]``, float32."""
-    if rows.device.type != "cpu":
-        return rows[place] * factors[place][..., None, None]
-    # On a CPU NumPy does it row by row, with nothing in between, in half of PyTorch's time.
-    picked = np.empty((*place.shape, *rows.shape[1:]), np.float32)
-    stored, by = rows.numpy(), factors.numpy()
-    for signal, row in zip(picked.reshape(-1, *rows.shape[1:]), place.flatten().tolist(), strict=True):
-        scaled(stored[row], by[row], signal)
-    return torch.from_numpy(picked)
+def finished(picked: Tensor, about: Batch) -> Batch:
+    """The batch of what was picked from the rows: the signals, or with remixing the two rows of each part."""
+    batch: Batch = {name: about[name] for name in ("available", "weights", "clip", "id") if name in about}
+    batch["signals"] = picked if picked.ndim == 4 else _sums_of(picked, about["available"])
+    if "gains" in about:
+        change_gains(batch["signals"], about["available"], about["gains"])
+    return batch
 
 
 def _sums_of(parts: Tensor, available: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import ctypes
 import sys
 from functools import cache
 
-TRIM_THRESHOLD, MMAP_MAX = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # of glibc's malloc.h, with M_ before
 KEPT_BYTES = 256 << 20
 
 
@@ -16,7 +16,8 @@ def keep_freed_memory() -> bool:
 
     glibc gives large arrays back as soon as they are freed, and the system hands out every page again, zeroed: a third
     of a small network's training step, a tenth of rendering, more than half of reading stereo batches. A threshold for what
-    is given back would not do: glibc takes 32 MB at most, and a shard or a batch is larger. Called once by whatever
+    is given back would not do: glibc takes 32 MB at most, and a shard or a batch is larger. Threads share one store, since
+    one of their own gives everything back as soon as it is empty. Called once by whatever
     processes many such arrays.
 
     Returns
@@ -30,4 +31,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(TRIM_THRESHOLD, KEPT_BYTES)) and bool(mallopt(MMAP_MAX, 0))
+    return all(mallopt(*it) for it in ((TRIM_THRESHOLD, KEPT_BYTES), (MMAP_MAX, 0), (ARENA_MAX, 1)))

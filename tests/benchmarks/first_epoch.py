@@ -27,7 +27,6 @@ from slakh_hier.models.batches import InOrder
 from slakh_hier.models.data import ClipDataset
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
-from slakh_hier.models.stored import signals_of
 from slakh_hier.plan import Plan, plan_clips
 from slakh_hier.plan.membership import column_membership
 from slakh_hier.rendering import render
@@ -87,8 +86,8 @@ def main() -> None:
 
 
 def read(dataset: ClipDataset) -> None:
-    for stored in Reader(dataset, InOrder(len(dataset), BATCH)):
-        assert signals_of(stored)["signals"].dtype == torch.float32
+    for batch in Reader(dataset.batch, InOrder(len(dataset), BATCH)):
+        assert batch["signals"].dtype == torch.float32
 
 
 def epoch(dataset: Dataset[Any]) -> None:

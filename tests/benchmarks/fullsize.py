@@ -41,12 +41,11 @@ from slakh_hier.models.batches import InOrder
 from slakh_hier.models.data import ClipDataset
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
-from slakh_hier.models.stored import signals_of
 from slakh_hier.shards import open_shards
 shards = open_shards("path-shards", "train")
 dataset = ClipDataset(shards, select_clips(shards, "sss"))
-for batch in Reader(dataset, InOrder(len(dataset), 8)):
-    signals_of(batch)
+for batch in Reader(dataset.batch, InOrder(len(dataset), 8)):
+    pass
 """
 EPOCH: tuple[str, list[object]] = ("an epoch of reading", ["-c", _EPOCH])
 

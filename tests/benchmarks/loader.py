@@ -5,14 +5,15 @@
 The same examples (mixture and one path, all levels), in turns; 500 clips are 500 MB of rows and more, which no CPU's cache
 holds. On the fly, an example reads the 10 s of every stem of
 its track with soundfile, sums them for each node and resamples each distinct sum with soxr HQ, as the renderer does.
-The reader is that of a training: its thread reads, and this one makes float32 signals of the rows, as a training on
-a CPU does; "as stored" is what a GPU gets, which makes the signals itself. The first epoch of a process compares the
+The reader is that of a training: its thread reads, and makes float32 signals of the rows, as for a training on
+a CPU; "as stored" is what a GPU gets, which makes the signals itself. The first epoch of a process compares the
 checksum of every row. Raw h5py reads the same rows in the same order from open files and does nothing with them. Clips per
 second of CPU time, both threads together. CSV on stdout; the last line is the reader's over those of raw h5py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.batches import InOrder
-from slakh_hier.models.data import ClipDataset
+from slakh_hier.models.data import ClipDataset, Key
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
-from slakh_hier.models.stored import signals_of
+from slakh_hier.models.stored import Batch
 from slakh_hier.plan import Plan, plan_clips
 from slakh_hier.plan.membership import column_membership
 from slakh_hier.rendering import render
@@ -63,22 +64,21 @@ def main() -> None:
             for batch in DataLoader(Subset(mixed, range(MIXED)), BATCH):
                 assert batch["mix"].dtype == torch.float32
 
-        def reading(signals: bool) -> None:
-            for batch in Reader(stored, InOrder(len(stored), BATCH)):
-                if signals:
-                    signals_of(batch)
+        def reading(read: Callable[[Sequence[Key]], Batch]) -> None:
+            for _ in Reader(read, InOrder(len(stored), BATCH)):
+                pass
 
         def first() -> None:
             with open_shards(work / "shards", "train") as again:
                 fresh = ClipDataset(again, stored.selection)
-                for batch in Reader(fresh, InOrder(len(fresh), BATCH)):
-                    signals_of(batch)
+                for _ in Reader(fresh.batch, InOrder(len(fresh), BATCH)):
+                    pass
 
         medians = in_turns(
             {
                 "on the fly": mixing,
-                "shards": lambda: reading(True),
-                "shards, as stored": lambda: reading(False),
+                "shards": lambda: reading(stored.batch),
+                "shards, as stored": lambda: reading(stored.stored),
                 "shards, first epoch": first,
                 "raw h5py": raw.epoch,
             },

@@ -20,6 +20,7 @@ from bare_training import stepper
 from harness import cpu_seconds, in_turns, music, read_options, report, workspace
 
 from slakh_hier.hierarchy import load_hierarchy
+from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models.batches import InOrder
 from slakh_hier.models.config_file import load_config
 from slakh_hier.models.data import ClipDataset
@@ -27,7 +28,6 @@ from slakh_hier.models.losses.complex import complex_terms
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.selection import select_clips
 from slakh_hier.models.separator import build_separator
-from slakh_hier.models.stored import signals_of
 from slakh_hier.plan import Plan, plan_clips
 from slakh_hier.rendering import render
 from slakh_hier.shards import open_shards
@@ -42,6 +42,7 @@ PASSES, LEVELS, STEP_CLIPS, STEP_SECONDS = 10, 3, 2, 6.0
 def main() -> None:
     options = read_options(__doc__, clips=48, seconds=64.0, rounds=3, step=str)
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a training does
     if options.step:
         print(peak_of_step(options.step))
         return
@@ -93,8 +94,8 @@ def reads(folder: Path) -> Callable[[], None]:
 
     def run() -> None:
         for _ in range(PASSES):
-            for batch in Reader(stored, InOrder(len(stored), 4)):
-                signals_of(batch)
+            for batch in Reader(stored.batch, InOrder(len(stored), 4)):
+                assert batch["signals"].dtype == torch.float32
 
     return run
 

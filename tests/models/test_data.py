@@ -155,16 +155,16 @@ def test_processes_of_a_dataloader_change_nothing(any_shards: Path, context: str
 @pytest.mark.parametrize("task", ["sss", "qbe"])
 @pytest.mark.parametrize("mask", [None, "leaf-50"])
 def test_a_batch_is_its_examples(any_shards: Path, task: str, mask: str | None) -> None:
-    """What the reader's thread reads and the device unpacks, against the examples one by one."""
+    """What the reader's thread reads, and what a GPU would unpack, against the examples one by one."""
     node = {"node": "clean"} if task == "sss" else {}
     data = dataset(any_shards, task, mask=mask, **node, **VARIED | {"fresh_queries": task == "qbe"})
     batches = Batches(len(data), 4, seed=5)
     batches.epoch = 3
     expected = [[data[key] for key in keys] for keys in batches]
-    reader = Reader(data, batches)
-    found = [signals_of(batch) for batch in reader]
-    assert len(found) == len(expected) == len(reader)
-    for batch, items in zip(found, expected, strict=True):
+    reader, stored = Reader(data.batch, batches), Reader(data.stored, batches)
+    assert len(expected) == len(reader) == len(stored)
+    unpacked = [signals_of(batch) for batch in stored]
+    for batch, items in [*zip(reader, expected, strict=True), *zip(unpacked, expected, strict=True)]:
         assert batch["signals"].dtype == torch.float32
         assert batch["id"] == [item["id"] for item in items]
         for key in ("available", *(("query",) if task == "qbe" else ())):
@@ -205,11 +205,11 @@ def test_rows_are_sent_as_they_are_stored(
 class Slow(ClipDataset):
     """Counts what was read, and when."""
 
-    def stored(self, keys: Sequence[Key], *, pinned: bool = False) -> Batch:
+    def batch(self, keys: Sequence[Key]) -> Batch:
         log.append(("read", keys[0].place, threading.current_thread().name))
         if keys[0].place == 6:
             raise InputError("broken")
-        return super().stored(keys, pinned=pinned)
+        return super().batch(keys)
 
 
 log: list[tuple[str, int, str]] = []
@@ -219,7 +219,7 @@ def test_the_reader_is_two_batches_ahead_and_hands_over_errors(guitar_shards: Pa
     shards = open_shards(guitar_shards, "train")
     data = Slow(shards, select_clips(shards, "sss"))
     log.clear()
-    batches = iter(Reader(data, InOrder(len(data), 1)))
+    batches = iter(Reader(data.batch, InOrder(len(data), 1)))
     next(batches)
     while len(log) < 3:
         time.sleep(0.001)
@@ -234,7 +234,7 @@ def test_the_reader_is_two_batches_ahead_and_hands_over_errors(guitar_shards: Pa
 
 def test_a_reader_that_is_left_ends_its_thread(guitar_shards: Path) -> None:
     data = dataset(guitar_shards)
-    for _ in Reader(data, InOrder(len(data), 1)):
+    for _ in Reader(data.batch, InOrder(len(data), 1)):
         break
     gc.collect()
     assert not any(thread.name.startswith("reader") for thread in threading.enumerate())

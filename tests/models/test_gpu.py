@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,11 @@ def test_signals_are_unpacked_alike(dtype: str, shard_writer: Callable[..., Path
     folder = shard_writer(tmp_path / "s", splits, dtype=dtype)
     shards = open_shards(folder, "train")
     data = ClipDataset(shards, select_clips(shards, "qbe"), gain_db=6, crop_seconds=0.4, seed=3)
-    batches = Batches(len(data), 4, seed=1)
-    for plain, pinned in zip(Reader(data, batches), Reader(data, batches, pinned=True), strict=True):
+    batches, read = Batches(len(data), 4, seed=1), partial(data.stored, pinned=True)
+    for one, pinned in zip(Reader(data.batch, batches), Reader(read, batches), strict=True):
         assert pinned["rows"].is_pinned()
         moved = {k: v.cuda(non_blocking=True) if torch.is_tensor(v) else v for k, v in pinned.items()}
-        one, other = signals_of(plain), signals_of(moved)
+        other = signals_of(moved)
         assert other["signals"].is_cuda
         torch.testing.assert_close(one["signals"], other["signals"].cpu(), rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(one["query"], other["query"].cpu(), rtol=0, atol=0)

@@ -18,7 +18,6 @@ from slakh_hier.models.evaluation import evaluate
 from slakh_hier.models.experiments.run import run_experiment
 from slakh_hier.models.objective import masked_sums
 from slakh_hier.models.selection import NO_COLUMN, select_clips
-from slakh_hier.models.stored import signals_of
 from slakh_hier.models.training import train
 from slakh_hier.models.weighting import term_weights
 from slakh_hier.models.weights import load_weights
@@ -138,7 +137,7 @@ def test_a_level_below_the_target_is_no_term_of_the_loss(
     loss = tiny_config("qbe", "loss.level_weights={3: 2}").loss
     for some in (tiny_config("qbe").loss, loss):
         data = ClipDataset(shards, selection, weights=term_weights(shards, selection, some))
-        batch = signals_of(data.stored([Key(0, place) for place in range(len(data))]))
+        batch = data.batch([Key(0, place) for place in range(len(data))])
         terms = torch.from_numpy(np.random.default_rng(1).uniform(1, 2, selection.columns.shape))
         total, count = masked_sums(terms, batch["available"], denominator, batch["weights"])  # type: ignore[arg-type]
         by_level = np.array([1, 1, 2 if some is loss else 1])
