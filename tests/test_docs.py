@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,21 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_slakh(tmp_path_factory.mktemp("docs") / "slakh", tracks=12, seconds=20.0, sample_rate=16_000)
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a ``slakh-hier`` that starts at once."""
+    folder = tmp_path_factory.mktemp("commands")
+    words = [sys.executable, Path(__file__).with_name("warm_commands.py"), folder]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        assert serving.stdout.readline() == "ready\n"
+        yield folder
+        serving.terminate()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 @pytest.mark.timeout(TIMEOUT_S)
-def test_commands_run_as_they_stand(page: Path, songs: Path, tmp_path: Path) -> None:
+def test_commands_run_as_they_stand(page: Path, songs: Path, commands: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     if not blocks:
         pytest.skip("the page has no commands")
@@ -38,7 +51,7 @@ def test_commands_run_as_they_stand(page: Path, songs: Path, tmp_path: Path) -> 
     (tmp_path / "demo" / "slakh").symlink_to(songs)
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join((str(commands), str(Path(sys.executable).parent), os.environ["PATH"])),
         "SLAKH_HIER_CACHE": str(tmp_path / "cache"),
     }
     for language, text in blocks:
