@@ -90,7 +90,7 @@ def separate_files(
     FaultError
         The results cannot be written; what is finished is kept.
     """
-    check_audio(audio_format, None)
+    check_audio(audio_format)
     check_windows(window_seconds, overlap_seconds)
     trained = load_weights(Path(run))
     recordings = find_recordings([Path(path) for path in audio])

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from slakh_hier.errors import ConfigError, InputError, Problem
+from slakh_hier.output import METADATA
 from slakh_hier.plain_files import read_plain
 from slakh_hier.safe_yaml import MAX_BYTES, load
 from slakh_hier.slakh import Catalog
@@ -120,7 +121,9 @@ def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) 
     found, others, problems = [], set(), []
     for line, song, query, node in _pair_rows(file):
         if node not in known:
-            problems.append(Problem(str(file), line, 1, f"{_no_stem(node, known, levels)}"))
+            wanted = ", ".join(map(str, levels))
+            what = f"the separator's levels ({wanted}) have no node {node!r}: {did_you_mean(node, known)}"
+            problems.append(Problem(str(file), line, 1, what))
         elif song == query:
             problems.append(Problem(str(file), line, 1, f"{song} is its own query"))
         elif song not in songs or query not in songs:
@@ -135,11 +138,6 @@ def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) 
         f"{file} has no pair of two songs of the split {split}: it names {some(sorted(others), most=3)}, and "
         f"they are called {some(sorted(songs), most=3)}",
     )
-
-
-def _no_stem(node: str, known: Sequence[str], levels: Sequence[int]) -> str:
-    wanted = ", ".join(map(str, levels))
-    return f"the separator's levels ({wanted}) have no node {node!r}: {did_you_mean(node, known)}"
 
 
 def _pair_rows(file: Path) -> list[tuple[int, str, str, str]]:
@@ -187,7 +185,7 @@ def _tracks_by_name(catalog: Catalog, split: str) -> dict[str, str]:
 
 def _imported_names(root: Path, stem: str) -> tuple[str, ...]:
     """What the metadata of a stem's track say of its origin; nothing where it was not imported."""
-    file = (root / stem).parent.parent / "metadata.yaml"
+    file = (root / stem).parent.parent / METADATA
     try:
         content = load(read_plain(file, MAX_BYTES), str(file))
     except (OSError, InputError):

@@ -124,4 +124,5 @@ def check_choice(what: str, value: object, known: Iterable[object]) -> None:
     """Raise InputError for a value that is none of those known."""
     names = list(known)
     if value not in names:
-        raise InputError(f"{what} must be one of {', '.join(map(str, names))}, not {value!r}")
+        choice = " or ".join(map(str, names)) if len(names) == 2 else f"one of {', '.join(map(str, names))}"
+        raise InputError(f"{what} must be {choice}, not {value!r}")

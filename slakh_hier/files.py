@@ -269,6 +269,11 @@ def sha256(data: Bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def md5(data: Bytes) -> str:
+    """Hex digest by which songs are known, as in Slakh's metadata; it protects nothing."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """Hex digest of a file, read in blocks."""
     with open(path, "rb") as file:

@@ -4,3 +4,5 @@ from typing import Final
 
 METADATA: Final = "metadata.yaml"
 """Of a track in Slakh's layout; people may edit it."""
+SOURCE_MIDI: Final = "all_src.mid"
+"""The song that such a track was made from, where it is there."""

@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.files import replacing
 
 AudioFormat = Literal["flac", "wav"]
@@ -47,14 +47,18 @@ class Encoding(NamedTuple):
         return _BYTES[self.subtype]
 
 
-def check_audio(format: str, sample_rate: int | None) -> None:
-    """Raise InputError for a format or sample rate (Hz; None: the input's own) that cannot be written."""
-    if format not in get_args(AudioFormat):
-        raise InputError(f"the audio format must be {' or '.join(get_args(AudioFormat))}, not {format!r}")
-    if sample_rate is None:
-        return
+def check_rate(sample_rate: int) -> None:
+    """Raise InputError for a sample rate (Hz) out of :data:`RATES`."""
     if not RATES[0] <= sample_rate <= RATES[1]:
         raise InputError(f"the sample rate must lie between {RATES[0]} and {RATES[1]} Hz, not {sample_rate}")
+
+
+def check_audio(format: str, sample_rate: int | None = None) -> None:
+    """Raise InputError for a format or sample rate (Hz; None: the input's own) that cannot be written."""
+    check_choice("the audio format", format, get_args(AudioFormat))
+    if sample_rate is None:
+        return
+    check_rate(sample_rate)
     if format == "flac" and sample_rate > 65535 and sample_rate % 10:
         raise InputError(
             f"FLAC has no sample rate of {sample_rate} Hz; use --audio-format wav or another rate"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import warnings
@@ -18,7 +17,7 @@ import pandas as pd
 from slakh_hier.audio import StemRef
 from slakh_hier.caches import cache_place
 from slakh_hier.errors import ActivityError, FaultError, LockedError, SlakhHierWarning
-from slakh_hier.files import make_folder, publish, remove_temporaries, require_free
+from slakh_hier.files import make_folder, publish, remove_temporaries, require_free, sha256
 from slakh_hier.locks import LOCK_NAME, Owner, folder_lock, refuse_locked
 from slakh_hier.parallel import Backend, Tasks, run
 from slakh_hier.paths import StrPath
@@ -151,7 +150,7 @@ def refuse_measuring(root: StrPath, path: StrPath | None, part: tuple[int, int] 
 
 def default_path(root: Path) -> Path:
     """Where the activity of a data set is kept when no path is given."""
-    name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    name = sha256(os.fsencode(root))[:16]
     return cache_place("activity") / f"{root.name}-{name}.h5"
 
 
@@ -217,7 +216,7 @@ def _measure_part(work: list[tuple[str, str, list[StemRef]]], root: str, folder:
     with file:
         for track, key, rows in work:
             encode_track(file, track, measure_track(rows, Path(root)), key)
-    name = hashlib.sha256("".join(key for _, key, _ in work).encode()).hexdigest()[:16]
+    name = sha256("".join(key for _, key, _ in work).encode())[:16]
     publish(Path(folder) / f"part-{name}.h5", buffer.getbuffer(), owner=owner)
     return name
 
@@ -237,7 +236,7 @@ def _wanted(catalog: Catalog) -> dict[str, str]:
         files = [
             [*map(str, row), *(() if row[-1] else stamp_of(catalog.root / str(row[-2])))] for row in rows
         ]
-        wanted[track] = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:32]
+        wanted[track] = sha256(json.dumps(files).encode())[:32]
     return wanted
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.hierarchy import DEFAULT_SALIENCE_DB, Companion, Hierarchy
 from slakh_hier.plan.candidates import Grid, Salience
 from slakh_hier.plan.energy import HOPS_PER_SECOND
@@ -74,12 +74,8 @@ class Parameters:
             )
         if self.channels not in (1, 2):
             raise InputError(f"clips have 1 or 2 channels, not {self.channels}")
-        if self.companion not in get_args(Companion):
-            raise InputError(f"companion must be {', '.join(get_args(Companion))}, not {self.companion!r}")
-        if self.query_artist not in get_args(QueryArtist):
-            raise InputError(
-                f"query_artist must be {' or '.join(get_args(QueryArtist))}, not {self.query_artist!r}"
-            )
+        check_choice("companion", self.companion, get_args(Companion))
+        check_choice("query_artist", self.query_artist, get_args(QueryArtist))
         for split, count in self.clips.items():
             if split not in SPLITS:
                 raise InputError(f"no clips can be drawn for {split!r}: {did_you_mean(split, SPLITS)}")

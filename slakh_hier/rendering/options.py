@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.hierarchy import Column
+from slakh_hier.output.audio import check_rate
 from slakh_hier.plan.plan import Plan
 from slakh_hier.shards.format import Dtype
 from slakh_hier.shards.mask import Mask
@@ -37,10 +38,8 @@ class RenderOptions:
         masks: Sequence[str | Mask],
     ) -> RenderOptions:
         """Check what :func:`slakh_hier.rendering.run.render` was asked for; raises InputError."""
-        if not 1_000 <= sample_rate <= 384_000:
-            raise InputError(f"the sample rate must lie between 1000 and 384000 Hz, not {sample_rate}")
-        if dtype not in get_args(Dtype):
-            raise InputError(f"the sample type must be int16 or float32, not {dtype!r}")
+        check_rate(sample_rate)
+        check_choice("the sample type", dtype, get_args(Dtype))
         if not 0 < shard_mb <= MAX_SHARD_MB:
             raise InputError(f"a shard must have between 0 and {MAX_SHARD_MB} MB, not {shard_mb:g}")
         parsed = sorted(

@@ -50,7 +50,7 @@ def export_clip(
     InputError
         The set has no such split or clip.
     """
-    check_audio(audio_format, None)
+    check_audio(audio_format)
     if split is None:
         with open_shards(folder) as everything:
             split = next((shard.split for shard in everything.index.shards if shard.clips), None)

@@ -8,7 +8,6 @@ links to them: a mask that is added to the set fetches no shard again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from contextlib import suppress
@@ -23,6 +22,7 @@ from slakh_hier.files import (
     publish,
     remove_temporaries,
     require_free,
+    sha256,
 )
 from slakh_hier.paths import StrPath
 from slakh_hier.progress import Wanted, shown
@@ -62,8 +62,7 @@ def local_set(folder: StrPath, split: str | None = None, *, progress: Wanted = N
     store = Store(url)
     sets = make_folder(cache_folder() / "shards")
     data = store.read_index(sets)
-    name = hashlib.sha256(url.encode()).hexdigest()[:16], hashlib.sha256(data).hexdigest()[:16]
-    here = make_folder(sets / "-".join(name))
+    here = make_folder(sets / f"{sha256(url.encode())[:16]}-{sha256(data)[:16]}")
     index = _index(here, data, url)
     wanted = [
         (shard.file, shard.bytes, shard.sha256) for shard in index.shards if split in (None, shard.split)

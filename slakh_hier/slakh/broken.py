@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Literal, get_args
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, check_choice
 from slakh_hier.slakh.catalog import Catalog
 from slakh_hier.wording import counted
 
@@ -31,8 +31,7 @@ def broken_stems(catalog: Catalog, splits: Collection[str], on_broken: OnBroken)
     InputError
         There are some and ``on_broken`` is ``stop``; each is named, up to 20.
     """
-    if on_broken not in get_args(OnBroken):
-        raise InputError(f"on_broken must be stop or skip, not {on_broken!r}")
+    check_choice("on_broken", on_broken, get_args(OnBroken))
     rows = catalog.frame[catalog.frame["status"].isin(["broken", "missing"])]
     if splits:
         rows = rows[rows["split"].isin(list(splits))]

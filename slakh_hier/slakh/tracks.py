@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
-from hashlib import md5
 from pathlib import Path
 from typing import NamedTuple, Self
 from zlib import crc32
 
 from slakh_hier.errors import MetadataError
-from slakh_hier.output import METADATA
+from slakh_hier.files import md5
+from slakh_hier.output import METADATA, SOURCE_MIDI
 from slakh_hier.safe_yaml import read_bytes
 from slakh_hier.slakh.content import UNKNOWN, content_of
 from slakh_hier.slakh.deep import check_audio, mix_residual
@@ -22,7 +22,6 @@ from slakh_hier.slakh.metadata import STEM_ID, TrackMetadata, read_metadata
 SUFFIXES = (".flac", ".wav")
 """Where a stem has several files, the first of these counts."""
 
-_SOURCE_MIDI = "all_src.mid"
 MAX_MIDI = 16 << 20
 
 
@@ -161,7 +160,7 @@ def _metadata(
 
 
 def _midi(bounds: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp | None, str | None]:
-    path = folder / _SOURCE_MIDI
+    path = folder / SOURCE_MIDI
     try:
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_MIDI or not inside(bounds, path):
@@ -169,7 +168,7 @@ def _midi(bounds: Path, folder: Path, known: TrackFacts | None) -> tuple[Stamp |
         stamp = Stamp.of(info)
         if known is not None and known.midi_stamp == stamp:
             return stamp, known.midi_md5
-        return stamp, md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        return stamp, md5(path.read_bytes())
     except OSError:
         return None, None
 

@@ -16,7 +16,7 @@ import numpy as np
 from slakh_hier.audio import StemRef, channels_of
 from slakh_hier.errors import ClippingError, InputError
 from slakh_hier.files import sha256
-from slakh_hier.output import METADATA
+from slakh_hier.output import METADATA, SOURCE_MIDI
 from slakh_hier.output.audio import AudioFormat, Encoding, Levels, write_fitting, write_sums
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import Made, digest_of, make_track
@@ -29,7 +29,6 @@ from slakh_hier.slakh.tracks import MAX_MIDI
 from slakh_hier.submix.layout import Files
 from slakh_hier.submix.metadata import dbfs, describe_outputs, submix_metadata
 
-SOURCE_MIDI = "all_src.mid"
 MIDI = "MIDI"
 OnClip = Literal["scale", "float", "error"]
 

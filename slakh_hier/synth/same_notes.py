@@ -5,11 +5,11 @@ Collections hold many of them. Their stems are the same audio, so they must not 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from slakh_hier import parallel
 from slakh_hier.errors import SongError
+from slakh_hier.files import md5
 from slakh_hier.progress import Progress
 from slakh_hier.synth.read_song import read_song
 from slakh_hier.synth.track import Source
@@ -47,7 +47,7 @@ def notes_digest(data: bytes) -> str:
         repr((p.program_num, p.bank, p.notes, p.gain.times, p.gain.values, p.bend.times, p.bend.values))
         for p in read_song(data).parts
     )
-    return hashlib.md5("\n".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return md5("\n".join(parts).encode())
 
 
 def _digests(sources: Sequence[Source]) -> dict[str, str]:

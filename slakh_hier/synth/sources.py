@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from slakh_hier.errors import InputError
+from slakh_hier.files import md5
 from slakh_hier.paths import StrPath
 from slakh_hier.synth.midi_file import MAX_BYTES
 
@@ -72,6 +72,6 @@ def _looked_at(path: Path, name: str) -> Found:
             return Found(path, name, reason="is not a regular file")
         if path.stat().st_size > MAX_BYTES:
             return Found(path, name, reason=f"is larger than {MAX_BYTES >> 20} MiB, which no song is")
-        return Found(path, name, md5=hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest())
+        return Found(path, name, md5=md5(path.read_bytes()))
     except OSError as error:
         return Found(path, name, reason=f"cannot be read: {error.strerror}")

@@ -5,7 +5,6 @@ By Slakh's recipe: every stem is brought to -13 LUFS, then the whole track to a 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, log10
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE
 from slakh_hier.errors import SongError
-from slakh_hier.output import METADATA
+from slakh_hier.files import md5
+from slakh_hier.output import METADATA, SOURCE_MIDI
 from slakh_hier.output.audio import LARGEST, Encoding, write_sums
 from slakh_hier.output.folder import Target
 from slakh_hier.output.items import Made, make_track
@@ -69,7 +69,7 @@ class Source:
             data = Path(self.path).read_bytes()
         except OSError as error:
             raise SongError(f"cannot be read: {error.strerror}") from error
-        if hashlib.md5(data, usedforsecurity=False).hexdigest() != self.md5:
+        if md5(data) != self.md5:
             raise SongError("changed while it was read; run again")
         return data
 
@@ -105,7 +105,7 @@ def synthesise_track(
             raise SongError(f"has {len(song.parts)} parts; a track holds {MAX_STEMS} stems at most")
         for name in ("stems", "MIDI"):
             (folder / name).mkdir()
-        (folder / "all_src.mid").write_bytes(data)
+        (folder / SOURCE_MIDI).write_bytes(data)
         return _fill(folder, source, song, settings)
 
     return make_track(target, place, digest, TrackRecord, fill)

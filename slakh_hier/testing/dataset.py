@@ -14,7 +14,8 @@ from pathlib import Path
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import TEMPORARY_PREFIX
-from slakh_hier.output.audio import AudioFormat
+from slakh_hier.output.audio import AudioFormat, check_audio
+from slakh_hier.output.tracks import stem_name, track_name
 from slakh_hier.parallel import cpu_cores
 from slakh_hier.paths import StrPath
 from slakh_hier.splits import SPLITS
@@ -82,8 +83,7 @@ def make_slakh(
     root = Path(root)
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder; choose a new name for the data set")
-    if audio_format not in ("flac", "wav"):
-        raise InputError(f"audio_format must be flac or wav, not {audio_format!r}")
+    check_audio(audio_format)
     if channels not in (1, 2):
         raise InputError(f"channels must be 1 or 2, not {channels}")
     if not seconds > 0:
@@ -164,10 +164,10 @@ def plan_tracks(
     casts = _casts([i for _, i in places], stems, every_category)
     specs = []
     for number, ((split, _), cast) in enumerate(zip(places, casts, strict=True), start=1):
-        track = f"Track{number:05d}"
+        track = track_name(number)
         parts = tuple(
             StemSpec(
-                track, f"S{i:02d}", INSTRUMENTS[category], sample_rate, seed, 1 if i % 3 == 2 else channels
+                track, stem_name(i), INSTRUMENTS[category], sample_rate, seed, 1 if i % 3 == 2 else channels
             )
             for i, category in enumerate(cast)
         )

@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
+from slakh_hier.output import METADATA
 from slakh_hier.output.audio import AudioFormat
 from slakh_hier.testing.track import TrackSpec, metadata, write_audio, write_metadata
 from slakh_hier.wording import did_you_mean
@@ -56,7 +57,7 @@ class Place:
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the track's metadata as they stand."""
-        path = self.folder / "metadata.yaml"
+        path = self.folder / METADATA
         content = yaml.safe_load(path.read_bytes())
         change(content)
         write_metadata(path, content)
@@ -195,7 +196,7 @@ def _lying_metadata(place: Place) -> None:
 
 def _unreadable_metadata(place: Place) -> None:
     text = yaml.safe_dump(metadata(place.spec)).replace("stems:\n", "stems: [\n")
-    (place.folder / "metadata.yaml").write_text(text)
+    (place.folder / METADATA).write_text(text)
 
 
 DEFECTS = {

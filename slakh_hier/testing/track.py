@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from slakh_hier.files import md5
+from slakh_hier.output import METADATA, SOURCE_MIDI
 from slakh_hier.output.audio import AudioFormat, AudioWriter, Encoding, Subtype
 from slakh_hier.testing.formula import formula_stem
 from slakh_hier.testing.instruments import Instrument
@@ -75,8 +76,8 @@ def write_track(root: Path, spec: TrackSpec, count: int, audio_format: AudioForm
         (folder / "MIDI" / f"{stem.stem}.mid").write_bytes(midi_bytes(stem.stem))
     loudest = np.clip(mix, -32768, 32767).astype(np.int16)
     write_audio(folder / f"mix.{audio_format}", loudest, spec.stems[0].sample_rate)
-    (folder / "all_src.mid").write_bytes(midi_bytes(spec.track, spec.stems[0].seed))
-    write_metadata(folder / "metadata.yaml", metadata(spec))
+    (folder / SOURCE_MIDI).write_bytes(midi_bytes(spec.track, spec.stems[0].seed))
+    write_metadata(folder / METADATA, metadata(spec))
 
 
 def metadata(spec: TrackSpec) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def metadata(spec: TrackSpec) -> dict[str, Any]:
 
 def song_of(track: str, seed: int) -> str:
     """The song id of a generated track: as in Slakh, the MD5 of its all_src.mid."""
-    return md5(midi_bytes(track, seed), usedforsecurity=False).hexdigest()
+    return md5(midi_bytes(track, seed))
 
 
 def write_audio(path: Path, samples: NDArray[Any], sample_rate: int, subtype: Subtype = "PCM_16") -> None:

@@ -63,5 +63,5 @@ def test_without_fluidsynth(monkeypatch):
 
 
 def test_unknown_synthesiser():
-    with pytest.raises(InputError, match="builtin, fluidsynth, not 'timidity'"):
+    with pytest.raises(InputError, match="builtin or fluidsynth, not 'timidity'"):
         render(PIANO, "timidity")

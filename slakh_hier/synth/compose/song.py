@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from slakh_hier.files import md5
 from slakh_hier.synth.compose.form import Section, lay_out
 from slakh_hier.synth.compose.harmony_players import arpeggio, comp, inner, ostinato, pad, power
 from slakh_hier.synth.compose.material import BeatNote, Voice
@@ -61,7 +61,7 @@ def compose_song(plan: SongPlan, seconds: float) -> ComposedSong:
         if notes:
             tracks.append(_track(plan, player, sections, notes, own))
     data = score_midi(tempos, [(0, style.beats, 4)], tracks)
-    return ComposedSong(plan.name, hashlib.md5(data, usedforsecurity=False).hexdigest(), data)
+    return ComposedSong(plan.name, md5(data), data)
 
 
 def comfortable(program: int, role_register: str, job: str) -> Register:
