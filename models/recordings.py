@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.audio import libsndfile_reason
 from slakh_hier.errors import InputError
 from slakh_hier.importing.songs import SUFFIXES
 
@@ -80,7 +81,7 @@ def read_recording(source: soundfile.SoundFile, path: Path, start: int, count: i
         found: NDArray[np.float32] = source.read(count, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError, AssertionError) as error:
         raise InputError(
-            f"{path}: cannot be decoded near {start / source.samplerate:.1f} s ({error})"
+            f"{path}: cannot be decoded near {start / source.samplerate:.1f} s ({libsndfile_reason(error)})"
         ) from None
     if len(found) != count:
         raise InputError(f"{path}: ends early, after {start + len(found)} of {source.frames} samples")
@@ -137,9 +138,8 @@ def _header(path: Path) -> tuple[int, int, int]:
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         if not path.exists():
             raise InputError(f"{path}: there is no such file") from None
-        reason = getattr(error, "error_string", None) or str(error)
         raise InputError(
-            f"{path}: is not an audio file that can be read ({reason.strip().rstrip('.')})"
+            f"{path}: is not an audio file that can be read ({libsndfile_reason(error)})"
         ) from None
     if frames < 1:
         raise InputError(f"{path}: holds no audio")

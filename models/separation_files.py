@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.audio import libsndfile_reason
 from slakh_hier.errors import InputError
 from slakh_hier.files import make_folder
 from slakh_hier.models.recordings import (
@@ -155,7 +156,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         source = open_recording(path)
     except (soundfile.LibsndfileError, OSError) as error:  # it changed since its header was read
-        raise InputError(f"{path}: cannot be opened any more ({error})") from None
+        raise InputError(f"{path}: cannot be opened any more ({libsndfile_reason(error)})") from None
     with source:
         yield source
 

@@ -120,7 +120,7 @@ class StemFile(Closing):
                 self.sample_rate, self.frames, self.channels = info.sample_rate, info.frames, info.channels
                 self.integer = True
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
-            raise self._error(f"{path.name} cannot be opened as audio: {_reason(error)}") from error
+            raise self._error(f"{path.name} cannot be opened as audio: {libsndfile_reason(error)}") from error
         try:
             if sample_rate is not None and self.sample_rate != sample_rate:
                 raise self._error(f"sample rate is {self.sample_rate} Hz, but {sample_rate} Hz was expected")
@@ -164,7 +164,7 @@ class StemFile(Closing):
         except (soundfile.LibsndfileError, OSError, AssertionError, MemoryError) as error:
             self._position = -1
             raise self._error(
-                f"decoding fails near {start / self.sample_rate:.2f} s: {_reason(error)}"
+                f"decoding fails near {start / self.sample_rate:.2f} s: {libsndfile_reason(error)}"
             ) from error
         if len(got) != inside:
             raise self._error(
@@ -228,5 +228,7 @@ def _fold(samples: NDArray[Any]) -> NDArray[Any]:
     return total / np.float32(samples.shape[1])
 
 
-def _reason(error: BaseException) -> str:
-    return getattr(error, "error_string", None) or str(error) or type(error).__name__
+def libsndfile_reason(error: BaseException) -> str:
+    """libsndfile's words for what is wrong, without its ``Error : `` and full stop."""
+    text = getattr(error, "error_string", None) or str(error) or type(error).__name__
+    return str(text).removeprefix("Error : ").rstrip(". ")

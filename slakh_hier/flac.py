@@ -27,7 +27,7 @@ _CHANNELS = (1, 2, 3, 4, 5, 6, 7, 8, 2, 2, 2)
 
 
 class StreamInfo(NamedTuple):
-    """``frames`` samples per channel, ``sample_rate`` in Hz, ``bits`` per sample, MD5 of all samples (zeros: not stored).
+    """``frames`` samples per channel, ``sample_rate`` in Hz, ``bits`` per sample, MD5 of all samples (empty: not stored).
 
     ``blocks`` are the smallest and the largest number of samples per channel in a FLAC frame, without the last one;
     ``largest`` is the size of the largest one in bytes (0: unknown).
@@ -59,8 +59,8 @@ def streaminfo(head: bytes) -> StreamInfo | None:
     packed = int.from_bytes(head[18:26], "big")
     rate, channels, bits = packed >> 44, (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1
     blocks = int.from_bytes(head[8:10], "big"), int.from_bytes(head[10:12], "big")
-    largest = int.from_bytes(head[15:18], "big")
-    return StreamInfo(packed & (1 << 36) - 1, rate, channels, bits, head[26:42], blocks, largest)
+    largest, md5 = int.from_bytes(head[15:18], "big"), head[26:42]
+    return StreamInfo(packed & (1 << 36) - 1, rate, channels, bits, md5 if any(md5) else b"", blocks, largest)
 
 
 def skip_id3(file: BinaryIO) -> None:

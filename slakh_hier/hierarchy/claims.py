@@ -54,7 +54,7 @@ class Claims:
             judged: dict[int, str] = {}
             first, blind = next(iter(owners)), ""
             for owner, path in owners.items():
-                programs = self._all_programs(owner)
+                programs = self.rules[owner].all_programs
                 both = [program for program in programs if judged.setdefault(program, owner) != owner]
                 blind = blind or ("" if programs else owner)
                 if blind and owner != first:
@@ -69,10 +69,6 @@ class Claims:
         self.report.value(
             path, f"the patch {patch} belongs to {other} too ({line}), and the program cannot decide: {why}"
         )
-
-    def _all_programs(self, owner: str) -> list[int]:
-        rule = self.rules[owner]
-        return sorted(rule.programs | ({DRUM_PROGRAM} if rule.drums else frozenset()))
 
     def _programs(self, owner: str, path: Path, raw: Any) -> set[int]:
         mine: set[int] = set()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, programs_text, word_key
-from slakh_hier.hierarchy.model import Hierarchy
+from slakh_hier.hierarchy.labels import label_key, programs_text, word_key
+from slakh_hier.hierarchy.model import MIX, Hierarchy
 
 _LISTED = ("labels", "program", "patch", "patch override", "midi_program_name", "inst_class")
 """Kinds of stems: those that go the same way share a change."""
@@ -51,7 +51,7 @@ def _places(tree: Hierarchy) -> Iterator[tuple[tuple[str, Any], str]]:
     yield ("levels", ""), str(tree.levels)
     yield ("unassigned", ""), tree.unassigned
     for name, node in tree.nodes.items():
-        yield ("node", name), node.parent or "mix"
+        yield ("node", name), node.parent or MIX
     for name in tree.level_nodes(0):
         yield ("category", name), tree.categories[name].node
     owners: dict[str, list[str]] = {}
@@ -59,7 +59,7 @@ def _places(tree: Hierarchy) -> Iterator[tuple[tuple[str, Any], str]]:
         rule = category.rule
         for path in rule.labels:
             yield ("labels", "/".join(label_key(path))), name
-        for program in (*sorted(rule.programs), *([DRUM_PROGRAM] if rule.drums else ())):
+        for program in rule.all_programs:
             yield ("program", program), name
         for patch in rule.patches:
             owners.setdefault(patch.casefold(), []).append(name)

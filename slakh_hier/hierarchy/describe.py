@@ -109,10 +109,10 @@ def _below(tree: Hierarchy, name: str, depth: int) -> Iterator[Line]:
 
 def _rule_text(tree: Hierarchy, category: Category) -> str:
     rule = category.rule
-    programs = set(rule.programs) | ({DRUM_PROGRAM} if rule.drums else set())
+    programs = rule.all_programs
     parts = [", ".join(rule.labels)] if rule.labels else []
     if text := programs_text(programs):
-        parts.append(text if programs == {DRUM_PROGRAM} else f"program{'s' * (len(programs) > 1)} {text}")
+        parts.append(text if programs == (DRUM_PROGRAM,) else f"program{'s' * (len(programs) > 1)} {text}")
     if count := len(rule.patches):
         parts.append(f"{count} patch{'es' * (count > 1)}")
     parts += [", ".join(words) for words in (rule.midi_program_names, rule.inst_classes) if words]

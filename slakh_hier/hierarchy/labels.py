@@ -55,14 +55,14 @@ class Match:
     how: str
 
 
-def patch_key(patch: str | None) -> str | None:
-    """The base name of a patch in lower case; ``None`` for Slakh's ways to say that there is none.
+def base_name(patch: str) -> str:
+    """A patch without its folders: some metadata hold paths of the machine that rendered them, Windows paths among them."""
+    return re.split(r"[/\\]", patch.strip())[-1].strip()
 
-    Some metadata hold the absolute path of the machine that rendered them, Windows paths among them.
-    """
-    if patch is None:
-        return None
-    base = re.split(r"[/\\]", patch.strip())[-1].strip().casefold()
+
+def patch_key(patch: str | None) -> str | None:
+    """The base name of a patch in lower case; ``None`` for Slakh's ways to say that there is none."""
+    base = base_name(patch or "").casefold()
     return None if base in _NO_PATCH else base
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from slakh_hier.errors import InputError
 from slakh_hier.files import sha256
-from slakh_hier.hierarchy.labels import Match, StemLabel, label_key, patch_key, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, Match, StemLabel, label_key, patch_key, word_key
 from slakh_hier.wording import did_you_mean
 
 MIX = "mix"
@@ -33,6 +33,11 @@ class Rule:
     programs: frozenset[int] = frozenset()
     midi_program_names: tuple[str, ...] = ()
     inst_classes: tuple[str, ...] = ()
+
+    @property
+    def all_programs(self) -> tuple[int, ...]:
+        """The programs in order; drums, which are 128, last."""
+        return (*sorted(self.programs), *([DRUM_PROGRAM] if self.drums else ()))
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,15 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, label_key, patch_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, base_name, label_key, patch_key
+from slakh_hier.hierarchy.model import MIX, UNASSIGNED, Companion, Unassigned
 from slakh_hier.wording import shortened
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 24
 DEFAULT_SALIENCE_DB = -30.0
 """The paper's threshold, dBFS."""
-RESERVED = frozenset({"mix", "unassigned", "match"})
+RESERVED = frozenset({MIX, UNASSIGNED, "match"})
 
 _NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _NUMBER = "(0|[1-9][0-9]?|1[01][0-9]|12[0-8])"
@@ -73,8 +74,9 @@ def check_patch(patch: str) -> str:
             f"{_shown(patch)} stands for 'no patch' in Slakh's metadata: name a patch, or give programs"
         )
     if key != patch.casefold():
-        base = re.split(r"[/\\]", patch.strip())[-1].strip()
-        raise ValueError(f"a patch is a file name without folders or spaces around it: write {base}")
+        raise ValueError(
+            f"a patch is a file name without folders or spaces around it: write {base_name(patch)}"
+        )
     return patch
 
 
@@ -222,7 +224,7 @@ class ClipsText(_Strict):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    companion: Literal["family", "any", "none"] = "family"
+    companion: Companion = "family"
     """Which other node of a target's level must sound with it: one under the same top node (family), any, or none."""
     salience_db: float = Field(default=DEFAULT_SALIENCE_DB, ge=-200, le=0)
     """RMS (dBFS) above which a node counts as sounding."""
@@ -249,7 +251,7 @@ class HierarchyText(_Strict):
     """The nodes, from the coarsest level down."""
     patch_overrides: dict[Patch, OverrideText] = Field(default_factory=dict)
     """Patches that belong elsewhere than their program says."""
-    unassigned: Literal["keep", "drop", "error"] = "keep"
+    unassigned: Unassigned = "keep"
     """Stems without a category: keep them in the mix only, drop them, or take them as an error."""
     clips: ClipsText = Field(default_factory=ClipsText)
     """Which clips suit the tree."""

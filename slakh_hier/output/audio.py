@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from slakh_hier.audio import FULL_SCALE
+from slakh_hier.audio import FULL_SCALE, libsndfile_reason
 from slakh_hier.errors import InputError, check_choice
 from slakh_hier.files import replacing
 
@@ -170,7 +170,7 @@ class AudioWriter:
             raise self._refused(error) from error
 
     def _refused(self, error: BaseException) -> OSError:
-        reason = str(getattr(error, "error_string", "") or type(error).__name__).rstrip(".: ")
+        reason = libsndfile_reason(error)
         return OSError(f"{self.path.name}: a write was refused, as on a full disk (libsndfile: {reason})")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ def must_start_again(folder: OutputFolder, catalog: Catalog) -> bool:
     return True
 
 
-def _others(settings: dict[str, Any] | Any) -> dict[str, Any]:
+def _others(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in FOLLOWS}
 
 
@@ -65,7 +65,7 @@ def _changed(folder: Path, catalog: Catalog) -> list[str]:
             before = {(row.track, row.stem): row for row in read_rows(file, str(folder / CATALOG_NAME))}
     except (OSError, SlakhHierError):
         return []
-    now = {(row.track, row.stem): row for row in _rows(catalog)}
+    now = {(row.track, row.stem): row for row in stem_rows_of(catalog.frame)}
     if before.keys() != now.keys():
         return []
     changed = []
@@ -78,9 +78,3 @@ def _changed(folder: Path, catalog: Catalog) -> list[str]:
         if audio:
             changed.append("/".join(key))
     return changed
-
-
-def _rows(catalog: Catalog) -> Iterator[StemRow]:
-    """As they are read back: whether a stem has a place is the tree's affair."""
-    for row in stem_rows_of(catalog.frame):
-        yield row._replace(status="audio", why="") if row.status == "unassigned" else row

@@ -30,7 +30,7 @@ from slakh_hier.progress import Wanted
 from slakh_hier.rendering.changes import must_start_again
 from slakh_hier.rendering.options import RenderOptions
 from slakh_hier.rendering.task import ShardDone, ShardTask, make_shard
-from slakh_hier.shards.format import Dtype, ShardHeader, samples_of
+from slakh_hier.shards.format import Dtype, ShardHeader
 from slakh_hier.shards.index import (
     INDEX_NAME,
     MASK_FOLDER,
@@ -43,6 +43,7 @@ from slakh_hier.shards.index import (
 from slakh_hier.shards.layout import ShardPlan, shard_layout
 from slakh_hier.shards.mask import Mask, withheld
 from slakh_hier.shards.mask_files import rebuild_masks
+from slakh_hier.signals import sample_at
 from slakh_hier.slakh.broken import OnBroken, broken_stems
 from slakh_hier.splits import SPLITS
 from slakh_hier.version import VERSION
@@ -198,7 +199,7 @@ class _Job:
 
     def __init__(self, plan: Plan, folder: Path, options: RenderOptions):
         self.plan, self.folder, self.options = plan, folder, options
-        self.samples = samples_of(plan.parameters.clip_seconds, options.sample_rate)
+        self.samples = sample_at(plan.parameters.clip_seconds, options.sample_rate)
         self.usable = plan.catalog.usable_by_track
         self.channels = plan.parameters.channels
         row_bytes = self.channels * self.samples * np.dtype(options.dtype).itemsize

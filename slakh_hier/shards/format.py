@@ -145,20 +145,15 @@ class ShardHeader:
     """sha256 (hex) of the plan: shards of different plans are never mixed."""
 
     def __post_init__(self) -> None:
-        if self.samples != samples_of(self.clip_seconds, self.sample_rate) or self.samples < 1:
+        expected = sample_at(self.clip_seconds, self.sample_rate)
+        if self.samples != expected or expected < 1:
             raise InputError(
-                f"a clip of {self.clip_seconds:g} s at {self.sample_rate} Hz has "
-                f"{samples_of(self.clip_seconds, self.sample_rate)} samples, not {self.samples}"
+                f"a clip of {self.clip_seconds:g} s at {self.sample_rate} Hz has {expected} samples, not {self.samples}"
             )
         if self.channels not in CHANNELS:
             raise InputError(f"a shard has 1 or 2 channels, not {self.channels}")
         check_choice("the sample type", self.dtype, get_args(Dtype))
         check_columns(self.columns)
-
-
-def samples_of(clip_seconds: float, sample_rate: int) -> int:
-    """Samples of a clip; see :func:`slakh_hier.signals.sample_at`."""
-    return sample_at(clip_seconds, sample_rate)
 
 
 def schema(sizes: Mapping[Size, int], dtype: Dtype, masks: Sequence[str] = ()) -> tuple[Dataset, ...]:

@@ -14,8 +14,9 @@ from slakh_hier.files import publish_json
 from slakh_hier.hierarchy import Column
 from slakh_hier.plain_files import read_plain
 from slakh_hier.plan.folder import FixedName
-from slakh_hier.shards.format import CHANNELS, FORMAT_VERSION, Dtype, check_columns, samples_of
+from slakh_hier.shards.format import CHANNELS, FORMAT_VERSION, Dtype, check_columns
 from slakh_hier.shards.mask import MASK_KINDS, Mask, MaskMode
+from slakh_hier.signals import sample_at
 
 INDEX_NAME: Final = "index.json"
 INDEX_FORMAT: Final = "slakh-hier-shards"
@@ -148,7 +149,7 @@ class Index(_Strict):
             check_columns(self.columns)
         except InputError as error:
             raise ValueError(str(error)) from None
-        if self.samples != samples_of(self.clip_seconds, self.sample_rate):
+        if self.samples != sample_at(self.clip_seconds, self.sample_rate):
             raise ValueError(f"samples is {self.samples}, which is not clip_seconds x sample_rate")
         _distinct("split", self.splits)
         _distinct("shard file", [shard.file.lower() for shard in self.shards])

@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError, ShardError
-from slakh_hier.files import make_folder, publish, remove_temporaries, require_free, sha256
+from slakh_hier.files import (
+    make_own_folder,
+    publish,
+    refuse_link,
+    remove_temporaries,
+    require_free,
+    sha256,
+)
 from slakh_hier.locks import folder_lock
 from slakh_hier.paths import StrPath
-from slakh_hier.plain_files import REMOVE_IT
 from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, mask_file, read_index, write_index
 from slakh_hier.shards.mask import Mask, availability, mask_name, withheld
 from slakh_hier.shards.tables import clip_table
@@ -107,7 +113,7 @@ def remove_mask(folder: StrPath, name: str) -> str:
                 for record in index.masks
             ]
         else:
-            _refuse_link(path / MASK_FOLDER)
+            refuse_link(path / MASK_FOLDER)
             kept = [record for record in index.masks if record is not gone]
         # The index first: should the run stop in between, a file that nothing lists does no harm.
         write_index(path, index.model_copy(update={"masks": kept}))
@@ -134,17 +140,10 @@ def rebuild_masks(folder: Path, index: Index) -> Index:
 def _write_mask(folder: Path, index: Index, mask: Mask, hit: NDArray[np.bool_]) -> MaskRecord:
     image = mask_image(mask, availability(mask, hit, index.columns), index.plan_digest)
     file = mask_file(mask.name)
-    _refuse_link(folder / MASK_FOLDER)
-    make_folder(folder / MASK_FOLDER)
-    remove_temporaries(folder / MASK_FOLDER)
+    remove_temporaries(make_own_folder(folder / MASK_FOLDER))
     require_free(folder, image.nbytes, f"mask {mask.name}")
     publish(folder / file, image)
     return MaskRecord.of(mask, file=file, bytes=image.nbytes, sha256=sha256(image))
-
-
-def _refuse_link(masks: Path) -> None:
-    if masks.is_symlink():
-        raise InputError(f"{masks}: is a symbolic link; masks are kept inside the folder only. {REMOVE_IT}")
 
 
 def _require_same(folder: Path, there: Mask, asked: Mask) -> None:

@@ -20,14 +20,15 @@ from slakh_hier.paths import StrPath
 from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
 from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
-from slakh_hier.slakh.layout import resolve_root
+from slakh_hier.slakh.layout import NO_SPLIT, resolve_root
 from slakh_hier.slakh.splits import describe_leaks, find_leaks
+from slakh_hier.splits import OMITTED, SPLITS
 from slakh_hier.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLIT_ORDER = ("train", "validation", "test", "omitted", "none")
+SPLIT_ORDER = (*SPLITS, OMITTED, NO_SPLIT)
 FROM_FILE = "catalog"
 """Scheme of a catalog that was read from a file: its column split counts, whoever filled it."""
 
@@ -90,11 +91,7 @@ class Catalog:
         """The same stems matched to another tree."""
         if hierarchy == self.hierarchy:
             return self
-        rows = (
-            row._replace(status="audio", why="") if row.status == "unassigned" else row
-            for row in stem_rows_of(self.frame)
-        )
-        return replace(self, hierarchy=hierarchy, frame=build_frame(rows, hierarchy))
+        return replace(self, hierarchy=hierarchy, frame=build_frame(stem_rows_of(self.frame), hierarchy))
 
     def with_broken(self, reasons: Mapping[tuple[str, str], str]) -> Catalog:
         """The same catalog with stems marked ``broken``, for faults that only decoding shows.
@@ -163,7 +160,7 @@ class Catalog:
         for artist, split in (
             self.frame[["artist", "split"]].drop_duplicates().itertuples(index=False, name=None)
         ):
-            if artist and split in SPLIT_ORDER[:3]:
+            if artist and split in SPLITS:
                 splits.setdefault(artist, []).append(split)
         return {artist: sorted(found) for artist, found in sorted(splits.items()) if len(found) > 1}
 

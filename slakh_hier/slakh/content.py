@@ -23,7 +23,6 @@ from slakh_hier.plain_files import open_plain
 
 BLOCK = 1 << 18
 UNKNOWN = ""
-_NOT_STORED = bytes(16)
 
 
 class SampleDigest:
@@ -52,7 +51,7 @@ def stored_content(path: str | os.PathLike[str]) -> str:
 def content_in(head: bytes) -> str:
     """:func:`stored_content`, of the first bytes of a file."""
     info = streaminfo(head)
-    return UNKNOWN if info is None or info.md5 == _NOT_STORED else info.md5.hex()
+    return info.md5.hex() if info else UNKNOWN
 
 
 def content_of(path: str | os.PathLike[str]) -> str:

@@ -18,20 +18,18 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from slakh_hier.audio import libsndfile_reason
 from slakh_hier.flac import STREAMINFO_END, StreamInfo, first_frame, skip_id3, streaminfo
 from slakh_hier.paths import StrPath
-from slakh_hier.slakh.headers import libsndfile_reason
 
 _BLOCK = 1 << 18
-_NOT_STORED = bytes(16)
 
 
 def check_audio(path: StrPath) -> str:
     """Decode a FLAC or WAV file in blocks; "" where all is well, else what is wrong.
 
-    FLAC: the number of samples, the sample rate that the first frame gives, and the MD5 of RFC 9639, section 8.2 (all
-    zero: not stored, then only decoding is checked). WAV carries no checksum: the number of samples, and that floats
-    are finite.
+    FLAC: the number of samples, the sample rate that the first frame gives, and the MD5 of RFC 9639, section 8.2, where it
+    is stored. WAV carries no checksum: the number of samples, and that floats are finite.
 
     Raises
     ------
@@ -90,7 +88,7 @@ def mix_residual(folder: Path, stems: Sequence[Path]) -> float | None:
 
 
 def _decode(path: StrPath, info: StreamInfo | None) -> str:
-    stored = info.md5 if info else _NOT_STORED
+    stored = info.md5 if info else b""
     digest, frames = md5(usedforsecurity=False), 0
     with soundfile.SoundFile(os.fsencode(path)) as file:
         if fault := _misnamed(path, file.format, info):
@@ -104,11 +102,11 @@ def _decode(path: StrPath, info: StreamInfo | None) -> str:
                 first = frames + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
                 return f"holds NaN or Inf at {first / file.samplerate:.2f} s"
             frames += len(block)
-            if info and stored != _NOT_STORED:
+            if info and stored:
                 digest.update(_little_endian(block, info.bits))
         if frames != file.frames:
             return f"its header declares {file.frames} samples, {frames} can be decoded"
-    if stored != _NOT_STORED and digest.digest() != stored:
+    if stored and digest.digest() != stored:
         return "its samples do not have the MD5 that its header gives: the content is damaged"
     return ""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import Hierarchy, StemLabel
-from slakh_hier.wording import counted
+from slakh_hier.wording import counted, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,13 +129,14 @@ def build_frame(rows: Iterable[StemRow], hierarchy: Hierarchy) -> pd.DataFrame:
 
 
 def stem_rows_of(frame: pd.DataFrame) -> Iterator[StemRow]:
-    """The rows of a table, as they were before the tree."""
+    """The rows of a table, as they were before the tree: it decides which of them are unassigned."""
     for first in range(0, len(frame), _CHUNK):
         columns = []
         for name in StemRow._fields:
             values = frame[name].iloc[first : first + _CHUNK].tolist()
             columns.append([None if type(value).__name__ == "NAType" else value for value in values])
-        yield from map(StemRow._make, zip(*columns, strict=True))
+        for row in map(StemRow._make, zip(*columns, strict=True)):
+            yield row._replace(status="audio", why="") if row.status == "unassigned" else row
 
 
 def cells(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -192,5 +193,5 @@ def _refuse_unassigned(
     lost = [f"{track}/{stem} ({why})" for track, stem, why in zip(tracks, stems, whys, strict=True)]
     raise InputError(
         f"the tree {hierarchy.name} says unassigned: error, and {counted(len(lost), 'stem has', 'stems have')} no category: "
-        f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}. Give them a category, or say keep or drop"
+        f"{some(lost)}. Give them a category, or say keep or drop"
     )

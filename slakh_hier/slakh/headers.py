@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import soundfile
 
-from slakh_hier.audio import MAX_FRAMES
+from slakh_hier.audio import MAX_FRAMES, libsndfile_reason
 from slakh_hier.flac import streaminfo
 from slakh_hier.paths import StrPath
 from slakh_hier.slakh.content import UNKNOWN, content_in
@@ -63,12 +63,6 @@ def read_header(path: StrPath) -> Header:
             f"its header is not plausible: {header.frames} frames at {header.sample_rate} Hz; the file is damaged"
         )
     return header
-
-
-def libsndfile_reason(error: BaseException) -> str:
-    """libsndfile's words for what is wrong, without its ``Error : `` and full stop."""
-    text = getattr(error, "error_string", None) or str(error) or type(error).__name__
-    return str(text).removeprefix("Error : ").rstrip(".")
 
 
 def _flac(head: bytes) -> Header | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from slakh_hier.errors import InputError
 from slakh_hier.output import METADATA
 from slakh_hier.paths import StrPath
-from slakh_hier.wording import counted
+from slakh_hier.wording import counted, some
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -170,7 +170,7 @@ def _nothing_found(root: Path, problems: list[str]) -> str:
         below = root / name
         if below.is_dir() and inside(root, below) and _looks_like_data_set(below):
             return f"{looked}. The folder below it looks right: {below}"
-    return f"{looked}. It holds {', '.join(entries[:5])}{', ...' if len(entries) > 5 else ''}"
+    return f"{looked}. It holds {some(entries)}"
 
 
 def _looks_like_data_set(folder: Path) -> bool:

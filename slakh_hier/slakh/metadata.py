@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from slakh_hier import safe_yaml
 from slakh_hier.errors import MetadataError, Problem, TextError
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, base_name
 from slakh_hier.wording import escaped, shortened
 
 STEM_ID = re.compile(r"S[0-9]{2,3}")
 _SONG = re.compile(r"[0-9a-f]{32}")
-DRUMS = 128
 
 
 class StemEntry(NamedTuple):
@@ -92,21 +92,18 @@ def _entry(value: Any) -> StemEntry:
     program = value.get("program_num")
     if isinstance(program, str) and re.fullmatch("[0-9]{1,3}", program):
         program = int(program)
-    if program is not None and not (type(program) is int and 0 <= program <= DRUMS):
-        warnings.append(f"program_num is {_shown(program)}, not a number from 0 to 128")
+    if program is not None and not (type(program) is int and 0 <= program <= DRUM_PROGRAM):
+        warnings.append(f"program_num is {_shown(program)}, not a number from 0 to {DRUM_PROGRAM}")
         program = None
     is_drum = value.get("is_drum")
     if is_drum is not None and not isinstance(is_drum, bool):
         warnings.append(f"is_drum is {_shown(is_drum)}, not true or false")
         is_drum = None
     patch = _text(value, "plugin_name", warnings)
-    if patch is not None:
-        # Some releases hold absolute paths, of Windows too.
-        patch = re.split(r"[/\\]", patch)[-1].strip()
     return StemEntry(
-        patch=patch or None,
+        patch=base_name(patch or "") or None,
         program=program,
-        is_drum=program == DRUMS if is_drum is None else is_drum,
+        is_drum=program == DRUM_PROGRAM if is_drum is None else is_drum,
         midi_program_name=_text(value, "midi_program_name", warnings),
         inst_class=_text(value, "inst_class", warnings),
         rendered=value.get("audio_rendered") is True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slakh_hier.synth.songs import DRUMS
+from slakh_hier.hierarchy import DRUM_PROGRAM
 
 PROGRAM_NAMES = (
     "Acoustic Grand Piano", "Bright Acoustic Piano", "Electric Grand Piano", "Honky-tonk Piano",
@@ -45,12 +45,12 @@ _CLASSES = (
 
 def program_name(program: int) -> str:
     """``midi_program_name`` of a program (0 to 127; drums 128)."""
-    return "Drums" if program == DRUMS else PROGRAM_NAMES[program]
+    return "Drums" if program == DRUM_PROGRAM else PROGRAM_NAMES[program]
 
 
 def instrument_class(program: int) -> str:
     """``inst_class`` of a program (0 to 127; drums 128)."""
-    return "Drums" if program == DRUMS else _CLASSES[program // 8]
+    return "Drums" if program == DRUM_PROGRAM else _CLASSES[program // 8]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from functools import cache
 from random import Random
 
 from slakh_hier.hierarchy import Hierarchy, StemLabel, load_hierarchy
-from slakh_hier.synth.songs import DRUMS
 
 _NAMED_BY_PROGRAM = {"harpsichord.nkm": 6}
 """A patch that the tree moves to another node than its category's: drawn only for the sound it names, or the
@@ -24,27 +23,20 @@ def tree() -> Hierarchy:
 
 def category_of(program: int) -> str | None:
     """The category of a program (0 to 127; drums 128) without a patch, None where Slakh2100 has none."""
-    found = tree().match(StemLabel(patch=None, program=program, is_drum=program == DRUMS))
+    found = tree().match(StemLabel(patch=None, program=program, is_drum=False))
     return None if found is None else found.category
 
 
 @cache
 def programs_of(category: str) -> tuple[int, ...]:
     """The programs of a category, sorted; drums are 128."""
-    rule = tree().categories[category].rule
-    return (*sorted(rule.programs), *((DRUMS,) if rule.drums else ()))
+    return tree().categories[category].rule.all_programs
 
 
 @cache
 def categories() -> tuple[str, ...]:
     """The 34 categories that a program leads to, in the tree's order."""
     return tuple(name for name in tree().categories if programs_of(name))
-
-
-def node_of(program: int) -> str | None:
-    """The finest node of a program's category."""
-    category = category_of(program)
-    return None if category is None else tree().categories[category].node
 
 
 def draw_patch(program: int, random: Random) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from slakh_hier.hierarchy import DRUM_PROGRAM
 from slakh_hier.synth.gm import Register, register
 from slakh_hier.synth.instruments import categories, category_of, programs_of
 from slakh_hier.synth.songs import Note, Part
@@ -24,7 +25,7 @@ def reorchestrate(parts: Sequence[Part], seed: str) -> tuple[Part, ...]:
     octaves too. Bends, volumes and rhythm stay.
     """
     random = Random(f"{seed}/reorchestrate")
-    pitched = [name for name in categories() if category_of(programs_of(name)[0]) and not _drums(name)]
+    pitched = [name for name in categories() if DRUM_PROGRAM not in programs_of(name)]
     deck: list[str] = []
     out = []
     for part in parts:
@@ -95,7 +96,3 @@ def _plays_chords(notes: Sequence[Note]) -> bool:
             together += 1
         sounding_to = max(sounding_to, end)
     return together > len(notes) / 4
-
-
-def _drums(category: str) -> bool:
-    return bool(programs_of(category)) and programs_of(category)[-1] == 128

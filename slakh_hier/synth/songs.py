@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-DRUMS = 128
+from slakh_hier.hierarchy import DRUM_PROGRAM
 
 
 class Note(NamedTuple):
@@ -57,7 +57,7 @@ class Part:
     @property
     def program_num(self) -> int:
         """The program as Slakh counts it: drums are 128."""
-        return DRUMS if self.is_drum else self.program
+        return DRUM_PROGRAM if self.is_drum else self.program
 
 
 @dataclass(frozen=True)

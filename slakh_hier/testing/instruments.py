@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from slakh_hier.hierarchy import DRUM_PROGRAM
+
 
 @dataclass(frozen=True)
 class Instrument:
@@ -20,7 +22,7 @@ class Instrument:
 
     @property
     def is_drum(self) -> bool:
-        return self.program == 128
+        return self.program == DRUM_PROGRAM
 
 
 _INSTRUMENTS = (

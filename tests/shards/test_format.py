@@ -20,7 +20,6 @@ from slakh_hier.shards.format import (
     TABLES,
     ShardHeader,
     check_columns,
-    samples_of,
     schema,
 )
 from slakh_hier.shards.mask import Mask
@@ -37,7 +36,7 @@ GOOD = ShardHeader(
         ({"samples": 1}, "160000 samples, not 1"),
         ({"clip_seconds": 0.0, "samples": 0}, "0 samples"),
         ({"channels": 3}, "1 or 2 channels, not 3"),
-        ({"dtype": "int24"}, "int16, float32, not 'int24'"),
+        ({"dtype": "int24"}, "int16 or float32, not 'int24'"),
         ({"columns": ()}, "must be the mix"),
         ({"columns": (Column("a", 2, 0),)}, "must be the mix"),
         ({"columns": (MIX, Column("a", 2, 0), Column("a", 1, 0))}, "'a' is listed twice"),
@@ -61,12 +60,6 @@ def test_columns_of_shipped_trees_fit(name):
     tree = load_hierarchy(name)
     check_columns(tree.columns())
     check_columns(tree.columns(target=tree.level_nodes(1)[0]))
-
-
-def test_samples_are_rounded():
-    assert samples_of(10, 16_000) == 160_000
-    assert samples_of(0.1, 22_050) == 2205
-    assert samples_of(1 / 3, 8_000) == 2666
 
 
 def test_schema_has_one_chunk_per_row_and_whole_tables():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from slakh_hier.synth.compose.song import comfortable
 from slakh_hier.synth.compose.styles import STYLES
 from slakh_hier.synth.compose.theory import SCALES, Key, voicing
 from slakh_hier.synth.gm import register
-from slakh_hier.synth.instruments import categories, category_of, node_of, tree
+from slakh_hier.synth.instruments import categories, category_of, tree
 from slakh_hier.synth.midi_file import parse_midi
 from slakh_hier.synth.read_song import read_song
 
@@ -165,18 +165,16 @@ def test_registers_stay_inside_the_instruments():
 def test_clean_guitars_sound_with_a_neighbour_of_the_middle_nearly_all_the_time(songs):
     for _, song in songs:
         found = read_song(song.data)
+        sounding: dict[str, set[int]] = defaultdict(set)
+        for part in found.parts:
+            category = category_of(part.program_num)
+            if category is not None and tree().top(category) == "midrange_strings_keys":
+                node = tree().categories[category].node
+                for note in part.notes:
+                    sounding[node].update(range(int(note.start), int(note.end) + 1))
         seconds: Counter[int] = Counter()
-        for node in {node_of(part.program_num) for part in found.parts} - {None}:
-            if tree().top(node) != "midrange_strings_keys":
-                continue
-            sounding = {
-                second
-                for part in found.parts
-                if node_of(part.program_num) == node
-                for note in part.notes
-                for second in range(int(note.start), int(note.end) + 1)
-            }
-            seconds.update(dict.fromkeys(sounding, 100 if node == "clean_guitars" else 1))
+        for node, heard in sounding.items():
+            seconds.update(dict.fromkeys(heard, 100 if node == "clean_guitars" else 1))
         both = sum(value > 100 for value in seconds.values())
         assert both > 0.6 * found.end
 

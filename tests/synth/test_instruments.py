@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from slakh_hier.hierarchy import StemLabel
-from slakh_hier.synth.instruments import categories, category_of, draw_patch, node_of, programs_of, tree
+from slakh_hier.synth.instruments import categories, category_of, draw_patch, programs_of, tree
 
 WITHOUT = {38, 39, 55, 62, 63, *range(96, 128)}
 
@@ -46,7 +46,3 @@ def test_only_a_harpsichord_is_called_one():
 @pytest.mark.parametrize("program", sorted(WITHOUT)[:6])
 def test_programs_without_a_category_have_no_patch(program):
     assert draw_patch(program, Random(0)) is None
-
-
-def test_nodes():
-    assert (node_of(24), node_of(128), node_of(97)) == ("clean_guitars", "drums", None)

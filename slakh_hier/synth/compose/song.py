@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from slakh_hier.files import md5
+from slakh_hier.hierarchy import DRUM_PROGRAM
 from slakh_hier.synth.compose.form import Section, lay_out
 from slakh_hier.synth.compose.harmony_players import arpeggio, comp, inner, ostinato, pad, power
 from slakh_hier.synth.compose.material import BeatNote, Voice
@@ -15,7 +16,6 @@ from slakh_hier.synth.compose.melody import counter, lead, riff
 from slakh_hier.synth.compose.plan import Player, SongPlan
 from slakh_hier.synth.compose.rhythm_section import bass, drums, timpani
 from slakh_hier.synth.gm import Register, register
-from slakh_hier.synth.songs import DRUMS
 from slakh_hier.synth.write_song import TICKS, TrackScore, score_midi
 
 _JOBS: dict[str, Callable[[Voice, Section], list[BeatNote]]] = {
@@ -96,7 +96,7 @@ def _track(
     notes: Sequence[BeatNote],
     random: Random,
 ) -> TrackScore:
-    is_drum = player.program == DRUMS
+    is_drum = player.program == DRUM_PROGRAM
     track = TrackScore(player.role.name, 0 if is_drum else player.program, is_drum)
     machine = plan.style.name == "electronic"
     for note in sorted(notes):

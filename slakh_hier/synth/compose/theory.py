@@ -41,10 +41,6 @@ class Chord:
         return tuple((self.root + interval) % 12 for interval in self.intervals)
 
     @property
-    def third(self) -> int:
-        return self.tones[1]
-
-    @property
     def fifth(self) -> int:
         return self.tones[-1] if len(self.tones) < 3 else self.tones[2]
 
