@@ -38,7 +38,7 @@ TRAINING = (
     "--data",
     type=click.Choice(["composed", "formula"]),
     default="composed",
-    help="Composed songs on real instruments (needs the extra `synth`), or test tones.",
+    help="Composed songs on sampled instruments (needs the extra `synth`), or test tones.",
 )
 @song_option("--tracks", type=click.IntRange(min=12), default=SONGS, help="Songs to make.")
 @song_option("--seconds", type=click.FloatRange(min=20), default=SECONDS, help="Length of a song (s).")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--pairs",
     type=click.Path(),
     metavar="CSV",
-    help="With --songs and qbe: a table song_id, query_id, stem, instead of queries from songs drawn by us.",
+    help="With --songs and qbe: a table song_id, query_id, stem, instead of queries from songs drawn by a hash.",
 )
 @catalog_options
 @output_option(
@@ -68,7 +68,7 @@ def evaluate(
     The oracle is the ideal real mask, the best that such masks can do. Intervals are 95 %, bootstrapped over songs.
 
     With --songs, whole songs are separated at their own rate, and SNR is measured too, the "SDR" of the Music Demixing
-    Challenges. --hierarchy must be the tree of the separator's training; --jobs, --devices and --batch-size are not used.
+    Challenges. --hierarchy must be the tree of the separator's training; --devices and --batch-size are not used, --jobs only by the scan.
     """
     from pathlib import Path
 

@@ -29,7 +29,11 @@ from slakh_hier.cli.options import configuration_options, folder_option, format_
 @running_option("--list", "list_only", is_flag=True, help="List the cells and their state, and do nothing.")
 @running_option("-j", "--jobs", type=click.IntRange(min=1), default=1, help="Cells at a time, in processes.")
 @running_option(
-    "--gpus", default="", metavar="0,1,...", help="Share out these GPUs; sets --jobs to their number."
+    "--gpus",
+    default="",
+    show_default=False,
+    metavar="0,1,...",
+    help="Share out these GPUs; --jobs is then at least their number.",
 )
 def experiment(
     name: str,

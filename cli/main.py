@@ -37,9 +37,14 @@ COMMANDS = {
     "separate": Lazy("slakh_hier.cli.separate:separate", "Separate audio files with a trained separator."),
     "experiment": Lazy("slakh_hier.cli.experiment:experiment", "Reproduce an experiment of the paper."),
     "synth": Lazy("slakh_hier.cli.synth:synth", "Make a data set from MIDI files, or from composed songs."),
-    "import": Lazy("slakh_hier.cli.import_:import_", "Make a data set from your own multitracks."),
+    "import": Lazy(
+        "slakh_hier.cli.import_:import_",
+        "Make a data set from your own multitracks, or from known recordings.",
+    ),
     "report": Lazy("slakh_hier.cli.report:report", "Write a page to look at and listen to."),
-    "demo": Lazy("slakh_hier.cli.demo:demo", "Make a small data set, render and verify it."),
+    "demo": Lazy(
+        "slakh_hier.cli.demo:demo", "Make a small data set, render it, train on it, and write pages."
+    ),
 }
 
 EPILOG = """Exit codes: 0 done; 1 done, but items were left out or failed; 2 wrong usage or input, nothing done;

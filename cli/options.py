@@ -273,7 +273,7 @@ def configuration_options(what: str) -> Callable[[F], F]:
             metavar="NAME",
             show_default="paper",
             shell_complete=completion.presets,
-            help="What to start from: paper, paper-small and small (a laptop), tiny (a test), bandsplit.",
+            help="What to start from: paper, paper-small and small (a laptop), tiny (a test), bandsplit, bandsplit-44k.",
         ),
         training_option("--config", type=click.Path(), help="YAML file with any part of the configuration."),
         training_option(

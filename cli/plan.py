@@ -15,7 +15,7 @@ from slakh_hier.cli.options import backend_options, folder_option, format_option
 @command()
 @click.argument("slakh", type=click.Path())
 @plan_options
-@folder_option("Folder for plan.yaml and clips.csv.")
+@folder_option("Folder for plan.yaml and clips.csv, with the catalog and the tree beside them.")
 @format_option
 @jobs_option
 @backend_options
@@ -23,7 +23,7 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
     """Draw the clips of SLAKH and say what there will be, before any audio is rendered.
 
     Prints clips and hours of each split and node, the disk that shards of it take at 16 kHz, the SI-SDR of the
-    untouched mixture against the target at each level, and the nodes of stereo data that one channel would cost much.
+    unprocessed mixture against the target at each level, and the nodes of stereo data that one channel would cost much.
     """
     from slakh_hier.plan.summary import node_rows, split_rows
 

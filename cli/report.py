@@ -17,7 +17,7 @@ from slakh_hier.cli.options import import_option
 @output_option(
     "--plots", type=click.Path(), help="Folder for the figures as PNG and SVG; with or without a page."
 )
-@data_option("--split", default="test", help="Runs: whose evaluation is shown.")
+@data_option("--split", default="test", help="Runs: the split whose evaluation is shown.")
 @data_option(
     "--shards",
     type=click.Path(),

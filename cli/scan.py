@@ -34,7 +34,7 @@ from slakh_hier.cli.options import (
 @data_option(
     "--strict",
     is_flag=True,
-    help="Make tracks left out, and songs or the same audio in two splits, an error.",
+    help="Make tracks left out, no audio at all, and songs or the same audio in two splits an error.",
 )
 @data_option(
     "--cache/--no-cache",
@@ -52,7 +52,7 @@ from slakh_hier.cli.options import (
 def scan(slakh: str, hierarchy: str, output: str | None, output_format: str, **options: Any) -> None:
     """Catalog the stems of the data set SLAKH: songs, splits, categories, and what cannot be used and why.
 
-    The data set is only read. Exit code 1: tracks had to be skipped, or stems are broken.
+    The data set is only read. Exit code 1: tracks had to be skipped, stems are missing or broken, or nothing has audio.
     """
     from slakh_hier.files import make_folder
     from slakh_hier.hierarchy import load_hierarchy

@@ -26,14 +26,14 @@ from slakh_hier.cli.options import (
 @format_option
 @device_option
 @import_option
-@running_option("--window-seconds", default=30.0, help="Chunk length, processed at once (s).")
-@running_option("--overlap-seconds", default=3.0, help="Cross-fade between chunks (s).")
+@running_option("--window-seconds", default=30.0, help="Length of a window, processed at once (s).")
+@running_option("--overlap-seconds", default=3.0, help="Cross-fade between windows (s).")
 def separate(
     run: str, audio: tuple[str, ...], out: str, query: str | None, output_format: str, **options: Any
 ) -> None:
     """Separate AUDIO files, or folders of them, with the separator of RUN: one file per level, and the residual.
 
-    Any length, sample rate and number of channels. Residual plus coarsest level is the input.
+    Any length and sample rate, up to 8 channels. Residual plus coarsest level is the input.
     """
     from pathlib import Path
 

@@ -204,7 +204,7 @@ def _run(trainer: pl.Trainer, module: Training, data: ShardData, resume: Path | 
             trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
     except torch.OutOfMemoryError as error:
         raise FaultError(
-            "the device ran out of memory. Work a batch off in parts (--set training.accumulate=5), or run with "
+            "the device ran out of memory. Process a batch in parts (--set training.accumulate=N), or run with "
             f"--set hardware.precision=bf16. Finished epochs are kept ({error})"
         ) from None
     except RuntimeError as error:

@@ -64,3 +64,11 @@ def test_overwrite_and_format_are_where_they_belong() -> None:
     assert not {"--report", "--file-format"} & set(found)
     assert "import" not in found["--split"]
     assert set(found["--splits"]) == {"import", "synth"}
+
+
+def test_the_help_names_every_preset() -> None:
+    from slakh_hier.models.config_file import presets
+
+    for parameter in options()["--preset"].values():
+        named = set((parameter.help or "").replace(",", " ").replace(".", " ").split())
+        assert set(presets()) <= named
