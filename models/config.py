@@ -78,7 +78,7 @@ class TrainingConfig(Section):
     """How long, in which portions, from which seed."""
 
     epochs: PositiveInt = 100
-    """Epochs in all; a finished run continues when it is given more."""
+    """Epochs in all; with ``plateau`` a finished run continues when it is given more."""
     steps_per_epoch: PositiveInt | None = None
     """Optimizer steps per epoch. None: as many as whole batches fit into the clips; more than that goes round the clips
     again, each time in a new order."""

@@ -1,4 +1,4 @@
-"""What a separator is compared with: the untouched mixture, and the best that masks can do."""
+"""What a separator is compared with: the unprocessed mixture, and the best that masks can do."""
 
 from __future__ import annotations
 

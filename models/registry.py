@@ -263,7 +263,7 @@ def register_loss(name: str, options: type[L], build: Callable[[L], Callable[[Es
 
 
 def import_file(path: StrPath) -> None:
-    """Import a Python file that registers networks or losses; a file that is imported already is left alone.
+    """Import a Python file that registers networks, losses or metrics; a file that is imported already is left alone.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Separate audio of any length, rate and number of channels; nothing is lost: residual + coarsest level = input."""
+"""Separate audio of any length and rate; nothing is lost: residual + coarsest level = input."""
 
 from __future__ import annotations
 

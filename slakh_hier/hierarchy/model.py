@@ -119,9 +119,9 @@ class Hierarchy:
     def match(self, label: StemLabel) -> Match | None:
         """The category of a stem, or ``None``.
 
-        The longest path of labels that the stem's begin with comes first; then drums; then an override of the patch; then the patch, when one category has it, or when the program
-        says which of several; a patch that no category has leaves it to the program, then to the program's
-        name, then to the class (facts: slakh34's categories and patches, ISMIR 2020).
+        The longest path of labels that the stem's begin with comes first; then drums; then an override of the patch;
+        then the patch, when one category has it, or when the program says which of several. A patch that no category
+        has leaves it to the program, then to the program's name, then to the class.
         """
         rules = self._rules
         labels = label_key(label.labels)

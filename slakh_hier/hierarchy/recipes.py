@@ -26,8 +26,9 @@ def is_recipe(raw: Any) -> bool:
 def as_tree(raw: dict[Any, Any], report: Report, file: str) -> dict[str, Any] | None:
     """The values of a tree file that means the same; the report then answers for its paths.
 
-    ``None`` when the mixing key is not one that a tree knows, which was reported with the shapes. A recipe is a node with one rule, its name in snake_case as slakh-utils writes it on disk. What slakh-utils puts
-    into ``residuals`` is unassigned here, and kept in the mix.
+    ``None`` when the mixing key is not one that a tree knows, which was reported with the shapes. A recipe is a node with
+    one rule, its name in snake_case as slakh-utils writes it on disk. What slakh-utils puts into ``residuals`` is
+    unassigned here, and kept in the mix.
     """
     mixing_key = raw.get("Mixing key")
     if not isinstance(mixing_key, str) or mixing_key not in _RULES:

@@ -67,7 +67,7 @@ def draw_split(
     """Draw ``count`` clips of one split without replacement.
 
     A level is drawn uniformly, since coarse levels have few nodes, then a node of it, then one of its clips; levels and
-    nodes without clips left are out (facts section 3). The query of a clip is a salient window of the same node in
+    nodes without clips left are out. The query of a clip is a salient window of the same node in
     another song, drawn uniformly.
 
     Parameters

@@ -93,7 +93,7 @@ def rms_dbfs(energy: Floats, samples: int) -> Floats:
 
 
 def mixture_si_sdr(parts: Sequence[Moments], samples: int, membership: NDArray[np.bool_]) -> Floats:
-    """SI-SDR (dB) of the untouched mixture of all stems against each submix, zero-mean and optimally scaled.
+    """SI-SDR (dB) of the unprocessed mixture of all stems against each submix, zero-mean and optimally scaled.
 
     With mixture ``m``, target ``n``, rest ``r = m - n`` (the mean of each channel removed) and ``a = <m, n> / <n, n>``,
     products being sums over all channels: ``|a n|^2 / |m - a n|^2``, where ``m - a n = r + (1 - a) n`` avoids the

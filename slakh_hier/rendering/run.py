@@ -122,8 +122,8 @@ def render(
     Raises
     ------
     InputError
-        An option does not fit, the folder holds another plan or a rendering of another data set, or the plan knows of stems that cannot be decoded
-        (``on_broken="stop"``); nothing is changed.
+        An option does not fit, the folder holds another plan or a rendering of another data set, or the plan knows of
+        stems that cannot be decoded (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
     AudioError

@@ -45,7 +45,7 @@ def open_shards(
     Parameters
     ----------
     folder
-        What ``slakh-hier render -o`` made; or an address as ``https://...``, ``s3://...`` (extra ``remote``), whose
+        What ``slakh-hier render -o`` made; or an address as ``https://...`` (extra ``remote``) or ``s3://...`` (extra ``s3``), whose
         shards are fetched into the user's cache first, whole and compared with the index.
     split
         Only this split; None: all, in the order train, validation, test.
@@ -207,7 +207,7 @@ class ShardSet(Closing):
     def audio(self, clip: int, node: int | str) -> NDArray[np.float32]:
         """A node's signal in a clip: float32, shape (channels, samples), full scale 1.0.
 
-        Absent and silent nodes are zeros. Otherwise it is one HDF5 read.
+        Absent and silent nodes are zeros. Otherwise it is one read.
         """
         clip = self._place(clip)
         column = self.node(node) if isinstance(node, str) else node

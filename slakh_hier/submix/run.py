@@ -119,8 +119,8 @@ def write_submixes(
     Raises
     ------
     InputError
-        An option does not fit, the folder holds something else or was made from another data set, or the catalog knows of stems that cannot be decoded
-        (``on_broken="stop"``); nothing is changed.
+        An option does not fit, the folder holds something else or was made from another data set, or the catalog knows of
+        stems that cannot be decoded (``on_broken="stop"``); nothing is changed.
     LockedError
         Another run is writing into the folder.
     AudioError
