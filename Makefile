@@ -1,7 +1,9 @@
 # make demo    set everything up and run the main job on a small generated data set
 # make test    set everything up and run the tests
 # make docs    build the documentation into site/; every warning is an error
-# make bench   measure speed against floors; appends to docs/benchmarks/results.csv (some minutes)
+# make lint    ruff, mypy --strict, import layers
+# make bench   measure speed against floors; appends to docs/benchmarks/results.csv (a quarter of an hour)
+# make screenshots, make notebooks    renew the pictures of pages and the badges; run the notebooks and store their outputs
 # make venv    only the environment (.venv: editable, every extra)
 # make axe     axe-core from npm, with which the tests of the pages look for barriers (they skip without it)
 PYTHON ?= python3

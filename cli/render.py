@@ -157,7 +157,7 @@ def render(
 
 
 def _refuse_given(context: click.Context, options: Mapping[str, Any]) -> None:
-    """With a saved plan, options that would draw another one are a mistake, not to be passed over."""
+    """With a saved plan, options that would draw another one are a mistake, and not ignored."""
     given = [
         max(parameter.opts, key=len)
         for parameter in context.command.params

@@ -106,7 +106,7 @@ def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) 
     ----------
     file
         CSV with the columns ``song_id`` (what is separated), ``query_id`` (where the query is from) and ``stem`` (a node
-        of the tree, of any of ``levels``); other columns are passed over. A song is called as its track, or as the data
+        of the tree, of any of ``levels``); other columns are ignored. A song is called as its track, or as the data
         set called it from which it was imported (its folder there, or its id).
 
     Raises
@@ -114,7 +114,7 @@ def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) 
     InputError
         The file cannot be read, or names none of the songs.
     ConfigError
-        Lines that are no pairs: all of them.
+        Lines that are not pairs: all of them.
     """
     tree, songs = catalog.hierarchy, _tracks_by_name(catalog, split)
     known = [name for level in levels for name in tree.level_nodes(level)]

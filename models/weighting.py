@@ -21,7 +21,7 @@ def term_weights(shards: ShardSet, selection: Selection, loss: LossOptions) -> N
     -------
     array or None
         float32, (clips, levels), finest first: the level's weight times that of the node that is the target there; 0 at levels
-        below a clip's target, which are no terms of the loss. None: all are 1.
+        below a clip's target, which are not terms of the loss. None: all are 1.
 
     Raises
     ------

@@ -28,7 +28,7 @@ FORMAT: Final = "slakh-hier-separator"
 VERSION: Final = 3
 MAX_JSON: Final = 1 << 20
 MAX_WEIGHTS: Final = 4 << 30
-"""The paper's networks have 130 MB."""
+"""The paper's networks have 130 (SSS) to 240 MB (QBE)."""
 RESIDUAL: Final = "residual"
 """What is left of a mixture beside its estimates, and the name of its file."""
 MAX_NAME_BYTES: Final = 200
@@ -104,7 +104,7 @@ def save_weights(folder: Path, state: Mapping[str, torch.Tensor], about: About) 
 
 
 def load_weights(run: StrPath) -> Trained:
-    """Load the best weights of a run. Both files may be symbolic links, to those of another run.
+    """Load the published weights of a run. Both files may be symbolic links, to those of another run.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def load_weights(run: StrPath) -> Trained:
     if sha256(data) != about.sha256:
         raise InputError(
             f"{path}: is not the file that {ABOUT} describes (sha256 differs). Run the same slakh-hier train command "
-            "again: it rewrites the best weights"
+            "again: it rewrites the weights"
         )
     try:
         tensors = load_tensors(data)
@@ -152,7 +152,7 @@ def _compare(tensors: dict[str, torch.Tensor], about: About) -> None:
 
 
 def _refuse_infinite(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Refuse weights that are no numbers: every estimate would be NaN, and every score be left out."""
+    """Refuse weights that are not numbers: every estimate would be NaN, and every score be left out."""
     for name, tensor in sorted(tensors.items()):
         if wrong := int((~torch.isfinite(tensor)).sum()):
             raise InputError(

@@ -36,7 +36,7 @@ class Owner:
     """The process that gives the tasks; None where workers are not its children."""
 
     def of_workers(self, scheduler: str | None) -> Owner:
-        """As it is to be sent to workers: those of a scheduler elsewhere are no children of this process."""
+        """As it is to be sent to workers: those of a scheduler elsewhere are not children of this process."""
         return self if scheduler is None else replace(self, pid=None)
 
     def check(self) -> None:

@@ -85,7 +85,7 @@ class Lane:
     name: str
     """What it is."""
     node: str = ""
-    """The node it is a signal of, by which it stays soloed or muted in other clips; "": it is no part of the mixture (a
+    """The node it is a signal of, by which it stays soloed or muted in other clips; "": it is not a part of the mixture (a
     query)."""
     depth: int = 0
     """How far it is indented: a lane contains those that follow and are deeper."""

@@ -18,7 +18,7 @@ _Note = TypeVar("_Note", bound="Note")
 
 
 class Note(BaseModel):
-    """What is shown of a JSON file of a run; what it says otherwise is passed over."""
+    """What is shown of a JSON file of a run; what else it says is ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 

@@ -22,7 +22,7 @@ Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 class Loose(BaseModel):
-    """A part of a results file; keys that are not known are passed over."""
+    """A part of a results file; unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 

@@ -17,7 +17,7 @@ def default_scheme(tracks: Sequence[Track], notes: list[str]) -> str:
         return "split2"
     if len(unknown) < len(tracks):
         notes.append(
-            f"{len(unknown)} of {counted(len(tracks), 'track is no song', 'tracks are no songs')} of Slakh2100 ({some(unknown)}), so the folders are "
+            f"{len(unknown)} of {counted(len(tracks), 'track is not a song', 'tracks are not songs')} of Slakh2100 ({some(unknown)}), so the folders are "
             "the splits; --split-scheme split2 takes the published list for the others"
         )
     return FOLDERS
@@ -45,7 +45,7 @@ def assign_splits(tracks: Sequence[Track], scheme: str, notes: list[str]) -> dic
             unsure.append(f"{name} ({others}): taken as {first.track}")
     if unknown:
         notes.append(
-            f"{counted(len(unknown), 'track is no song', 'tracks are no songs')} of Slakh2100, with no split under {scheme}: {some(unknown)}"
+            f"{counted(len(unknown), 'track is not a song', 'tracks are not songs')} of Slakh2100, with no split under {scheme}: {some(unknown)}"
         )
     if unsure:
         notes.append(

@@ -116,7 +116,7 @@ def inside(bounds: Path, path: StrPath) -> bool:
 def _other_folders(
     root: Path, folders: Sequence[str], bounds: Path, tracks: Mapping[str, TrackFolder]
 ) -> Iterator[str]:
-    """Folders that are no split's and hold tracks, where no link of a split leads to them."""
+    """Folders that are not a split's and hold tracks, where no link of a split leads to them."""
     found = {os.path.realpath(root / track.path) for track in tracks.values()}
     for folder in folders:
         place = root / folder

@@ -207,7 +207,7 @@ def test_default_scheme(write_track, tree):
     assert catalog.scheme == "folders"
     assert dict(rows(catalog, "track", "split"))["Track00357"] == "test"
     assert (
-        "1 of 3 tracks are no songs of Slakh2100 (Track00357), so the folders are the splits"
+        "1 of 3 tracks are not songs of Slakh2100 (Track00357), so the folders are the splits"
         in catalog.notes[0]
     )
     catalog = scan(root, tree, split_scheme="redux")
