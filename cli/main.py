@@ -47,7 +47,7 @@ COMMANDS = {
     ),
 }
 
-EPILOG = """Exit codes: 0 done; 1 done, but items were left out or failed; 2 wrong usage or input, nothing done;
+EPILOG = """Exit codes: 0 done; 1 done, but something was left out or found wrong; 2 wrong usage or input, nothing done;
 3 stopped by a fault, finished work kept; 130/143 interrupted."""
 HINT = "interrupted: nothing half-made was left under a final name. Run the same command again to resume"
 

@@ -17,8 +17,7 @@ def keep_freed_memory() -> bool:
     glibc gives large arrays back as soon as they are freed, and the system hands out every page again, zeroed: a third
     of a small network's training step, a tenth of rendering, more than half of reading stereo batches. A threshold for what
     is given back would not do: glibc takes 32 MB at most, and a shard or a batch is larger. Threads share one store, since
-    one of their own gives everything back as soon as it is empty. Called once by whatever
-    processes many such arrays.
+    one of their own gives everything back as soon as it is empty. Called once by whatever processes many such arrays.
 
     Returns
     -------

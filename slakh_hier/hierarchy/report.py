@@ -31,7 +31,7 @@ _KINDS = {
 class Report:
     """Collects problems stage by stage: a later stage says nothing about a place that an earlier one reported.
 
-    Parameters
+    Attributes
     ----------
     where
         Turns the path of a value into its path in the file (they differ when the file is of another format).

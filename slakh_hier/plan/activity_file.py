@@ -3,7 +3,7 @@
 Layout (format 2), readable with plain h5py::
 
     /                       attrs: format, format_version, hops_per_second, tool_version
-    /TRACK                  attrs: key (digest of its files' paths, sizes, times), sample_rate, frames, channels
+    /TRACK                  attrs: key (digest of its files' paths, headers, sizes, times), sample_rate, frames, channels
     /TRACK/stems            (stems,) S
     /TRACK/broken           (stems,) S      why a stem could not be decoded; empty: it could
     /TRACK/content          (stems,) S      MD5 of its samples (:mod:`slakh_hier.slakh.content`)
