@@ -48,6 +48,11 @@ class Command(click.Command):
 command = partial(click.command, cls=Command)
 
 
+def parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """The callback of an option whose text, where it is given, is read by ``parse``."""
+    return lambda context, parameter, text: None if text is None else parse(text)
+
+
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in their order."""
 

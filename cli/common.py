@@ -22,6 +22,8 @@ from slakh_hier.wording import escaped
 
 _UNUSUAL = re.compile("[^\n -~]")
 
+MOST_NOTED = 20
+"""Stems, songs or tracks that are named one by one: Slakh2100 has thousands of stems that were never rendered."""
 WIDE = "slakh_hier.cli.wide"
 """Key of the context's ``meta``: whether --wide was given."""
 
@@ -129,6 +131,14 @@ def note(text: object) -> None:
         click.echo(escaped(str(text), keep="\n"), err=True)
     except OSError:
         give_up(sys.stderr)
+
+
+def note_all(lines: Sequence[str], rest: str) -> None:
+    """:func:`note` the first lines of many, and how many more there are, which ``rest`` says where to find."""
+    for line in lines[:MOST_NOTED]:
+        note(line)
+    if len(lines) > MOST_NOTED:
+        note(f"... and {len(lines) - MOST_NOTED} more{rest}")
 
 
 def _print(text: str, *, newline: bool = True) -> None:

@@ -70,8 +70,6 @@ def evaluate(
     With --songs, whole songs are separated at their own rate, and SNR is measured too, the "SDR" of the Music Demixing
     Challenges. --hierarchy must be the tree of the separator's training; --devices and --batch-size are not used, --jobs only by the scan.
     """
-    from pathlib import Path
-
     from slakh_hier.models.shortfall import shortfall_of
     from slakh_hier.scores.tables import flat_rows
 
@@ -81,7 +79,7 @@ def evaluate(
         raise click.UsageError("--pairs names whole songs: it needs --songs DATA")
     common: dict[str, Any] = {
         "split": split,
-        "out": None if out is None else Path(out),
+        "out": out,
         "device": device,
         "progress": bars(),
     }
@@ -91,14 +89,12 @@ def evaluate(
             from slakh_hier.models.song_evaluation import evaluate_songs
 
             stems = load_catalog(songs, jobs=jobs, **catalog)
-            result = evaluate_songs(Path(run), stems, pairs=None if pairs is None else Path(pairs), **common)
+            result = evaluate_songs(run, stems, pairs=pairs, **common)
         else:
             from slakh_hier.models.evaluation import evaluate as run_evaluation
 
             assert shards is not None
-            result = run_evaluation(
-                Path(run), shards, jobs=jobs, devices=devices, batch_size=batch_size, **common
-            )
+            result = run_evaluation(run, shards, jobs=jobs, devices=devices, batch_size=batch_size, **common)
     if output_format == "json":
         print_json(result.summary.model_dump(by_alias=True))
     elif output_format == "csv":
@@ -107,7 +103,7 @@ def evaluate(
         _print_tables(result.summary)
     for file in result.files:
         note(f"written: {file}")
-    if (worse := shortfall_of(Path(run), result.summary)) is not None:
+    if (worse := shortfall_of(run, result.summary)) is not None:
         note(f"warning: {worse}")
 
 

@@ -38,7 +38,6 @@ from slakh_hier.cli.options import configuration_options, folder_option, format_
 def experiment(
     name: str,
     shards: tuple[str, ...],
-    config: str | None,
     cells: tuple[str, ...],
     out: str,
     output_format: str,
@@ -54,17 +53,13 @@ def experiment(
     as the experiment needs them. The same command resumes an interrupted experiment; runs that experiments share are
     trained once.
     """
-    from pathlib import Path
-
     from slakh_hier.models.experiments.run import list_cells, run_experiment
     from slakh_hier.models.experiments.writing import flat_rows, result_tables
 
     numbers = tuple(number.strip() for number in gpus.split(",") if number.strip())
-    folders, where = [Path(folder) for folder in shards], Path(out)
-    options["config"] = None if config is None else Path(config)
     with shown_warnings():
         if list_only:
-            every = list_cells(name, folders, where, **options)
+            every = list_cells(name, shards, out, **options)
             rows = [
                 {"cell": c.name, "seed": c.seed, "state": c.state(), "run": str(c.run)}
                 for c in every
@@ -74,8 +69,8 @@ def experiment(
             return
         outcome = run_experiment(
             name,
-            folders,
-            where,
+            shards,
+            out,
             cells=cells,
             jobs=max(jobs, len(numbers)),
             gpus=numbers,

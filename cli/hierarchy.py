@@ -22,7 +22,7 @@ from slakh_hier.cli.common import (
 from slakh_hier.cli.inputs import note_left_out
 from slakh_hier.cli.lazy import Group
 from slakh_hier.cli.options import follow_links_option, format_option, jobs_option, split_scheme_option
-from slakh_hier.wording import escaped
+from slakh_hier.wording import counted, escaped
 
 if TYPE_CHECKING:
     from slakh_hier.hierarchy import Hierarchy
@@ -155,7 +155,7 @@ def validate(files: tuple[str, ...], output_format: str) -> None:
         print_json(results)
     found = [len(result["problems"]) for result in results if result["problems"]]
     if found:
-        note(f"{_plural(sum(found), 'problem')} in {_plural(len(found), 'file')}")
+        note(f"{counted(sum(found), 'problem')} in {counted(len(found), 'file')}")
         raise click.exceptions.Exit(1)
 
 
@@ -249,8 +249,4 @@ def _draw(tree: Hierarchy, lines: Iterable[Line], stems: dict[str, int] | None) 
 
 
 def _stems(name: str, stems: dict[str, int] | None) -> str:
-    return "" if stems is None else _plural(stems.get(name, 0), "stem")
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return "" if stems is None else counted(stems.get(name, 0), "stem")

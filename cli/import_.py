@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from slakh_hier.cli.command import command, data_option, output_option, split_option
-from slakh_hier.cli.common import bars, note, print_json, print_table
+from slakh_hier.cli.common import bars, note, note_all, print_json, print_table
 from slakh_hier.cli.options import (
     audio_format_option,
     channels_option,
@@ -17,8 +17,7 @@ from slakh_hier.cli.options import (
     jobs_option,
     overwrite_option,
 )
-
-_MOST = 20
+from slakh_hier.wording import some
 
 
 @command("import")
@@ -174,25 +173,18 @@ def import_(
         )
     else:
         print_table(rows, output_format, title=f"{report.folder}: {report.made} made, {report.kept} kept")
-    _note_all("left out", [f"{song}: {reason}" for song, reason in report.failures])
-    unmatched = [f"{file.file} in {_songs(file.songs)} {file.hint}" for file in report.unmatched]
-    _note_all("not used", unmatched)
-    _note_all("warning", [f"{song}: {remark}" for song, remark in report.remarks])
-    _note_all("note", report.notes)
+    for lines in (
+        [f"left out: {song}: {reason}" for song, reason in report.failures],
+        [f"not used: {file.file} in {_songs(file.songs)} {file.hint}" for file in report.unmatched],
+        [f"warning: {song}: {remark}" for song, remark in report.remarks],
+        [f"note: {text}" for text in report.notes],
+    ):
+        note_all(lines, "; --format json lists all")
     if layout is not None and output_format == "table":
         note(f"look at it with: slakh-hier scan {out} --hierarchy {get_layout(layout).tree}")
     if report.failures or report.unmatched:
         raise click.exceptions.Exit(1)
 
 
-def _note_all(kind: str, texts: Sequence[str]) -> None:
-    for text in texts[:_MOST]:
-        note(f"{kind}: {text}")
-    if len(texts) > _MOST:
-        note(f"... and {len(texts) - _MOST} more; --format json lists all")
-
-
-def _songs(names: Sequence[str], most: int = 3) -> str:
-    if len(names) == 1:
-        return names[0]
-    return f"{len(names)} songs ({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
+def _songs(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} songs ({some(names, most=3)})"

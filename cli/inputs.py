@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.common import bars, note
+from slakh_hier.cli.common import bars, note, note_all
 from slakh_hier.wording import counted, some
 
 if TYPE_CHECKING:
@@ -79,15 +80,19 @@ def note_left_out(catalog: Catalog) -> bool:
     """Say on stderr what of the data set is missing or broken; True when there is anything."""
     for problem in catalog.skipped:
         note(f"left out: {problem}")
-    found = False
-    for status in ("missing", "broken"):
-        stems = [row for row in catalog.left_out() if row["status"] == status]
-        for row in stems[:20]:
-            note(f"{status}: {row['track']}/{row['stem']}: {row['why']}")
-        if len(stems) > 20:
-            note(f"... and {len(stems) - 20} more {status} stems; `slakh-hier scan` lists them")
-        found = found or bool(stems)
-    return found or bool(catalog.skipped)
+    stems = catalog.left_out()
+    rest = "stems; `slakh-hier scan` lists them"
+    found = [note_stems(stems, status, f" {status} {rest}") for status in ("missing", "broken")]
+    return any(found) or bool(catalog.skipped)
+
+
+def note_stems(left_out: Sequence[Mapping[str, str]], status: str, rest: str) -> bool:
+    """Say on stderr which stems have a status, and why, as :func:`note_all`; True when there are any."""
+    lines = [
+        f"{status}: {row['track']}/{row['stem']}: {row['why']}" for row in left_out if row["status"] == status
+    ]
+    note_all(lines, rest)
+    return bool(lines)
 
 
 def note_folding(plan: Plan) -> None:
@@ -123,7 +128,7 @@ def note_short(plan: Plan) -> bool:
         if alone:
             rule = plan.parameters.companion
             note(
-                f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of {len(alone)} "
-                f"node{'s' * (len(alone) > 1)} out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
+                f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of "
+                f"{counted(len(alone), 'node')} out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
             )
     return bool(plan.short)

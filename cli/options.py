@@ -15,6 +15,7 @@ from slakh_hier.cli.command import (
     data_option,
     options,
     output_option,
+    parsed,
     running_option,
     training_option,
 )
@@ -41,7 +42,7 @@ def channels_option(option: Callable[..., Callable[[F], F]], text: str) -> Calla
     return option(
         "--channels",
         type=click.Choice(["auto", "1", "2"]),
-        callback=lambda context, parameter, value: None if value == "auto" else int(value),
+        callback=parsed(lambda value: None if value == "auto" else int(value)),
         default="auto",
         help=text,
     )
@@ -106,11 +107,7 @@ backend_options = options(
 )
 
 
-def _parse_part(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    if value is None:
-        return None
+def _parse_part(value: str) -> tuple[int, int]:
     first, slash, count = value.partition("/")
     if slash and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count):
         return int(first), int(count)
@@ -120,7 +117,7 @@ def _parse_part(
 part_option = running_option(
     "--part",
     metavar="I/N",
-    callback=_parse_part,
+    callback=parsed(_parse_part),
     help="Do only part I of N (array tasks of a cluster); the same command without --part completes the work.",
 )
 device_option = running_option(
@@ -166,11 +163,7 @@ catalog_options = options(
 # ---- Clips
 
 
-def _parse_query_levels(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    if value is None:
-        return None
+def _parse_query_levels(value: str) -> tuple[int, ...]:
     levels = [level.strip() for level in value.split(",")]
     if not all(level.isascii() and level.isdigit() for level in levels):
         raise click.BadParameter(f"query levels are numbers from 1, as in 1,2; {value!r} is not")
@@ -194,7 +187,7 @@ plan_options = options(
     clip_option(
         "--query-levels",
         metavar="N,...",
-        callback=_parse_query_levels,
+        callback=parsed(_parse_query_levels),
         show_default="1, the finest",
         help="Levels of the nodes that clips and queries are drawn for, as 1,2.",
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slakh_hier.cli import completion
-from slakh_hier.cli.command import clip_option, command, output_option
+from slakh_hier.cli.command import clip_option, command, output_option, parsed
 from slakh_hier.cli.common import bars, note, print_made, shown_warnings
 from slakh_hier.cli.inputs import draw_plan, note_left_out, note_short
 from slakh_hier.cli.options import (
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from slakh_hier.slakh.broken import OnBroken
 
 
-def _parse_levels(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
-    if value is None:
-        return None
+def _parse_levels(value: str) -> list[int]:
     names = [name.strip() for name in value.split(",")]
     if not all(name == "category" or (name.isascii() and name.isdigit()) for name in names):
         raise click.BadParameter(f"levels are numbers and `category`, as in 3,2,1,category; {value!r} is not")
@@ -49,7 +47,7 @@ def _parse_levels(context: click.Context, parameter: click.Parameter, value: str
 @output_option(
     "--levels",
     metavar="N,...",
-    callback=_parse_levels,
+    callback=parsed(_parse_levels),
     show_default="all numbered ones; with --target those of its path",
     help="Levels to render, as 3,2,1,category.",
 )

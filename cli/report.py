@@ -26,9 +26,7 @@ from slakh_hier.cli.options import import_option
 )
 @data_option("--clips", type=click.IntRange(min=0), default=20, help="Shard sets: clips to see and hear.")
 @import_option
-def report(
-    folders: tuple[str, ...], page: str | None, plots: str | None, shards: str | None, **options: Any
-) -> None:
+def report(folders: tuple[str, ...], page: str | None, **options: Any) -> None:
     """Write a page to look at and listen to: of a shard set, a run, an experiment, or two runs side by side.
 
     The page is one file that works anywhere, offline too. A shard set needs the extra `report`, a run also `train`.
@@ -38,13 +36,7 @@ def report(
     from slakh_hier.reporting.write import write_report
 
     with shown_warnings():
-        written = write_report(
-            [Path(folder) for folder in folders],
-            None if page is None else Path(page),
-            plots=None if plots is None else Path(plots),
-            shards=None if shards is None else Path(shards),
-            **options,
-        )
+        written = write_report(folders, page, **options)
     for path in written:
         say(path)
     if page is not None:

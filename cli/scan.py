@@ -9,7 +9,7 @@ import click
 
 from slakh_hier.cli.command import command, data_option, output_option
 from slakh_hier.cli.common import bars, note, print_json, print_table, shown_warnings
-from slakh_hier.cli.inputs import note_left_out
+from slakh_hier.cli.inputs import note_left_out, note_stems
 from slakh_hier.cli.options import (
     errata_option,
     follow_links_option,
@@ -68,7 +68,7 @@ def scan(slakh: str, hierarchy: str, output: str | None, output_format: str, **o
     damaged = note_left_out(catalog)
     left_out = catalog.left_out()
     for status in ("excluded", "unassigned", "no_audio"):
-        _note_stems([stem for stem in left_out if stem["status"] == status])
+        note_stems(left_out, status, f" {status}; -o and --format json list them all")
     for text in catalog.notes:
         note(f"note: {text}")
     if output_format == "json":
@@ -85,19 +85,8 @@ def scan(slakh: str, hierarchy: str, output: str | None, output_format: str, **o
             }
         )
     else:
-        rows = catalog.summary()
-        if output_format == "table":  # as narrow as it can be
-            unused = [name for name in STATUSES if name != "audio" and not any(row[name] for row in rows)]
-            rows = [{name: value for name, value in row.items() if name not in unused} for row in rows]
+        rows = catalog.summary(narrow=output_format == "table")
         title = f"{catalog.root}, splits: {catalog.scheme}, tree: {catalog.hierarchy.name}"
         print_table(rows, output_format, title=title, secondary=("songs", *reversed(STATUSES[1:])))
     if damaged:
         raise click.exceptions.Exit(1)
-
-
-def _note_stems(stems: list[dict[str, str]], most: int = 20) -> None:
-    """One line per stem; Slakh2100 has thousands that were never rendered."""
-    for stem in stems[:most]:
-        note(f"{stem['status']}: {stem['track']}/{stem['stem']}: {stem['why']}")
-    if len(stems) > most:
-        note(f"... and {len(stems) - most} more {stems[0]['status']}; -o and --format json list them all")

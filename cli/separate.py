@@ -28,26 +28,15 @@ from slakh_hier.cli.options import (
 @import_option
 @running_option("--window-seconds", default=30.0, help="Length of a window, processed at once (s).")
 @running_option("--overlap-seconds", default=3.0, help="Cross-fade between windows (s).")
-def separate(
-    run: str, audio: tuple[str, ...], out: str, query: str | None, output_format: str, **options: Any
-) -> None:
+def separate(run: str, audio: tuple[str, ...], out: str, output_format: str, **options: Any) -> None:
     """Separate AUDIO files, or folders of them, with the separator of RUN: one file per level, and the residual.
 
     Any length and sample rate, up to 8 channels. Residual plus coarsest level is the input.
     """
-    from pathlib import Path
-
     from slakh_hier.models.separation_files import separate_files
 
     with shown_warnings():
-        done = separate_files(
-            Path(run),
-            [Path(path) for path in audio],
-            Path(out),
-            query=None if query is None else Path(query),
-            progress=bars(),
-            **options,
-        )
+        done = separate_files(run, audio, out, progress=bars(), **options)
     if output_format == "table":
         for one in done:
             for file in one.files:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slakh_hier.cli.command import command, data_option, output_option
-from slakh_hier.cli.common import bars, note, print_made, shown_warnings
+from slakh_hier.cli.command import command, data_option, output_option, parsed
+from slakh_hier.cli.common import bars, note, note_all, print_made, shown_warnings
 from slakh_hier.cli.inputs import load_catalog, note_left_out
 from slakh_hier.cli.options import (
     audio_format_option,
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from slakh_hier.submix.layout import Level
 
 
-def _parse_level(context: click.Context, parameter: click.Parameter, value: str | None) -> Level:
-    words: dict[str | None, Level] = {None: None, "category": "category", "stems": "stems"}
-    if value is None or value in words:
+def _parse_level(value: str) -> Level:
+    words: dict[str, Level] = {"category": "category", "stems": "stems"}
+    if value in words:
         return words[value]
     if value.isascii() and value.isdigit():
         return int(value)
@@ -46,7 +46,7 @@ def _parse_level(context: click.Context, parameter: click.Parameter, value: str 
 @folder_option("Folder for the submixes.")
 @output_option(
     "--level",
-    callback=_parse_level,
+    callback=parsed(_parse_level),
     metavar="N|category|stems",
     show_default="all numbered levels",
     help="Write the nodes of one level; stems: a converted copy of the data set.",
@@ -113,7 +113,7 @@ def submix(
         raise click.exceptions.Exit(1)
 
 
-def _note_tracks(report: SubmixReport, most: int = 20) -> bool:
+def _note_tracks(report: SubmixReport) -> bool:
     """Say on stderr which tracks were scaled, written as float or left out; True when a track is missing."""
     lines = []
     for record in report.clipped:
@@ -128,8 +128,5 @@ def _note_tracks(report: SubmixReport, most: int = 20) -> bool:
     lines += [f"left out: {error.track}: its stem {error.stem} {error.reason}" for error in report.failures]
     if report.failures:
         lines.insert(0, f"left out: {len(report.failures)} tracks; see {report.folder}/failures.jsonl")
-    for line in lines[:most]:
-        note(line)
-    if len(lines) > most:
-        note(f"... and {len(lines) - most} more; each track's metadata.yaml says what was done")
+    note_all(lines, "; each track's metadata.yaml says what was done")
     return bool(report.failures or report.empty)

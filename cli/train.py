@@ -47,7 +47,6 @@ def train(
     """
     import json
     from dataclasses import asdict
-    from pathlib import Path
 
     from slakh_hier.models.config_file import load_config
     from slakh_hier.models.training import train as run_training
@@ -58,14 +57,9 @@ def train(
         settings = (*settings, f"training.init_from={json.dumps(init_from)}")
     with shown_warnings():
         result = run_training(
-            load_config(
-                task,
-                None if config is None else Path(config),
-                preset=preset,
-                settings=settings,
-            ),
+            load_config(task, config, preset=preset, settings=settings),
             shards,
-            Path(run),
+            run,
             overwrite=overwrite,
             progress=bars(),
             report=note,

@@ -7,6 +7,7 @@ import click
 from slakh_hier.cli.command import command, running_option
 from slakh_hier.cli.common import bars, note, print_table, say
 from slakh_hier.cli.options import format_option, jobs_option
+from slakh_hier.wording import counted
 
 
 @command()
@@ -35,7 +36,7 @@ def verify(shards: str, full: bool, output_format: str, jobs: int) -> None:
     else:
         print_table([asdict(finding) for finding in findings], output_format)
     if findings:
-        note(f"{shards}: {len(findings)} finding{'s' if len(findings) > 1 else ''}")
+        note(f"{shards}: {counted(len(findings), 'finding')}")
         raise click.exceptions.Exit(1)
     checked = (
         "every byte was read" if full else "index, sizes, structure and tables; --full reads the audio too"

@@ -107,7 +107,7 @@ def evaluate(
         symbolic link.
     """
     gpus = _gpus(device, devices)
-    trained = load_weights(Path(run))
+    trained = load_weights(run)
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
     dataset = _dataset(trained, shards, split, progress)
     total, rows = len(dataset), []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -78,7 +77,7 @@ def separate(
     InputError
         A query is missing or not wanted, or audio is empty or not finite.
     """
-    trained = separator if isinstance(separator, Trained) else load_weights(Path(separator))
+    trained = separator if isinstance(separator, Trained) else load_weights(separator)
     many = _channels(audio, "audio")
     model = Model(trained, device=device, query=query, query_rate=query_rate or sample_rate)
     blocks = list(

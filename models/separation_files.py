@@ -93,7 +93,7 @@ def separate_files(
     """
     check_audio(audio_format)
     check_windows(window_seconds, overlap_seconds)
-    trained = load_weights(Path(run))
+    trained = load_weights(run)
     recordings = find_recordings([Path(path) for path in audio])
     sound, query_rate = (None, None) if query is None else read_query(Path(query))
     model = Model(trained, device=device, query=sound, query_rate=query_rate)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from slakh_hier.models.config_file import leaves, read_config
 from slakh_hier.models.run_folder import CONFIG, METRICS
+from slakh_hier.paths import StrPath
 from slakh_hier.scores.curves import read_curves
 from slakh_hier.scores.summary import ALL, PRIMARY, Summary, Values
 
@@ -23,9 +24,10 @@ FAINT_DB: Final = -5.0
 """SI-SDR of the mixture: below it, the target is the weaker part of most bins."""
 
 
-def shortfall_of(run: Path, summary: Summary) -> str | None:
+def shortfall_of(run: StrPath, summary: Summary) -> str | None:
     """:func:`shortfall` of a run folder that was evaluated, or of the weights in it; both may lie alone."""
-    folder = run if run.is_dir() else run.parent
+    folder = Path(run)
+    folder = folder if folder.is_dir() else folder.parent
     config = read_config(folder / CONFIG).model_dump(mode="json") if (folder / CONFIG).exists() else {}
     return shortfall(summary, read_curves(folder / METRICS), dict(leaves(config)))
 

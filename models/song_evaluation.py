@@ -20,6 +20,7 @@ from slakh_hier.models.evaluation import FOLDER, SAME_DB, Evaluation, published
 from slakh_hier.models.separation import Audio, Device, Model
 from slakh_hier.models.song_targets import SongTarget, drawn_targets, path_targets, read_pairs
 from slakh_hier.models.weights import Trained, load_weights
+from slakh_hier.paths import StrPath
 from slakh_hier.plan.membership import membership
 from slakh_hier.progress import Wanted, shown
 from slakh_hier.scores.summary import PRIMARY, MetricAbout, Part, column
@@ -36,12 +37,12 @@ SILENT_DBFS = -80.0
 
 
 def evaluate_songs(
-    run: Path,
+    run: StrPath,
     catalog: Catalog,
     *,
     split: str = "test",
-    pairs: Path | None = None,
-    out: Path | None = None,
+    pairs: StrPath | None = None,
+    out: StrPath | None = None,
     window_seconds: float = 30.0,
     overlap_seconds: float = 3.0,
     device: Device = "auto",
@@ -85,9 +86,9 @@ def evaluate_songs(
     AudioError
         A stem cannot be decoded.
     """
-    trained = load_weights(Path(run))
+    trained = load_weights(run)
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
-    targets = _targets(trained, catalog, split, pairs)
+    targets = _targets(trained, catalog, split, None if pairs is None else Path(pairs))
     rows: list[dict[str, Any]] = []
     with shown(progress).stage(f"separating songs of {split}", len(targets), "songs") as advance:
         for number, target in enumerate(targets):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -56,7 +55,7 @@ def warm_start(separator: Separator, config: Config, run: StrPath) -> WarmStart:
     InputError
         The run holds no weights or has another kind of network, or nothing fits.
     """
-    trained = load_weights(Path(run))
+    trained = load_weights(run)
     theirs, kind = trained.about.config.network.kind, config.network.kind
     if theirs != kind:
         raise InputError(

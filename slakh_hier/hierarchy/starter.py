@@ -10,6 +10,7 @@ from slakh_hier.files import publish
 from slakh_hier.hierarchy.model import Hierarchy
 from slakh_hier.hierarchy.reader import load_hierarchy, parse_hierarchy
 from slakh_hier.hierarchy.schema import name_from
+from slakh_hier.paths import StrPath
 from slakh_hier.wording import escaped
 
 _STARTER = """\
@@ -60,7 +61,7 @@ unassigned: keep
 """
 
 
-def write_new(file: str | Path, template: str | Path | None = None) -> Hierarchy:
+def write_new(file: StrPath, template: StrPath | None = None) -> Hierarchy:
     """Write a tree file to start from, and return its tree.
 
     Parameters

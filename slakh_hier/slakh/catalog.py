@@ -63,10 +63,8 @@ class Catalog:
         )
 
     def _repr_html_(self) -> str:
-        rows = self.summary()
-        unused = [status for status in STATUSES if not any(row[status] for row in rows)]
-        shown = [{name: value for name, value in row.items() if name not in unused} for row in rows]
-        return grids(Grid(f"{self.root.name}, splits: {self.scheme}, tree: {self.hierarchy.name}", shown))
+        title = f"{self.root.name}, splits: {self.scheme}, tree: {self.hierarchy.name}"
+        return grids(Grid(title, self.summary(narrow=True)))
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -164,10 +162,21 @@ class Catalog:
                 splits.setdefault(artist, []).append(split)
         return {artist: sorted(found) for artist, found in sorted(splits.items()) if len(found) > 1}
 
-    def summary(self) -> list[dict[str, Any]]:
-        """Per split, and for all: tracks, songs, stems, hours of mixture, and stems by status."""
+    def summary(self, *, narrow: bool = False) -> list[dict[str, Any]]:
+        """Per split, and for all: tracks, songs, stems, hours of mixture, and stems by status.
+
+        Parameters
+        ----------
+        narrow
+            Without the statuses that no stem has, but for ``audio``.
+        """
         frame, usable = self.frame, self.usable
         rows: list[dict[str, Any]] = []
+        statuses = [
+            status
+            for status in STATUSES
+            if not narrow or status == "audio" or (frame["status"] == status).any()
+        ]
         splits = [split for split in SPLIT_ORDER if (frame["split"] == split).any()]
         splits += sorted(set(frame["split"]) - set(SPLIT_ORDER))
         for split in [*splits, "all"]:
@@ -184,7 +193,7 @@ class Catalog:
                     "hours": round(float(seconds) / 3600, 4),
                 }
             )
-            rows[-1].update((status, int(counts.get(status, 0))) for status in STATUSES)
+            rows[-1].update((status, int(counts.get(status, 0))) for status in statuses)
         return rows
 
     def left_out(self) -> list[dict[str, str]]:
