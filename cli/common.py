@@ -18,7 +18,7 @@ import click
 
 from slakh_hier.errors import FaultError, SlakhHierWarning
 from slakh_hier.progress import Bars
-from slakh_hier.wording import escaped
+from slakh_hier.wording import cell, escaped
 
 _UNUSUAL = re.compile("[^\n -~]")
 
@@ -185,13 +185,7 @@ def bars() -> Bars:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
-    if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.3g}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return escaped(str(value))
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) >= 1e6 else escaped(cell(value))
 
 
 def _plain(value: Any) -> Any:

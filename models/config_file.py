@@ -74,7 +74,7 @@ def load_config(
         )
     if preset not in presets():
         source = next((layer for layer in reversed(layers) if layer.values.get("preset") == preset), None)
-        message = _unknown_preset(str(preset))
+        message = f"unknown preset {str(preset)!r}: {did_you_mean(str(preset), presets())}"
         raise ConfigError(
             [source.problem(("preset",), message) if source else Problem("--preset", 0, 0, message)]
         )
@@ -95,10 +95,9 @@ def read_config(path: Path) -> Config:
     """The whole configuration that a run folder holds (``config.yaml``); no preset is mixed in."""
     try:
         with open(open_plain(path, links=True), "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            layer = _Layer.of_bytes(file.read(MAX_BYTES + 1), str(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    layer = _Layer._of_bytes(data, str(path))
     try:
         return Config.model_validate(layer.values)
     except ValidationError as error:
@@ -147,7 +146,7 @@ class _Layer:
     def of_preset(cls, name: str, task: Task) -> _Layer:
         """A preset may have sections ``sss`` and ``qbe`` for what differs between the two."""
         file = files("slakh_hier.models") / "presets" / f"{name}.yaml"
-        layer = cls._of_bytes(file.read_bytes(), file.name)
+        layer = cls.of_bytes(file.read_bytes(), file.name)
         sections = {each: layer.values.pop(each, {}) for each in get_args(Task)}
         layer.values = merge([layer.values, sections[task]])
         return layer
@@ -158,10 +157,10 @@ class _Layer:
             data = read_bytes(path)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        return cls._of_bytes(data, str(path))
+        return cls.of_bytes(data, str(path))
 
     @classmethod
-    def _of_bytes(cls, data: bytes, file: str) -> _Layer:
+    def of_bytes(cls, data: bytes, file: str) -> _Layer:
         values, places = load_marked(data, file, error=ConfigError)
         if not isinstance(values, dict):
             raise ConfigError([Problem(file, 1, 1, "a configuration is a mapping of keys to values")])
@@ -253,10 +252,6 @@ def _section(path: KeyPath, values: Any) -> type[BaseModel]:
             else type(registry.parse({"kind": values.get("kind", registry.default)}))
         )
     return section
-
-
-def _unknown_preset(name: str) -> str:
-    return f"unknown preset {name!r}: {did_you_mean(name, presets())}"
 
 
 def leaves(values: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, Any]]:

@@ -27,7 +27,7 @@ from slakh_hier.models.metrics import METRICS, measure
 from slakh_hier.models.reader import Reader
 from slakh_hier.models.references import oracle
 from slakh_hier.models.selection import NO_COLUMN, select_clips
-from slakh_hier.models.separation import Device
+from slakh_hier.models.separation import Device, pick_device
 from slakh_hier.models.separator import Separator
 from slakh_hier.models.stored import Batch, signals_of
 from slakh_hier.models.summary import entries_by_level, entries_by_node
@@ -175,15 +175,13 @@ def published(
 
 def _gpus(device: Device, devices: int) -> list[torch.device]:
     """The GPUs to use; none means the CPU."""
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "cuda" and not there:
-        raise InputError("device cuda was asked for, but PyTorch finds no GPU; use --device cpu")
-    if device == "cpu" or not there:
+    if pick_device(device).type == "cpu":
         if devices != 1:
             raise InputError(
                 f"{devices} devices are {devices} GPUs, but this evaluation uses none; on a CPU, -j is the number of threads"
             )
         return []
+    there = torch.cuda.device_count()
     if not 1 <= devices <= there:
         raise InputError(f"{devices} devices were asked for; there are 1 to {there}")
     return [torch.device("cuda", number) for number in range(devices)]

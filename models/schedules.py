@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -14,8 +14,8 @@ START, END = 0.1, 1e-3
 """One cycle begins and ends at these parts of the highest rate."""
 
 
-class Schedule(Protocol):
-    """Sets the rate of an optimizer; what it must remember is its state."""
+class Schedule:
+    """Sets the rate of an optimizer; what it must remember is its state. This one does nothing."""
 
     def before_step(self, step: int, steps: int) -> None:
         """Optimizer step ``step`` of ``steps`` in the whole training comes next, counted from 0."""
@@ -23,19 +23,18 @@ class Schedule(Protocol):
     def after_epoch(self, loss: float) -> None:
         """An epoch has ended with this selection loss."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
 
 
-class Plateau:
+class Plateau(Schedule):
     """Multiply the rate by ``factor`` when the selection loss has not improved for ``patience`` epochs (the paper's)."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, config: OptimizerConfig):
         self._plateau = ReduceLROnPlateau(optimizer, factor=config.factor, patience=config.patience)
-
-    def before_step(self, step: int, steps: int) -> None:
-        pass
 
     def after_epoch(self, loss: float) -> None:
         self._plateau.step(loss)
@@ -47,7 +46,7 @@ class Plateau:
         self._plateau.load_state_dict(state)
 
 
-class OneCycle:
+class OneCycle(Schedule):
     """Raise the rate to its highest value, then let it fall to nearly zero; see :func:`one_cycle`."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, config: OptimizerConfig):
@@ -57,15 +56,6 @@ class OneCycle:
         rate = self._config.lr * one_cycle(step / steps, self._config.warmup)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-
-    def after_epoch(self, loss: float) -> None:
-        pass
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
 
 
 def one_cycle(done: float, warmup: float) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from importlib import import_module
 from typing import Any, Final, NamedTuple, cast
 
-from slakh_hier.wording import UNKNOWN, escaped, shortened
+from slakh_hier.wording import cell, escaped, is_number, shortened
 
 PLAYER: Final = "slakh_hier.reporting.notebook"
 """What makes the players of notebooks. It is found by its name, since it needs the extra ``report`` and this layer does not."""
@@ -52,7 +51,7 @@ def grids(*tables: Grid) -> str:
 
 def _grid(table: Grid) -> str:
     columns = list(table.rows[0]) if table.rows else []
-    numeric = {name: all(_is_number(row[name]) for row in table.rows) for name in columns}
+    numeric = {name: all(is_number(row[name]) for row in table.rows) for name in columns}
     head = "".join(f"<th{_side(numeric[name])}>{escape(escaped(name))}</th>" for name in columns)
     body = "".join(
         "<tr>"
@@ -71,21 +70,9 @@ def _side(right: bool) -> str:
     return f' style="text-align: {"right" if right else "left"}"'
 
 
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
 def text(value: Any) -> str:
     """A value as people read it, on one line."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return UNKNOWN
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return escaped(shortened(str(value), MOST_TEXT))
+    return escaped(shortened(cell(value), MOST_TEXT))
 
 
 def player(clip: Any) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 UNKNOWN: Final = "–"
 
@@ -86,6 +87,22 @@ def _escape(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         code -= 0xDC00  # a byte, as Python keeps it in a path
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def cell(value: Any) -> str:
+    """A value of a table as people read it: ``–`` for what is not known, ``1,234``, ``0.50``, ``yes``."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a table stands to the right: a number, or none that is known."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def shortened(text: str, most: int) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from slakh_hier.wording import is_number
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -48,7 +50,7 @@ class Table:
     def columns(self) -> dict[str, bool]:
         """Each column, and whether it stands to the right."""
         return {
-            name: name in self.right or all(_is_number(row[name]) for row in self.rows)
+            name: name in self.right or all(is_number(row[name]) for row in self.rows)
             for name in (self.rows[0] if self.rows else ())
         }
 
@@ -56,10 +58,6 @@ class Table:
     def opens(self) -> bool:
         """Whether it is folded at first."""
         return len(self.rows) > MOST_ROWS if self.folded is None else self.folded
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 @dataclass(frozen=True)

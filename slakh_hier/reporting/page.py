@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from importlib.resources import files
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from slakh_hier.reporting.document import Player, Plot, Report
 from slakh_hier.reporting.encoding import AUDIO_BYTES, Sound, encode_clips
 from slakh_hier.reporting.theme import PAGE, PHONE, page_svg
 from slakh_hier.version import VERSION
+from slakh_hier.wording import cell
 
 POLICY: Final = (
     "default-src 'none'; script-src '{script}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -52,7 +52,7 @@ def render_page(report: Report, *, small: bool = False, audio_bytes: int = AUDIO
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["cell"] = _cell
+    environment.filters["cell"] = cell
     environment.filters["svg"] = _svg
     page = environment.from_string(_asset("page.html")).render(
         report=report,
@@ -74,17 +74,6 @@ def render_page(report: Report, *, small: bool = False, audio_bytes: int = AUDIO
 def _svg(plot: Plot) -> Markup:
     """Both drawings; the style sheet shows the one that fits the screen."""
     return Markup(page_svg(plot, PAGE) + page_svg(plot, PHONE))
-
-
-def _cell(value: Any) -> str:
-    """A value of a table as people read it."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def player_index(player: Player, sound: Sound) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from slakh_hier.errors import InputError, MissingExtraError
 from slakh_hier.synth.sampler import FloatArray, open_soundfont
 from slakh_hier.synth.songs import Part
-from slakh_hier.synth.soundfont import DRUM_BANK
+from slakh_hier.synth.soundfont import DRUM_BANK, preset_order
 
 _GAIN = 0.2
 _POLYPHONY = 1024
@@ -44,12 +44,7 @@ def fluidsynth_blocks(soundfont: str, part: Part, frames: int, rate: int, block:
         if font < 0:
             raise InputError(f"{soundfont}: FluidSynth cannot load it")
         channel = 9 if part.is_drum else 0
-        banks = (
-            [(DRUM_BANK, part.program), (DRUM_BANK, 0)]
-            if part.is_drum
-            else [(part.bank, part.program), (0, part.program)]
-        )
-        for bank, program in banks:
+        for bank, program in preset_order(DRUM_BANK if part.is_drum else part.bank, part.program):
             if synth.program_select(channel, font, bank, program) == 0:
                 break
         widest = max(2, int(np.ceil(max(map(abs, part.bend.values)))))

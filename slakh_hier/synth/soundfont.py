@@ -56,7 +56,7 @@ class Zone:
     loop_end: int
     """``start`` to ``loop_end``: in samples of the SoundFont; an SF3's are counted from its sample's beginning."""
     looped: bool
-    """``looped`` to ``looped``: whether the loop is played."""
+    """Whether the loop is played."""
     rate: int
     root: int
     scale: int
@@ -118,14 +118,8 @@ class SoundFont:
             raise InputError(f"{path}: holds no preset")
 
     def zones(self, bank: int, program: int) -> tuple[Zone, ...]:
-        """The zones of a preset, or of the nearest that is there.
-
-        A melodic bank that is missing falls back to bank 0; a drum kit to the standard kit; nothing at all is ().
-        """
-        wanted = (
-            [(bank, program), (0, program)] if bank != DRUM_BANK else [(DRUM_BANK, program), (DRUM_BANK, 0)]
-        )
-        for place in wanted:
+        """The zones of a preset, or of the nearest that is there (:func:`preset_order`); nothing at all is ()."""
+        for place in preset_order(bank, program):
             if place in self._presets:
                 try:
                     return self._flatten(*place)
@@ -138,11 +132,13 @@ class SoundFont:
     def samples(self, zone: Zone) -> NDArray[np.float32]:
         """The zone's samples from its start to its end, full scale 1.0, shape (samples,)."""
         if self._tables[b"shdr"][zone.sample]["kind"] & _VORBIS:
-            return _decoded(self._file, self._data_place, self._tables[b"shdr"][zone.sample])[
-                zone.start : zone.end
-            ]
-        raw = self._data[zone.start : zone.end]
-        return raw.astype(np.float32) / 32768.0
+            return self._decoded(self._tables[b"shdr"][zone.sample])[zone.start : zone.end]
+        return self._data[zone.start : zone.end].astype(np.float32) / 32768.0
+
+    def _decoded(self, head: np.void) -> NDArray[np.float32]:
+        """A compressed sample, whole."""
+        first, last = (self._data_place + int(head[name]) for name in ("start", "end"))
+        return _decode(self._file[first:last].tobytes())
 
     def _read(self) -> None:
         size = self.path.stat().st_size
@@ -214,15 +210,13 @@ class SoundFont:
             return None
         vorbis = bool(head["kind"] & _VORBIS)
         base = 0 if vorbis else int(head["start"])
-        length = _vorbis_length(self._file, self._data_place, head) if vorbis else int(head["end"]) - base
-        loop_base = base
+        length = len(self._decoded(head)) if vorbis else int(head["end"]) - base
         begin = base + max(0, int(g[0]) + 32768 * int(g[4]))
         end = min(base + length + min(0, int(g[1]) + 32768 * int(g[12])), base + length)
         if not vorbis:
             end = min(end, len(self._data))
-            loop_base = 0
-        loop_start = loop_base + int(head["loop_start"]) + int(g[2]) + 32768 * int(g[45])
-        loop_end = loop_base + int(head["loop_end"]) + int(g[3]) + 32768 * int(g[50])
+        loop_start = int(head["loop_start"]) + int(g[2]) + 32768 * int(g[45])
+        loop_end = int(head["loop_end"]) + int(g[3]) + 32768 * int(g[50])
         if end - begin < 2:
             return None
         mode = int(g[54]) & 3
@@ -245,6 +239,11 @@ class SoundFont:
             resonance=min(max(int(g[9]) / 10, 0.0), 24.0), group=int(g[57]),
             fixed_key=int(g[46]), fixed_velocity=int(g[47]),
         )  # fmt: skip
+
+
+def preset_order(bank: int, program: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A preset, and what stands in for it: the program of bank 0, or the standard kit for drums."""
+    return (bank, program), ((DRUM_BANK, 0) if bank == DRUM_BANK else (0, program))
 
 
 def _bags(
@@ -294,11 +293,3 @@ def _decode(data: bytes) -> NDArray[np.float32]:
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"a compressed sample of the SoundFont cannot be decoded: {error}") from error
     return np.ascontiguousarray(samples[:, 0], np.float32)
-
-
-def _decoded(file: NDArray[np.uint8], place: int, head: np.void) -> NDArray[np.float32]:
-    return _decode(file[place + int(head["start"]) : place + int(head["end"])].tobytes())
-
-
-def _vorbis_length(file: NDArray[np.uint8], place: int, head: np.void) -> int:
-    return len(_decoded(file, place, head))

@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slakh_hier.errors import check_choice
-from slakh_hier.synth.sampler import Sampler
+from slakh_hier.synth.sampler import FloatArray, Sampler
 from slakh_hier.synth.songs import Curve, Part
 
 Synthesiser = Literal["builtin", "fluidsynth"]
 SYNTHESISERS: tuple[str, ...] = get_args(Synthesiser)
-FloatArray = NDArray[np.float32]
 BLOCK_SECONDS = 30.0
 _SMOOTHING = 0.01  # s over which a step of the volume is taken: a jump would click
 
