@@ -41,6 +41,8 @@ _CLASSES = (
     "Piano", "Chromatic Percussion", "Organ", "Guitar", "Bass", "Strings", "Strings (continued)", "Brass", "Reed",
     "Pipe", "Synth Lead", "Synth Pad", "Sound Effects", "Ethnic", "Percussive", "Sound effects",
 )  # fmt: skip
+_REVERSE_CYMBAL = 119
+"""Slakh counts it among the sound effects (chart of slakh-utils), General MIDI among the percussive instruments."""
 
 
 def program_name(program: int) -> str:
@@ -50,6 +52,8 @@ def program_name(program: int) -> str:
 
 def instrument_class(program: int) -> str:
     """``inst_class`` of a program (0 to 127; drums 128)."""
+    if program == _REVERSE_CYMBAL:
+        return _CLASSES[-1]
     return "Drums" if program == DRUM_PROGRAM else _CLASSES[program // 8]
 
 
