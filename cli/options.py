@@ -48,9 +48,6 @@ def channels_option(option: Callable[..., Callable[[F], F]], text: str) -> Calla
     )
 
 
-# ---- Output
-
-
 def _keep_wide(context: click.Context, _: click.Parameter, wide: bool) -> None:
     context.meta[WIDE] = wide
 
@@ -79,8 +76,6 @@ overwrite_option = output_option(
 dry_run_option = output_option(
     "--dry-run", is_flag=True, help="Say what would be written, and write nothing."
 )
-
-# ---- Running
 
 jobs_option = running_option(
     "-j",
@@ -127,8 +122,6 @@ device_option = running_option(
     help="auto: a GPU if there is one.",
 )
 
-# ---- Data
-
 hierarchy_option = data_option(
     "--hierarchy",
     metavar="TREE",
@@ -159,8 +152,6 @@ catalog_options = options(
     errata_option,
     follow_links_option,
 )
-
-# ---- Clips
 
 
 def _parse_query_levels(value: str) -> tuple[int, ...]:
@@ -232,8 +223,6 @@ plan_options = options(
     clip_option("--seed", default=588, help="Another seed draws other clips."),
 )
 """Everything that decides which clips are drawn."""
-
-# ---- Training
 
 
 def _import_files(context: click.Context, _: click.Parameter, files: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from slakh_hier.errors import FaultError, InputError, SlakhHierWarning
-from slakh_hier.files import cannot_write, make_folder, require_free
+from slakh_hier.files import cannot_write, make_folder, publish_json, require_free
 from slakh_hier.locks import folder_lock
 from slakh_hier.memory import keep_freed_memory
 from slakh_hier.models import run_folder
@@ -84,7 +85,7 @@ def fit(
         else:
             resume = None if overwrite else newest(run)
         if main and started is not None:
-            run_folder.note_start(run, started)
+            publish_json(run / run_folder.START, asdict(started))
             for line in started.lines():
                 report(line)
         resumed_at = None if resume is None else step_of(resume)

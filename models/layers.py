@@ -101,12 +101,12 @@ class QueryEncoder(nn.Module):
 
     def __init__(
         self,
-        bins: int = 513,
+        bins: int,
         *,
-        layers: int = 2,
-        units: int = 600,
-        dropout: float = 0.3,
-        embedding: int = 20,
+        layers: int,
+        units: int,
+        embedding: int,
+        dropout: float = 0.0,
         batch_norm: bool = False,
     ):
         super().__init__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from slakh_hier.models.config import Config, HardwareConfig
 from slakh_hier.models.config_file import config_yaml, lasting, read_config
 from slakh_hier.models.registry import IMPORTED
 from slakh_hier.models.selection import Selection
-from slakh_hier.models.warm_start import WarmStart
 from slakh_hier.models.weights import ABOUT, WEIGHTS
 from slakh_hier.output.folder import ADVICE, refuse_other, refuse_strange, remove_made
 from slakh_hier.parallel import cpu_cores
@@ -137,11 +135,6 @@ def data_record(
             for split, selection in selections.items()
         },
     }
-
-
-def note_start(run: Path, started: WarmStart) -> None:
-    """Write down which weights a run starts from, and which of its tensors are not among them."""
-    publish_json(run / START, asdict(started))
 
 
 def environment(hardware: HardwareConfig) -> dict[str, Any]:

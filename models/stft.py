@@ -112,15 +112,11 @@ def inner_product(one: Tensor, other: Tensor, factor: Tensor | None = None) -> T
         Real, (...).
     """
     product = one.real * other.real + one.imag * other.imag
-    return _both_sides(product if factor is None else product * factor)
+    bins = (product if factor is None else product * factor).sum(-1)
+    # Spectra of real signals hold the bins at one side of zero Hz, which count for both; the first and the last are alone.
+    return 2 * bins.sum(-1) - bins[..., 0] - bins[..., -1]
 
 
 def energy(spectrum: Tensor, factor: Tensor | None = None) -> Tensor:
     """Energy of spectra, (..., bins, frames) to (...); see :func:`inner_product`."""
     return inner_product(spectrum, spectrum, factor)
-
-
-def _both_sides(values: Tensor) -> Tensor:
-    """Sum over the bins at both sides of zero Hz, of which spectra of real signals hold one."""
-    bins = values.sum(-1)
-    return 2 * bins.sum(-1) - bins[..., 0] - bins[..., -1]

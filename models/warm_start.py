@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from slakh_hier.errors import InputError
 from slakh_hier.models.config import Config
@@ -62,7 +60,9 @@ def warm_start(separator: Separator, config: Config, run: StrPath) -> WarmStart:
             f"{run}: has a network of kind {theirs}; this training has {kind}, which cannot start from its weights"
         )
     found, own = trained.separator.state_dict(), separator.state_dict()
-    fitting = {name: tensor for name, tensor in found.items() if _shape(own, name) == tuple(tensor.shape)}
+    fitting = {
+        name: tensor for name, tensor in found.items() if name in own and own[name].shape == tensor.shape
+    }
     if not any(tensor.is_floating_point() and tensor.numel() > 1 for tensor in fitting.values()):
         raise InputError(f"{run}: none of its weights fit this training's network; compare {run}/config.yaml")
     with torch.no_grad():
@@ -80,10 +80,6 @@ def warm_start(separator: Separator, config: Config, run: StrPath) -> WarmStart:
         },
         unused=tuple(name for name in found if name not in own),
     )
-
-
-def _shape(state: dict[str, Tensor], name: str) -> Any:
-    return tuple(state[name].shape) if name in state else None
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -145,8 +145,9 @@ def publish_folder(folder: Path, target: Path, *, owner: Owner | None = None) ->
     sync_folder(target.parent)
 
 
-def _rename_over(folder: Path, target: Path, replaced: Path, attempts: int = 10) -> None:
+def _rename_over(folder: Path, target: Path, replaced: Path) -> None:
     """Rename a folder onto one that may be there and hold files, which is not possible in one step."""
+    attempts = 10
     for attempt in range(attempts):
         try:
             os.rename(folder, target)

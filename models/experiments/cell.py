@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from slakh_hier.errors import InputError, SlakhHierError
 from slakh_hier.files import refuse_link
 from slakh_hier.models.config import Config
 from slakh_hier.models.config_file import lasting, read_config
+from slakh_hier.models.training import Report
 from slakh_hier.plain_files import parse_json, read_plain
 from slakh_hier.progress import Wanted
 from slakh_hier.scores.experiment import State
@@ -89,7 +89,7 @@ def run_cell(
     *,
     cores: int | None = None,
     progress: Wanted = None,
-    report: Callable[[str], None] | None = None,
+    report: Report | None = None,
 ) -> None:
     """Train and evaluate a cell, or what of it is missing.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from slakh_hier.errors import InputError
+from slakh_hier.errors import check_choice
 from slakh_hier.models.config import Config, Task
 from slakh_hier.models.config_file import merge
 from slakh_hier.safe_yaml import load
@@ -111,8 +111,7 @@ def load_grid(name: str) -> Grid:
     InputError
         There is none of that name.
     """
-    if name not in experiments():
-        raise InputError(f"there is no experiment {name}; there are {', '.join(experiments())}")
+    check_choice("the experiment", name, experiments())
     return Grid.model_validate(_read(f"{name}.yaml"))
 
 

@@ -64,9 +64,8 @@ def check_shards(
 
 
 def _has_queries(folder: Path) -> bool:
-    splits = read_index(folder).splits
-    shards = open_shards(folder, splits[0]) if splits else open_shards(folder)
-    return bool((shards.query_row >= 0).any())
+    with open_shards(folder, next(iter(read_index(folder).splits), None)) as shards:
+        return bool((shards.query_row >= 0).any())
 
 
 def _lacks(folder: Path, task: Task, cells: tuple[str, ...], node: str | None) -> list[str]:
@@ -89,9 +88,9 @@ def _lacks(folder: Path, task: Task, cells: tuple[str, ...], node: str | None) -
             f"{folder}: has the targets {some(high)}, without level {least}, which the experiment needs. Render with {advice}"
         )
     there = {mask.name for mask in index.masks if not mask.hidden}
-    for name in masks_needed(cells).get(task, ()):
-        if name not in there:
-            problems.append(
-                f"{folder}: has no mask {name}. Add it with: slakh-hier mask {folder} --add {name}"
-            )
+    problems += [
+        f"{folder}: has no mask {name}. Add it with: slakh-hier mask {folder} --add {name}"
+        for name in masks_needed(cells).get(task, ())
+        if name not in there
+    ]
     return problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,11 @@ from slakh_hier.models.experiments.inputs import check_shards, shards_by_task
 from slakh_hier.models.experiments.processes import run_in_processes
 from slakh_hier.models.experiments.results import results
 from slakh_hier.models.experiments.writing import write_results
+from slakh_hier.models.training import Report
 from slakh_hier.paths import StrPath
 from slakh_hier.progress import Wanted, shown
 from slakh_hier.scores.experiment import Results
 from slakh_hier.wording import did_you_mean
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

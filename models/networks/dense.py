@@ -108,11 +108,11 @@ class QueryStatistics(nn.Module):
         return anchor.float()
 
 
-def merged_bands(bins: int, relative_width: float = 0.015) -> list[int]:
-    """Edges of bands that cover ``bins`` bins: single bins, then bands of a quarter tone."""
+def merged_bands(bins: int) -> list[int]:
+    """Edges of bands that cover ``bins`` bins: single bins, then bands of a quarter tone (1.5 % of the frequency)."""
     edges = [0]
     while edges[-1] < bins:
-        edges.append(min(bins, edges[-1] + max(1, int(edges[-1] * relative_width))))
+        edges.append(min(bins, edges[-1] + max(1, int(edges[-1] * 0.015))))
     return edges
 
 

@@ -1,6 +1,6 @@
 """Instrument trees: the model, strict reading of their YAML files, matching stems to categories."""
 
-from slakh_hier.hierarchy.labels import DRUM_PROGRAM, Match, StemLabel, label_key, patch_key, word_key
+from slakh_hier.hierarchy.labels import DRUM_PROGRAM, Match, StemLabel, label_key, word_key
 from slakh_hier.hierarchy.model import (
     MIX,
     UNASSIGNED,
@@ -34,7 +34,6 @@ __all__ = [
     "label_key",
     "load_hierarchy",
     "parse_hierarchy",
-    "patch_key",
     "shipped",
     "word_key",
 ]

@@ -2,6 +2,6 @@
 
 from slakh_hier.output.tracks import DataSetReport
 from slakh_hier.synth.run import make_data_set
-from slakh_hier.synth.synthesise import SYNTHESISERS, Synthesiser
+from slakh_hier.synth.synthesise import Synthesiser
 
-__all__ = ["SYNTHESISERS", "DataSetReport", "Synthesiser", "make_data_set"]
+__all__ = ["DataSetReport", "Synthesiser", "make_data_set"]

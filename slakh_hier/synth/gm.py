@@ -74,53 +74,19 @@ def register(program: int) -> Register:
 
     Synthesizers and organs take the range in which their General MIDI sounds are of use.
     """
-    for programs, low, high, chords in _REGISTERS:
-        if program in programs:
-            return Register(low, high, chords)
-    return Register(36, 96, True)
+    *_, found = (row for row in _REGISTERS if row[0] <= program)
+    return Register(*found[1:])
 
 
 _REGISTERS = (
-    (range(6), 28, 103, True),
-    (range(6, 7), 29, 89, True),
-    (range(7, 8), 36, 84, True),
-    (range(8, 9), 60, 96, True),
-    (range(9, 10), 72, 96, True),
-    (range(10, 11), 60, 96, True),
-    (range(11, 12), 53, 89, True),
-    (range(12, 13), 45, 96, True),
-    (range(13, 14), 65, 96, True),
-    (range(14, 15), 60, 77, True),
-    (range(15, 16), 55, 88, True),
-    (range(16, 21), 36, 96, True),
-    (range(21, 24), 53, 89, True),
-    (range(24, 32), 40, 84, True),
-    (range(32, 40), 28, 62, False),
-    (range(40, 41), 55, 96, False),
-    (range(41, 42), 48, 84, False),
-    (range(42, 43), 36, 76, False),
-    (range(43, 44), 28, 60, False),
-    (range(44, 46), 36, 92, True),
-    (range(46, 47), 31, 96, True),
-    (range(47, 48), 38, 57, False),
-    (range(48, 52), 36, 92, True),
-    (range(52, 55), 43, 80, True),
-    (range(56, 57), 54, 84, False),
-    (range(57, 58), 40, 72, False),
-    (range(58, 59), 28, 58, False),
-    (range(59, 60), 54, 82, False),
-    (range(60, 61), 38, 77, False),
-    (range(61, 64), 40, 82, True),
-    (range(64, 65), 56, 87, False),
-    (range(65, 66), 49, 80, False),
-    (range(66, 67), 44, 75, False),
-    (range(67, 68), 37, 68, False),
-    (range(68, 69), 58, 91, False),
-    (range(69, 70), 52, 81, False),
-    (range(70, 71), 34, 72, False),
-    (range(71, 72), 50, 89, False),
-    (range(72, 73), 74, 98, False),
-    (range(73, 80), 60, 93, False),
-    (range(80, 88), 43, 91, False),
-    (range(88, 96), 36, 88, True),
-)
+    (0, 28, 103, True), (6, 29, 89, True), (7, 36, 84, True), (8, 60, 96, True), (9, 72, 96, True),
+    (10, 60, 96, True), (11, 53, 89, True), (12, 45, 96, True), (13, 65, 96, True), (14, 60, 77, True),
+    (15, 55, 88, True), (16, 36, 96, True), (21, 53, 89, True), (24, 40, 84, True), (32, 28, 62, False),
+    (40, 55, 96, False), (41, 48, 84, False), (42, 36, 76, False), (43, 28, 60, False), (44, 36, 92, True),
+    (46, 31, 96, True), (47, 38, 57, False), (48, 36, 92, True), (52, 43, 80, True), (55, 36, 96, True),
+    (56, 54, 84, False), (57, 40, 72, False), (58, 28, 58, False), (59, 54, 82, False), (60, 38, 77, False),
+    (61, 40, 82, True), (64, 56, 87, False), (65, 49, 80, False), (66, 44, 75, False), (67, 37, 68, False),
+    (68, 58, 91, False), (69, 52, 81, False), (70, 34, 72, False), (71, 50, 89, False), (72, 74, 98, False),
+    (73, 60, 93, False), (80, 43, 91, False), (88, 36, 88, True), (96, 36, 96, True),
+)  # fmt: skip
+"""(first program, low, high, chords): each holds up to the first program of the next."""

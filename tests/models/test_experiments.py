@@ -105,7 +105,7 @@ def test_published_figures_stand_beside_their_rows(tmp_path: Path) -> None:
 
 
 def test_an_unknown_experiment_is_named() -> None:
-    with pytest.raises(InputError, match=r"no experiment level; there are hc, levels, reduction"):
+    with pytest.raises(InputError, match="experiment must be one of hc, levels, reduction, not 'level'"):
         load_grid("level")
 
 
