@@ -82,7 +82,7 @@ class ClippingError(SlakhHierError):
 
 
 class SongError(SlakhHierError):
-    """A MIDI file that cannot be read as a song. The message says why, without the file's name."""
+    """A song (a MIDI file, or a folder of stems) that cannot be made into a track. The message says why, without its name."""
 
 
 class PlanError(SlakhHierError):

@@ -4,8 +4,8 @@ Each pair of zone and key is computed once (sample, pitch, loop, filter, envelop
 wherever it is played, scaled by velocity and faded by its release. Source: SoundFont Technical Specification 2.04,
 sections 8 and 9. Left out: LFOs, moving filters, chorus, reverb; panning has no meaning in mono.
 
-It stays beside FluidSynth, which pip cannot install: this needs NumPy and SciPy alone, and makes 270 s of stems per CPU second
-(docs/benchmarks.md).
+It stays beside FluidSynth, which pip cannot install: this needs NumPy and SciPy alone, and makes about 300 s of stems per CPU
+second (docs/synth.md).
 """
 
 from __future__ import annotations

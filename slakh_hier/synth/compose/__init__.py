@@ -1,4 +1,4 @@
-"""Songs for those who have none: seeded, in nine styles, with harmony, tunes, basses and drums."""
+"""Generating songs: seeded, in nine styles, with harmony, tunes, basses and drums."""
 
 from slakh_hier.synth.compose.plan import SongPlan, plan_songs
 from slakh_hier.synth.compose.song import ComposedSong, compose_song
