@@ -99,6 +99,8 @@ def evaluate(
         GPUs that work side by side; the results do not depend on it. Not more than one without GPUs, where ``jobs`` counts.
     batch_size
         Clips at a time on a GPU.
+    progress
+        Shows clips, and what is fetched.
 
     Raises
     ------

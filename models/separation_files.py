@@ -76,6 +76,8 @@ def separate_files(
         See :func:`~slakh_hier.models.separation.separate`.
     audio_format
         ``wav`` (32-bit float, never clips) or ``flac`` (24 bit).
+    device
+        ``auto``: a GPU where there is one.
     progress
         Shows seconds of audio.
 

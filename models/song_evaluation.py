@@ -72,6 +72,8 @@ def evaluate_songs(
         See :func:`~slakh_hier.models.separation.separate`.
     device
         ``auto``: a GPU where there is one.
+    progress
+        Shows songs.
 
     Returns
     -------

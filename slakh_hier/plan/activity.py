@@ -67,6 +67,8 @@ def measure_activity(
     part
         ``(i, n)``: measure only every n-th track, from the i-th (1-based), and leave the merge to a call
         without ``part``: for job arrays that share the folder.
+    progress
+        Shows seconds of audio.
 
     Returns
     -------

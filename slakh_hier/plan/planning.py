@@ -50,6 +50,8 @@ def plan_clips(
 
     Parameters
     ----------
+    catalog, hierarchy
+        The stems of the data set, and the tree that they are matched to.
     target
         The node, of any level, that every clip shows; None (default) draws among all nodes of ``query_levels``.
     query_levels
@@ -76,6 +78,10 @@ def plan_clips(
     activity
         An activity file; default: the one in the user's cache folder. What it lacks is measured now: the tracks of the splits
         that are asked for, with ``target`` those in which it has stems.
+    jobs, backend, scheduler
+        As for :func:`slakh_hier.parallel.run`; they measure.
+    progress
+        Shows seconds of audio that are measured, then tracks.
 
     Raises
     ------

@@ -107,6 +107,8 @@ def render(
         Largest size of a shard in MB; a worker holds about one shard in memory.
     masks
         Masks to store, as ``leaf-50``.
+    jobs, backend, scheduler
+        As for :func:`slakh_hier.parallel.run`.
     part
         ``(i, n)``: render every n-th shard from the i-th (1-based) and write no index; a last call without ``part``
         renders what is missing and writes it.
@@ -118,6 +120,8 @@ def render(
         ``stop`` (default) at a stem that cannot be decoded: before any work where the plan knows of it, else when it is
         met. ``skip``: mixtures are without the stems that the plan knows of, and clips that meet another are left out;
         ``failures.jsonl`` lists both.
+    progress
+        Shows clips.
 
     Raises
     ------

@@ -64,6 +64,8 @@ def verify(
     jobs
         Parallel workers of a full check; None or 0: one per CPU core, or one for sets below 500 MB, which are
         read faster than workers start.
+    progress
+        Shows shards, then MB.
 
     Raises
     ------

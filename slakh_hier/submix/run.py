@@ -115,6 +115,8 @@ def write_submixes(
         Remove what an earlier run made in ``out`` first.
     dry_run
         Only say what would be done.
+    progress
+        Shows tracks.
 
     Raises
     ------

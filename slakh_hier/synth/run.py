@@ -85,10 +85,14 @@ def make_data_set(
         Take only the beginning of each song.
     splits
         Percentages of songs for train, validation and test.
+    seed
+        Of patches, splits and composed songs.
     overwrite
         Remove what an earlier run made in ``out`` first.
     jobs, backend, scheduler
         As for :func:`slakh_hier.parallel.run`. Songs are composed on this machine.
+    progress
+        Shows tracks.
 
     Raises
     ------
