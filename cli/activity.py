@@ -49,7 +49,7 @@ def activity(
 
     with shown_warnings():
         refuse_measuring(slakh, path, part)
-        stems = load_catalog(slakh, jobs=jobs, **catalog)
+        stems = load_catalog(slakh, catalog, jobs)
         written = measure_activity(
             stems,
             path,

@@ -88,7 +88,7 @@ def evaluate(
         if songs is not None:
             from slakh_hier.models.song_evaluation import evaluate_songs
 
-            stems = load_catalog(songs, jobs=jobs, **catalog)
+            stems = load_catalog(songs, catalog, jobs)
             result = evaluate_songs(run, stems, pairs=pairs, **common)
         else:
             from slakh_hier.models.evaluation import evaluate as run_evaluation

@@ -18,51 +18,33 @@ _MOST_NODES = 20
 """Nodes that no song has are named one by one up to this number."""
 
 
-def load_catalog(
-    slakh: str,
-    hierarchy: str,
-    split_scheme: str | None,
-    catalog: str | None,
-    errata: bool,
-    follow_links: bool,
-    jobs: int | None = None,
-) -> Catalog:
-    """The catalog of a data set: scanned now, or read from a file."""
+def load_catalog(slakh: str, options: dict[str, Any], jobs: int) -> Catalog:
+    """The catalog of a data set: scanned now, or read from a file.
+
+    Parameters
+    ----------
+    options
+        Those of a command, of which the ones of :data:`~slakh_hier.cli.options.catalog_options` are taken out.
+    """
     from slakh_hier.hierarchy import load_hierarchy
     from slakh_hier.slakh import Catalog, scan
 
-    tree = load_hierarchy(hierarchy)
-    if catalog is not None:
-        if split_scheme is not None:
-            raise click.UsageError(
-                "--split-scheme belongs to a scan; the file given with --catalog has its splits"
-            )
-        return Catalog.load(catalog, slakh, tree, follow_links=follow_links)
-    return scan(
-        slakh,
-        tree,
-        split_scheme=split_scheme,
-        errata=errata,
-        follow_links=follow_links,
-        jobs=jobs,
-        progress=bars(),
-    )
+    tree, file = load_hierarchy(options.pop("hierarchy")), options.pop("catalog")
+    how = {name: options.pop(name) for name in ("split_scheme", "errata", "follow_links")}
+    if file is None:
+        return scan(slakh, tree, **how, jobs=jobs, progress=bars())
+    if how["split_scheme"] is not None:
+        raise click.UsageError(
+            "--split-scheme belongs to a scan; the file given with --catalog has its splits"
+        )
+    return Catalog.load(file, slakh, tree, follow_links=how["follow_links"])
 
 
-def draw_plan(
-    slakh: str,
-    *,
-    hierarchy: str,
-    split_scheme: str | None,
-    catalog: str | None,
-    errata: bool,
-    follow_links: bool,
-    any_target: bool,
-    clips: str,
-    jobs: int,
-    **parameters: Any,
-) -> Plan:
-    """Scan, measure where needed, and draw; ``parameters`` are those of :func:`~slakh_hier.plan.plan_clips`."""
+def draw_plan(slakh: str, *, any_target: bool, clips: str, jobs: int, **parameters: Any) -> Plan:
+    """Scan, measure where needed, and draw.
+
+    ``parameters`` are the catalog's options, as for :func:`load_catalog`, and those of :func:`~slakh_hier.plan.plan_clips`.
+    """
     from slakh_hier.plan import parse_clips, plan_clips
 
     if parameters["target"] is not None and any_target:
@@ -72,7 +54,7 @@ def draw_plan(
     if parameters["salience_db"] is not None and parameters["salience_below_mix"] is not None:
         raise click.UsageError("--salience-db and --salience-below-mix exclude each other")
     wanted = parse_clips(clips)
-    stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
+    stems = load_catalog(slakh, parameters, jobs)
     return plan_clips(stems, stems.hierarchy, clips=wanted, jobs=jobs, progress=bars(), **parameters)
 
 

@@ -70,19 +70,7 @@ def _parse_level(value: str) -> Level:
 @jobs_option
 @backend_options
 @on_broken_option
-def submix(
-    slakh: str,
-    out: str,
-    hierarchy: str,
-    split_scheme: str | None,
-    catalog: str | None,
-    errata: bool,
-    follow_links: bool,
-    dry_run: bool,
-    output_format: str,
-    jobs: int,
-    **options: Any,
-) -> None:
+def submix(slakh: str, out: str, dry_run: bool, output_format: str, jobs: int, **options: Any) -> None:
     """Write full-length submixes of SLAKH: for each track, one audio file per node of the tree.
 
     Each track gets a folder with mix, its nodes, unassigned (what no node takes) and metadata.yaml; the files of a
@@ -94,7 +82,7 @@ def submix(
     with shown_warnings():
         if not dry_run:
             refuse_locked(Path(out))
-        stems = load_catalog(slakh, hierarchy, split_scheme, catalog, errata, follow_links, jobs)
+        stems = load_catalog(slakh, options, jobs)
         report = write_submixes(stems, out, dry_run=dry_run, jobs=jobs, progress=bars(), **options)
     made = {
         "tracks": report.tracks,

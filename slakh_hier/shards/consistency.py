@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import h5py
@@ -24,20 +23,31 @@ RESAMPLING_NOISE: Final = 4e-6
 Children = Mapping[int, tuple[int, ...]]
 
 
-@dataclass
 class ConsistencyReport:
     """Faults of one shard, counted by kind: the first of each in full."""
 
-    _kinds: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self, tables: Tables):
+        self._tables = tables
+        self._kinds: dict[str, list[str]] = {}
 
     def add(self, kind: str, detail: str) -> None:
         self._kinds.setdefault(kind, []).append(detail)
 
-    def messages(self) -> Iterator[str]:
+    def add_clips(self, kind: str, wrong: NDArray[np.bool_], column: Column) -> None:
+        """Note a node in every clip in which it is ``wrong``, shape (clips,)."""
+        for clip in np.flatnonzero(wrong).tolist():
+            self.add(kind, self.where(column, clip))
+
+    def where(self, column: Column, clip: int) -> str:
+        """A node in a clip, in words."""
+        return f"{column.name} in {clip_place(self._tables, clip)}"
+
+    def messages(self) -> list[str]:
         """One line per kind: what, how often, and the first case."""
-        for kind, details in self._kinds.items():
-            more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-            yield f"{kind}: {details[0]}{more}"
+        return [
+            f"{kind}: {details[0]}{f' (and {len(details) - 1} more)' if len(details) > 1 else ''}"
+            for kind, details in self._kinds.items()
+        ]
 
 
 def complete_children(columns: Sequence[Column], tree: Hierarchy) -> Children:
@@ -64,23 +74,23 @@ def complete_children(columns: Sequence[Column], tree: Hierarchy) -> Children:
 
 def check_tables(tables: Tables, columns: Sequence[Column], dtype: str, children: Children) -> list[str]:
     """Faults of the tables alone, beyond what no reader opens (:func:`~slakh_hier.shards.tables.read_tables`)."""
-    report, row = ConsistencyReport(), tables.row
-    _all(report, "the mixture is absent", row[:, :1] != ABSENT, tables, columns)
+    report, row = ConsistencyReport(tables), tables.row
+    there = row != ABSENT
+    report.add_clips("the mixture is absent", ~there[:, 0], columns[0])
     for place, column in enumerate(columns):
         if column.parent >= 0:
-            lost = (row[:, place] != ABSENT) & (row[:, column.parent] == ABSENT)
-            above = columns[column.parent].name
-            _all(report, f"{above} is absent, but not its child", ~lost[:, None], tables, columns[place:])
+            lost = there[:, place] & ~there[:, column.parent]
+            report.add_clips(f"{columns[column.parent].name} is absent, but not its child", lost, column)
     for place, below in children.items():
-        alone = (row[:, place] != ABSENT) & (row[:, list(below)] == ABSENT).all(axis=1)
-        _all(report, "a node is there, but none of its children", ~alone[:, None], tables, columns[place:])
+        alone = there[:, place] & ~there[:, list(below)].any(axis=1)
+        report.add_clips("a node is there, but none of its children", alone, columns[place])
     used = np.union1d(row[row >= 0], tables.query_row[tables.query_row >= 0])
     if unused := sorted(set(range(len(tables.scale))) - set(used.tolist())):
         report.add("a row belongs to no clip", f"row {unused[0]} of /audio")
     least = 1.0 if dtype == "int16" else tables.scale
     if (odd := np.flatnonzero((tables.scale < least) | ((dtype == "float32") & (tables.scale != 1)))).size:
         report.add("a scale is wrong", f"{tables.scale[odd[0]]:g} in row {odd[0]}")
-    return list(report.messages())
+    return report.messages()
 
 
 def check_audio(
@@ -90,7 +100,7 @@ def check_audio(
 
     Raises whatever h5py raises for a row whose checksum is wrong.
     """
-    report = ConsistencyReport()
+    report = ConsistencyReport(tables)
     for clip in range(len(tables.row)):
         rows = tables.row[clip]
         wanted = {*rows[rows >= 0].tolist(), *tables.query_row[clip : clip + 1].tolist()} - {NO_QUERY}
@@ -102,17 +112,20 @@ def check_audio(
             report.add("a row holds nothing but zeros, and counts as sounding", f"row {zeros[0]}")
         for place, column in enumerate(columns):
             if rows[place] >= 0:
-                _check_level(
-                    report, signals[int(rows[place])], float(tables.rms[clip, place]), column, clip, tables
-                )
+                said, found = float(tables.rms[clip, place]), _level(signals[int(rows[place])])
+                if max(said, found) > RMS_FLOOR_DBFS and not abs(found - said) <= RMS_TOLERANCE_DB:
+                    report.add(
+                        "a level is not that of the audio",
+                        f"{report.where(column, clip)} is said to have {said:.2f} dBFS, but has {found:.2f}",
+                    )
         for place, below in children.items():
             error, allowed = _sum_error(rows, place, below, signals, tables, dtype)
             if error > allowed:
                 report.add(
                     "a node is not the sum of its children",
-                    f"{columns[place].name} in {clip_place(tables, clip)} is off by {error:.2g} of full scale",
+                    f"{report.where(columns[place], clip)} is off by {error:.2g} of full scale",
                 )
-    return list(report.messages())
+    return report.messages()
 
 
 def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64]:
@@ -122,21 +135,9 @@ def _signal(audio: h5py.Dataset, row: int, tables: Tables) -> NDArray[np.float64
     return samples
 
 
-def _check_level(
-    report: ConsistencyReport,
-    samples: NDArray[np.float64],
-    said: float,
-    column: Column,
-    clip: int,
-    tables: Tables,
-) -> None:
+def _level(samples: NDArray[np.float64]) -> float:
     with np.errstate(divide="ignore"):
-        found = float(10 * np.log10(np.mean(samples**2)))
-    if max(said, found) > RMS_FLOOR_DBFS and not abs(found - said) <= RMS_TOLERANCE_DB:
-        report.add(
-            "a level is not that of the audio",
-            f"{column.name} in {clip_place(tables, clip)} is said to have {said:.2f} dBFS, but has {found:.2f}",
-        )
+        return float(10 * np.log10(np.mean(samples**2)))
 
 
 def _sum_error(
@@ -165,11 +166,3 @@ def _sum_error(
     )
     peaks = sum(float(np.abs(signals[row]).max()) for row in all_rows)
     return float(np.abs(total).max()), half_steps * 1.001 + peaks * RESAMPLING_NOISE
-
-
-def _all(
-    report: ConsistencyReport, kind: str, good: NDArray[np.bool_], tables: Tables, columns: Sequence[Column]
-) -> None:
-    """Note every False in ``good``, shape (clips, columns) or (clips, 1) for the first of ``columns``."""
-    for clip, place in np.argwhere(~good).tolist():
-        report.add(kind, f"{columns[place].name} in {clip_place(tables, clip)}")
