@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from slakh_hier.audio import FULL_SCALE, channels_of
-from slakh_hier.errors import InputError
+from slakh_hier.errors import InputError, SlakhHierWarning
 from slakh_hier.files import refuse_link
 from slakh_hier.models.evaluation import FOLDER, SAME_DB, Evaluation, published
 from slakh_hier.models.separation import Audio, Device, Model
@@ -27,13 +29,15 @@ from slakh_hier.scores.summary import PRIMARY, MetricAbout, Part, column
 from slakh_hier.signals import Atoms, read_atoms
 from slakh_hier.slakh import Catalog
 from slakh_hier.slakh.by_track import stem_refs
+from slakh_hier.wording import counted, some
 
 METRICS = {
     PRIMARY: MetricAbout(heading="SI-SDR", unit="dB", oracle=False),
     "snr": MetricAbout(heading="SNR", unit="dB", oracle=False),
 }
 SILENT_DBFS = -80.0
-"""A node whose RMS over the song is below this does not sound."""
+"""A node whose RMS is below this, over the song or the query, does not sound."""
+SILENT_POWER = 10 ** (SILENT_DBFS / 10)
 
 
 def evaluate_songs(
@@ -54,7 +58,7 @@ def evaluate_songs(
     are compared with them there: what a separator's lower rate leaves out counts as error. SSS separates each song in
     which its target sounds. QBE separates each song once for each of its nodes, of the levels that queries had in the
     training, with the loudest stretch, as long as a clip of the training, of that node in another song of the split; or
-    the pairs of a table.
+    the pairs of a table. Without a query that sounds, a song is dropped.
 
     Parameters
     ----------
@@ -84,9 +88,14 @@ def evaluate_songs(
     Raises
     ------
     InputError
-        The run holds no separator, the tree lacks its nodes, or there is no song to separate.
+        The run holds no separator, the tree lacks its nodes, or there is no song to separate and to score.
     AudioError
         A stem cannot be decoded.
+
+    Warns
+    -----
+    SlakhHierWarning
+        Songs were dropped for want of a query.
     """
     trained = load_weights(run)
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
@@ -98,6 +107,12 @@ def evaluate_songs(
             rows += [{"clip": number, **row} for row in scored]
             advance(1)
     scores = pd.DataFrame(rows)
+    if not scores["counted"].any():
+        raise InputError(
+            f"{catalog.root}: no score can be computed in the split {split}: in each of {counted(len(targets), 'song')} the "
+            "target or the query is silent, or nothing else sounds"
+        )
+    _warn_of_silent_queries(targets, scores)
     about = {
         "split": split,
         "shards": str(catalog.root),
@@ -132,37 +147,36 @@ def _score(
     overlap_seconds: float,
     device: Device,
 ) -> list[dict[str, Any]]:
-    """A row for each level that is scored."""
+    """A row for each level that is scored; dropped ones where there is no query that sounds."""
     levels = sorted(target.nodes)
     signals, rate = song_signals(catalog, target.track, [(target.nodes[level], level) for level in levels])
-    query, query_rate = None, None
-    if target.query_track is not None and target.query_node is not None:
-        query, query_rate = _query(catalog, target.query_track, target.query_node, trained.about.clip_seconds)
-    model = Model(trained, device=device, query=query, query_rate=query_rate)
+    query = _query(catalog, target, trained.about.clip_seconds)
     mixture, sources = signals[0], signals[1:]
     places = [trained.about.levels.index(level) for level in levels]
     estimated = [Products() for _ in levels]
     untouched = [Products() for _ in levels]
-    start = 0
-    for block in model.blocks(
-        lambda first, count: mixture[:, first : first + count],
-        mixture.shape[1],
-        rate,
-        window_seconds=window_seconds,
-        overlap_seconds=overlap_seconds,
-    ):
-        end = start + block.mixture.shape[1]
-        for source, place, own, mix in zip(sources, places, estimated, untouched, strict=True):
-            own.add(block.estimates[place], source[:, start:end])
-            mix.add(block.mixture, source[:, start:end])
-        start = end
+    if query.sounds or target.query_node is None:
+        model = Model(trained, device=device, query=query.sound, query_rate=query.rate)
+        start = 0
+        for block in model.blocks(
+            lambda first, count: mixture[:, first : first + count],
+            mixture.shape[1],
+            rate,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+        ):
+            end = start + block.mixture.shape[1]
+            for source, place, own, mix in zip(sources, places, estimated, untouched, strict=True):
+                own.add(block.estimates[place], source[:, start:end])
+                mix.add(block.mixture, source[:, start:end])
+            start = end
     row = catalog.usable_by_track[target.track].iloc[0]
     about = {
         "id": "/".join(filter(None, (target.track, target.query_node))),
         "track": target.track,
         "song": row["song"],
         "seconds": round(mixture.shape[1] / rate, 3),
-        "query_track": target.query_track or "",
+        "query_track": query.track,
     }
     sounds = estimated[0].sounds
     return [
@@ -190,15 +204,49 @@ def _scores(own: Products, mix: Products, sounds: bool) -> dict[str, Any]:
     return found
 
 
-def _query(catalog: Catalog, track: str, node: str, seconds: float) -> tuple[Audio, int]:
-    """The loudest stretch of a node in a track, on a grid of half seconds, and its rate."""
-    signals, rate = song_signals(catalog, track, [(node, catalog.hierarchy.nodes[node].level)])
-    sound = signals[1]
-    count, step = round(seconds * rate), max(1, rate // 2)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64).sum(0))])
-    first = np.arange(0, max(1, sound.shape[1] - count + 1), step)
-    best = int(first[np.argmax(energy[np.minimum(first + count, sound.shape[1])] - energy[first])])
-    return np.ascontiguousarray(sound[:, best : best + count]), rate
+class _Query(NamedTuple):
+    """The sound of a query, (channels, samples) at a rate (Hz), and its track; nothing where none sounds."""
+
+    track: str = ""
+    sound: Audio | None = None
+    rate: int | None = None
+
+    @property
+    def sounds(self) -> bool:
+        return self.sound is not None
+
+
+def _query(catalog: Catalog, target: SongTarget, seconds: float) -> _Query:
+    """The loudest stretch of the node, on a grid of half seconds, in the first of the tracks in which it sounds."""
+    for track in target.query_tracks:
+        assert target.query_node is not None
+        node = (target.query_node, catalog.hierarchy.nodes[target.query_node].level)
+        signals, rate = song_signals(catalog, track, [node])
+        sound = signals[1]
+        count, step = round(seconds * rate), max(1, rate // 2)
+        energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64).sum(0))])
+        first = np.arange(0, max(1, sound.shape[1] - count + 1), step)
+        best = int(first[np.argmax(energy[np.minimum(first + count, sound.shape[1])] - energy[first])])
+        loudest = np.ascontiguousarray(sound[:, best : best + count])
+        if np.square(loudest, dtype=np.float64).sum() > loudest.size * SILENT_POWER:
+            return _Query(track, loudest, rate)
+    return _Query()
+
+
+def _warn_of_silent_queries(targets: Sequence[SongTarget], scores: pd.DataFrame) -> None:
+    """What was dropped because no query sounds."""
+    queried = scores.drop_duplicates("clip")["query_track"] != ""
+    if silent := [
+        f"{target.track}/{target.query_node} (query from {some(target.query_tracks, most=3)})"
+        for target, found in zip(targets, queried, strict=True)
+        if target.query_node is not None and not found
+    ]:
+        warnings.warn(
+            f"{counted(len(silent), 'song is', 'songs are')} dropped, because the query is silent or has no such stems: "
+            f"{some(silent, '; ')}",
+            SlakhHierWarning,
+            stacklevel=3,
+        )
 
 
 def song_signals(
@@ -238,7 +286,7 @@ class Products:
     """
 
     samples: int = 0
-    sums: dict[str, Any] = field(default_factory=dict)
+    sums: dict[str, Any] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, estimate: Audio, target: Audio) -> None:
         """The next block of both, (channels, samples)."""
@@ -254,17 +302,19 @@ class Products:
         }
         self.samples += s.shape[1]
         for name, value in block.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.sums[name] += value
 
     @property
     def sounds(self) -> bool:
         """Whether the target is above :data:`SILENT_DBFS`."""
-        return bool(self.sums["ss"] > self.sums["count"] * 10 ** (SILENT_DBFS / 10))
+        return bool(self.sums["ss"] > self.sums["count"] * SILENT_POWER)
 
     @property
     def si_sdr(self) -> float:
-        """dB: zero mean, optimal scaling (Le Roux et al., ICASSP 2019); NaN for a silent estimate."""
+        """dB: zero mean, optimal scaling (Le Roux et al., ICASSP 2019); NaN for a silent estimate, or none."""
         sums = self.sums
+        if not self.samples:
+            return math.nan
         ee = sums["ee"] - np.square(sums["e"]).sum() / self.samples
         ss = sums["ss"] - np.square(sums["s"]).sum() / self.samples
         es = sums["es"] - (sums["e"] * sums["s"]).sum() / self.samples

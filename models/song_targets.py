@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from slakh_hier.errors import ConfigError, InputError, Problem
+from slakh_hier.errors import ConfigError, InputError, Problem, SlakhHierWarning
 from slakh_hier.output import METADATA
 from slakh_hier.plain_files import read_plain
 from slakh_hier.safe_yaml import MAX_BYTES, load
 from slakh_hier.slakh import Catalog
-from slakh_hier.wording import did_you_mean, some
+from slakh_hier.wording import counted, did_you_mean, some
 
 PAIR_COLUMNS = ("song_id", "query_id", "stem")
 MAX_PAIRS = 1 << 26
@@ -29,10 +30,10 @@ class SongTarget:
     """In the catalog."""
     nodes: Mapping[int, str]
     """The node to score at each level."""
-    query_track: str | None = None
     query_node: str | None = None
-    """``query_track`` and ``query_node``: the node whose sound in which track is the query; None for a separator that
-    takes none."""
+    """The node whose sound is the query; None for a separator that takes none."""
+    query_tracks: tuple[str, ...] = ()
+    """Where it is from: the first of these tracks in which the node sounds, which its stems alone do not say."""
 
 
 def path_targets(catalog: Catalog, split: str, names: Mapping[int, str]) -> list[SongTarget]:
@@ -64,7 +65,7 @@ def drawn_targets(
 ) -> list[SongTarget]:
     """QBE: every song of a split with each of its nodes; the query is the same node in another song of the split.
 
-    The song is drawn by a hash of the seed, the track and the node. Nodes that one song alone has are left out.
+    The other songs are ordered by a hash of the seed, the track and the node. Nodes that one song alone has are left out.
 
     Parameters
     ----------
@@ -91,8 +92,8 @@ def drawn_targets(
                 ]
                 scored = {level: tree.path(node)[level - own] for level in levels if level >= own}
                 if others and scored:
-                    query = min(others, key=lambda other: _hash(seed, track, node, other))
-                    found.append(SongTarget(track, scored, query, node))
+                    queries = sorted(others, key=lambda other: _hash(seed, track, node, other))
+                    found.append(SongTarget(track, scored, node, tuple(queries)))
     wanted = ", ".join(map(str, query_levels))
     return _any(
         found, f"{catalog.root}: in the split {split}, no node of level {wanted} has stems in two songs"
@@ -112,14 +113,20 @@ def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) 
     Raises
     ------
     InputError
-        The file cannot be read, or names none of the songs.
+        The file cannot be read, holds no pair, or names none of the songs.
     ConfigError
         Lines that are not pairs: all of them.
+
+    Warns
+    -----
+    SlakhHierWarning
+        Some pairs are skipped, because a song is not in the split.
     """
     tree, songs = catalog.hierarchy, _tracks_by_name(catalog, split)
     known = [name for level in levels for name in tree.level_nodes(level)]
     found, others, problems = [], set(), []
-    for line, song, query, node in _pair_rows(file):
+    rows = _pair_rows(file)
+    for line, song, query, node in rows:
         if node not in known:
             wanted = ", ".join(map(str, levels))
             what = f"the separator's levels ({wanted}) have no node {node!r}: {did_you_mean(node, known)}"
@@ -130,14 +137,22 @@ def read_pairs(file: Path, catalog: Catalog, split: str, levels: Sequence[int]) 
             others.update({song, query} - set(songs))
         else:
             level = tree.nodes[node].level
-            found.append(SongTarget(songs[song], {level: node}, songs[query], node))
+            found.append(SongTarget(songs[song], {level: node}, node, (songs[query],)))
     if problems:
         raise ConfigError(problems)
-    return _any(
+    _any(
         found,
         f"{file} has no pair of two songs of the split {split}: it names {some(sorted(others), most=3)}, and "
         f"they are called {some(sorted(songs), most=3)}",
     )
+    if others:
+        warnings.warn(
+            f"{file}: {len(rows) - len(found):,} of {counted(len(rows), 'pair')} are skipped, because songs are not in "
+            f"the split {split}: {some(sorted(others), most=3)}",
+            SlakhHierWarning,
+            stacklevel=2,
+        )
+    return found
 
 
 def _pair_rows(file: Path) -> list[tuple[int, str, str, str]]:
@@ -147,16 +162,16 @@ def _pair_rows(file: Path) -> list[tuple[int, str, str, str]]:
         )
         if missing := [name for name in PAIR_COLUMNS if name not in (reader.fieldnames or ())]:
             raise InputError(
-                f"{file}: pairs need the columns {', '.join(PAIR_COLUMNS)}; {', '.join(missing)} is missing"
+                f"{file}: pairs need the columns {', '.join(PAIR_COLUMNS)}; missing: {', '.join(missing)}"
             )
-        return [
-            (reader.line_num, *((row[name] or "").strip() for name in PAIR_COLUMNS))  # type: ignore[misc]
-            for row in reader
-        ]
+        rows = [(reader.line_num, *((row[name] or "").strip() for name in PAIR_COLUMNS)) for row in reader]
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file}: is not a CSV file in UTF-8 ({error})") from None
+    if not rows:
+        raise InputError(f"{file}: has no pairs below the names of its columns")
+    return rows  # type: ignore[return-value]
 
 
 def _nodes_by_track(catalog: Catalog, split: str) -> dict[str, list[set[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio, signal_noise_ratio
 
 from slakh_hier.cli.main import cli
-from slakh_hier.errors import ConfigError, InputError
+from slakh_hier.errors import ConfigError, InputError, SlakhHierWarning
 from slakh_hier.hierarchy import load_hierarchy
 from slakh_hier.models.separation import separate
 from slakh_hier.models.song_evaluation import Products, evaluate_songs, song_signals
@@ -159,17 +160,69 @@ def test_pairs_are_scored_at_the_level_of_their_stem(query_run: Path, songs: Cat
         "song_id,query_id,stem,same_genre,different_artist\n"
         f"31f4-77,{other},guitars,True,True\n{other},Somebody - Something,clean,True,True\nelsewhere,{one},clean,True,True\n"
     )
-    found = evaluate_songs(query_run, songs, pairs=pairs, out=tmp_path).scores
+    with pytest.warns(SlakhHierWarning, match="1 of 3 pairs are skipped"):
+        found = evaluate_songs(query_run, songs, pairs=pairs, out=tmp_path).scores
     assert found[["track", "query_track", "node", "level"]].to_numpy().tolist() == [
         [one, other, "guitars", 2],
         [other, one, "clean", 1],
     ]
 
 
+@pytest.fixture
+def silenced(songs: Catalog, tmp_path: Path) -> Callable[..., Catalog]:
+    """silenced(track, node) copies the songs and makes the stems of a node in a track silent."""
+
+    def make(track: str, node: str) -> Catalog:
+        root = shutil.copytree(songs.root, tmp_path / "silenced")
+        rows = songs.usable[(songs.usable["track"] == track) & (songs.usable["level_1"] == node)]
+        assert len(rows)
+        for path in rows["path"]:
+            samples, rate = soundfile.read(root / path, dtype="int16")
+            soundfile.write(root / path, np.zeros_like(samples), rate, subtype="PCM_16")
+        return scan(root, songs.hierarchy, split_scheme="folders", cache=False)
+
+    return make
+
+
+def test_a_silent_query_leaves_its_place_to_the_next_song(
+    query_run: Path, songs: Catalog, silenced: Callable[..., Catalog], tmp_path: Path
+) -> None:
+    whole = evaluate_songs(query_run, songs, split="train", out=tmp_path).scores
+    first = whole[whole["id"].str.endswith("/clean")].iloc[0]
+    found = evaluate_songs(
+        query_run, silenced(first["query_track"], "clean"), split="train", out=tmp_path
+    ).scores
+    (again,) = set(found[found["id"] == first["id"]]["query_track"])
+    assert again not in (first["track"], first["query_track"], "")
+    assert found[found["id"] == first["id"]]["counted"].all()
+
+
+def test_pairs_without_a_sounding_query_are_dropped_and_reported(
+    query_run: Path, songs: Catalog, silenced: Callable[..., Catalog], tmp_path: Path
+) -> None:
+    one, other = sorted(set(songs.usable[songs.usable["split"] == "test"]["track"]))
+    pairs = tmp_path / "pairs.csv"
+    lines = [f"{one},{other},clean", f"{other},{one},dirty", f"{one},elsewhere,clean"]
+    pairs.write_text("\n".join(["song_id,query_id,stem", *lines]))
+    catalog = silenced(other, "clean")
+    with pytest.warns(SlakhHierWarning) as caught:
+        found = evaluate_songs(query_run, catalog, pairs=pairs, out=tmp_path).scores
+    assert found[["counted", "dropped"]].to_numpy().tolist() == [[False, True], [True, False]]
+    assert [str(warning.message) for warning in caught] == [
+        f"{pairs}: 1 of 3 pairs are skipped, because songs are not in the split test: elsewhere",
+        f"1 song is dropped, because the query is silent or has no such stems: {one}/clean (query from {other})",
+    ]
+    pairs.write_text("\n".join(["song_id,query_id,stem", lines[0]]))
+    with pytest.raises(InputError, match="no score can be computed in the split test"):
+        evaluate_songs(query_run, catalog, pairs=pairs, out=tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("song_id,stem\nx,clean\n", "query_id is missing"),
+        ("song_id,stem\nx,clean\n", "missing: query_id"),
+        ("song_id,query_id,stem\n", "has no pairs below the names of its columns"),
         ("song_id,query_id,stem\na,b,claen\n", "did you mean clean"),
         ("song_id,query_id,stem\na,a,clean\n", "its own query"),
         ("song_id,query_id,stem\na,b,clean\n", "names a, b, and they are called"),
