@@ -19,7 +19,7 @@ from slakh_hier.hierarchy import Hierarchy
 from slakh_hier.paths import StrPath
 from slakh_hier.slakh.by_track import StemsByTrack
 from slakh_hier.slakh.catalog_file import check_files, read_rows, write_frame
-from slakh_hier.slakh.frame import BASE_COLUMNS, STATUSES, Status, build_frame, cells, stem_rows_of
+from slakh_hier.slakh.frame import BASE_COLUMNS, KEPT, STATUSES, Status, build_frame, cells, stem_rows_of
 from slakh_hier.slakh.layout import NO_SPLIT, resolve_root
 from slakh_hier.slakh.splits import describe_leaks, find_leaks
 from slakh_hier.splits import OMITTED, SPLITS
@@ -161,6 +161,16 @@ class Catalog:
             if artist and split in SPLITS:
                 splits.setdefault(artist, []).append(split)
         return {artist: sorted(found) for artist, found in sorted(splits.items()) if len(found) > 1}
+
+    @property
+    def known_faults(self) -> list[str]:
+        """Stems with a known fault that are used all the same, each with its fault."""
+        rows = self.frame[(self.frame["status"] == "audio") & (self.frame["why"] != "")]
+        return [
+            f"{track}/{stem}: {why.removeprefix(KEPT)}"
+            for track, stem, why in rows[["track", "stem", "why"]].itertuples(index=False, name=None)
+            if why.startswith(KEPT)
+        ]
 
     def summary(self, *, narrow: bool = False) -> list[dict[str, Any]]:
         """Per split, and for all: tracks, songs, stems, hours of mixture, and stems by status.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Status = Literal["audio", "no_audio", "missing", "broken", "excluded", "unassigned"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 INTEGERS = ("frames", "sample_rate", "channels", "size", "mtime_ns")
+KEPT = "known fault, kept: "
+"""How ``why`` begins where a stem has a known fault and is used all the same."""
 _CHUNK = 256
 """Rows that exist as Python objects at a time: a million of them would fill the memory."""
 

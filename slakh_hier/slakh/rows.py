@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from slakh_hier.slakh.content import UNKNOWN
-from slakh_hier.slakh.frame import StemRow
+from slakh_hier.slakh.frame import KEPT, StemRow
 from slakh_hier.slakh.layout import TrackFolder
 from slakh_hier.slakh.metadata import StemEntry
 from slakh_hier.slakh.splits import ABSENT, Erratum, Identity, errata_of
@@ -95,7 +95,7 @@ def _status(facts: FileFacts, rate: int, faults: Sequence[Erratum], recorded: st
     if any(fault.exclude for fault in heard):
         return "excluded", f"erratum: {_named(heard)}"
     known = "; ".join(filter(None, (_named(heard), recorded)))
-    return "audio", f"known fault, kept: {known}" if known else ""
+    return "audio", f"{KEPT}{known}" if known else ""
 
 
 def _named(faults: Sequence[Erratum]) -> str:

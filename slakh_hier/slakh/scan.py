@@ -122,6 +122,11 @@ def scan(
             notes,
             follow_links,
         )
+    if known := catalog.known_faults:
+        what = counted(
+            len(known), "stem is kept in spite of a known fault", "stems are kept in spite of known faults"
+        )
+        catalog.notes.append(f"{what}: {some(known, '; ')}")
     if artists := [f"{name} ({', '.join(found)})" for name, found in catalog.artists_in_splits.items()]:
         catalog.notes.append(f"artists in more than one split: {some(artists)}")
     if catalog.leaks:
