@@ -173,9 +173,10 @@ def import_(
         )
     else:
         print_table(rows, output_format, title=f"{report.folder}: {report.made} made, {report.kept} kept")
+    lacking = "not used" if layout is None else "missing"
     for lines in (
         [f"left out: {song}: {reason}" for song, reason in report.failures],
-        [f"not used: {file.file} in {_songs(file.songs)} {file.hint}" for file in report.unmatched],
+        [f"{lacking}: {file.file} in {_songs(file.songs)} {file.hint}" for file in report.unmatched],
         [f"warning: {song}: {remark}" for song, remark in report.remarks],
         [f"note: {text}" for text in report.notes],
     ):

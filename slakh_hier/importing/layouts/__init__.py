@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -65,10 +66,19 @@ def recognise(folder: Path) -> Layout | None:
 def what_is(folder: Path) -> str | None:
     """What a folder is to do with the data sets that are known, and the command for it; None for a folder of no such kind."""
     if found := recognise(folder):
-        return f"{folder} is {found.title}: slakh-hier import --layout {found.name} {folder} -o DATA needs no map"
+        return f"{folder} is {found.title}: {_command(found, folder)} needs no map"
     for layout in LAYOUTS.values():
-        if reason := layout.why_not(folder):
-            return reason
-        if inside := layout.below(folder):
-            return f"{inside} is {layout.title}: slakh-hier import --layout {layout.name} {inside} -o DATA needs no map"
-    return None
+        if whole := layout.around(folder):
+            return f"{folder} is a part of {layout.title}: {_command(layout, whole)} takes the whole of it, without a map"
+    below = ((layout, layout.below(folder)) for layout in LAYOUTS.values())
+    if there := [
+        f"{place} is {layout.title}: {_command(layout, place)} needs no map"
+        for layout, place in below
+        if place
+    ]:
+        return "\n".join(there)
+    return next((reason for layout in LAYOUTS.values() if (reason := layout.why_not(folder))), None)
+
+
+def _command(layout: Layout, folder: Path) -> str:
+    return f"slakh-hier import --layout {layout.name} {shlex.quote(str(folder))} -o DATA"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 from slakh_hier.errors import InputError
-from slakh_hier.importing.layouts.parts import folders
+from slakh_hier.importing.layouts.parts import inside
 from slakh_hier.importing.sources import Listing
 
 UP = 3
@@ -77,24 +76,18 @@ class Layout(ABC):
         """
         if self.is_root(folder):
             return folder
+        if whole := self.around(folder):
+            raise InputError(f"{folder} is a part of {self.title}: give the whole of it, {whole}")
+        if found := self.below(folder):
+            raise InputError(f"{folder} is not {self.title} but a folder around it: give {found}")
         if reason := self.why_not(folder):
             raise InputError(reason)
-        if whole := self._around(folder):
-            raise InputError(f"{folder} is a part of {self.title}: give the whole of it, {whole}")
-        if inside := self.below(folder):
-            raise InputError(f"{folder} is not {self.title} but a folder around it: give {inside}")
         raise InputError(f"{folder} is not {self.title}, which holds {self.shape}")
 
     def below(self, folder: Path) -> Path | None:
         """The data set's folder one or two levels below ``folder``."""
-        for child in folders(folder):
-            if self.is_root(child):
-                return child
-        for child in folders(folder):
-            for grandchild in islice(folders(child), 5):
-                if self.is_root(grandchild):
-                    return grandchild
-        return None
+        return next((place for place in inside(folder) if self.is_root(place)), None)
 
-    def _around(self, folder: Path) -> Path | None:
-        return next((above for above in folder.parents[:UP] if self.is_root(above)), None)
+    def around(self, folder: Path) -> Path | None:
+        """The data set's folder up to :data:`UP` levels above ``folder``."""
+        return next((above for above in folder.resolve().parents[:UP] if self.is_root(above)), None)

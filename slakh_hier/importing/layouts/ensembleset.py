@@ -32,7 +32,8 @@ INSTRUMENTS = {
 MICROPHONE = "Mix_1"
 """A mix of several microphones, which the Cadenza challenge takes."""
 _MICROPHONE = re.compile(
-    "(Mix_[0-9]|Close|Tree|Amb|Balcony|Floor|Out|Outr|Sides|Mids|Mono|Atmos[FR]|Sp[A-Z]).*"
+    "(Mix_[0-9]|Close|Tree|Amb|Balcony|Floor|Out|Outr|Sides|Mids|Mono|Atmos[FR]|Sp[A-Z]).*",
+    re.IGNORECASE,
 )
 _FILE = re.compile(r"(?P<instrument>[A-Za-z]+)(_[0-9]+)?\.(flac|wav)", re.IGNORECASE)
 
@@ -55,8 +56,8 @@ class EnsembleSet(Layout):
         for piece in folders(root, most=None):
             name = shown_name(piece.name)
             there = _microphones(piece)
-            if microphone in there:
-                listing.songs.append(_song(piece, name, microphone))
+            if found := next((each for each in there if each.casefold() == microphone.casefold()), None):
+                listing.songs.append(_song(piece, name, found))
             elif there:
                 others = some(there, most=8)
                 listing.failures.append(

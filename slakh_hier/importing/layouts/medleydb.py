@@ -16,6 +16,7 @@ from slakh_hier.errors import InputError, SongError, TextError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.layouts.parts import (
     file_names,
+    folder_named,
     folders,
     song_key,
     source_file,
@@ -33,7 +34,7 @@ METADATA = "_METADATA.yaml"
 MAIN_SYSTEM = "main_system"
 """The room's recording of everything: as a stem it doubles the whole mix."""
 _PLACES = ("Audio", "V1", "V2")
-_METADATA_PLACES = ("Metadata", "metadata", "medleydb/data/Metadata")
+_METADATA_PLACES = ("Metadata", "medleydb/data/Metadata")
 _STEM = re.compile("STEM_[0-9]+")
 _ARTISTS = {
     "BrandonWebster_DontHearAThing": "Caitlin Michelle Remmel & Benjamin Hood",
@@ -61,12 +62,12 @@ class MedleyDB(Layout):
     options = frozenset({"metadata", "mixing_coefficients", "main_system"})
 
     def is_root(self, folder: Path) -> bool:
-        if any(_has_songs(folder / place) for place in _PLACES):
+        if any(_has_songs(folder_named(folder, place)) for place in _PLACES):
             return True
-        return _has_songs(folder) and folder.name != "Audio"
+        return _has_songs(folder) and folder.name.casefold() != "audio"
 
     def why_not(self, folder: Path) -> str | None:
-        if not any(name.endswith(METADATA) for name in file_names(folder)) or self._around(folder):
+        if not any(name.endswith(METADATA) for name in file_names(folder)):
             return None
         return (
             f"{folder} is MedleyDB's metadata without the audio: give the folder that holds Audio, and this one with "
@@ -74,9 +75,14 @@ class MedleyDB(Layout):
         )
 
     def songs(self, root: Path, options: LayoutOptions) -> Listing:
-        places = [root / place for place in _PLACES if _has_songs(root / place)] or [root]
+        named = [folder_named(root, place) for place in _PLACES]
+        places = [place for place in named if _has_songs(place)] or [root]
         around = [root, root.parent] if root.name in _PLACES else [root]
-        beside = [place / name for place in around for name in _METADATA_PLACES]
+        beside = [folder_named(place, name) for place in around for name in _METADATA_PLACES]
+        if options.metadata and not options.metadata.is_dir():
+            raise InputError(
+                f"--metadata {options.metadata} is not a folder; it holds <id>{METADATA} for each song"
+            )
         metadata = [options.metadata] if options.metadata else beside
         gains = _mixing_coefficients(options.mixing_coefficients) if options.mixing_coefficients else None
         listing = Listing()
@@ -91,7 +97,7 @@ class MedleyDB(Layout):
             except SongError as error:
                 listing.failures.append((shown_name(folder.name), str(error)))
         listing.notes += shared_songs((song.id for song in listing.songs), "MUSDB18")
-        if gains is None:
+        if gains is None and listing.songs:
             listing.notes.append(
                 "the mixes are not the plain sums of the stems: --mixing-coefficients FILE (mixing_coefficients_version2.yaml of "
                 "MedleyDB's repository) comes closer to them"

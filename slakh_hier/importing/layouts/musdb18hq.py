@@ -5,13 +5,16 @@ Facts: github.com/sigsep/sigsep-mus-db (configs/mus.yaml), sigsep/website (musdb
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.layouts.parts import (
     Label,
     file_names,
+    folder_named,
     folders,
+    inside,
     song_key,
     source_file,
     source_stem,
@@ -60,11 +63,13 @@ class Musdb18HQ(Layout):
 
     def is_root(self, folder: Path) -> bool:
         return any(
-            set(STEMS) <= set(_stems(song)) for split in _SPLITS for song in list(folders(folder / split))[:3]
+            set(STEMS) <= set(_stems(song))
+            for split in _SPLITS
+            for song in islice(folders(folder_named(folder, split)), 3)
         )
 
     def why_not(self, folder: Path) -> str | None:
-        for place in (folder, *folders(folder)):
+        for place in (folder, *inside(folder)):
             name = next((name for name in file_names(place) if name.lower().endswith(STEM_MP4)), None)
             if name is not None:
                 return f"{place}: {unpacking(shown_name(name))}"
@@ -73,7 +78,12 @@ class Musdb18HQ(Layout):
     def songs(self, root: Path, options: LayoutOptions) -> Listing:
         listing = Listing()
         for split in _SPLITS:
-            for folder in folders(root / split, most=None):
+            found = list(folders(folder_named(root, split), most=None))
+            if not found:
+                listing.notes.append(
+                    f"{root} has no songs in a folder {split}: those of the data set are missing"
+                )
+            for folder in found:
                 files = _stems(folder)
                 name = shown_name(folder.name)
                 if set(files) & set(STEMS):

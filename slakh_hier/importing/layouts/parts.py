@@ -39,6 +39,24 @@ def folders(folder: Path, most: int | None = LOOKED_AT) -> Iterator[Path]:
     yield from (folder / name for name in islice(_names(folder, files=False), most))
 
 
+def inside(folder: Path) -> Iterator[Path]:
+    """The folders in a folder, then some of those in each of them."""
+    yield from folders(folder)
+    for child in folders(folder):
+        yield from islice(folders(child), 5)
+
+
+def folder_named(folder: Path, name: str) -> Path:
+    """The folder of that name in a folder, in upper or lower case: copies over other file systems change it.
+
+    Where there is none, it has the name as it is written.
+    """
+    there = folder / name
+    if there.is_dir():
+        return there
+    return next((child for child in folders(folder) if child.name.casefold() == name.casefold()), there)
+
+
 def file_names(folder: Path) -> list[str]:
     """The names of the files in a folder, sorted, without hidden ones; empty where it cannot be read."""
     return list(_names(folder, files=True))

@@ -79,6 +79,10 @@ def test_other_folders_are_refused_with_the_right_one(name: str, roots: dict[str
             InputError, match=re.escape(f"is a part of {layout.title}: give the whole of it, {root}")
         ):
             list_songs(name, part, LayoutOptions())
+        assert what_is(part) == (
+            f"{part} is a part of {layout.title}: slakh-hier import --layout {name} {root} -o DATA takes the whole of it, "
+            "without a map"
+        )
     with pytest.raises(
         InputError, match=re.escape(f"is not {layout.title} but a folder around it: give {root}")
     ):
@@ -87,6 +91,22 @@ def test_other_folders_are_refused_with_the_right_one(name: str, roots: dict[str
         if other != name:
             with pytest.raises(InputError, match=re.escape(f"{root} is {layout.title}, not ")):
                 list_songs(other, root, LayoutOptions())
+
+
+def test_a_part_is_known_from_within(roots: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(roots["musdb18hq"] / "train")
+    assert str(what_is(Path())).startswith(". is a part of MUSDB18-HQ: ")
+
+
+def test_every_data_set_in_a_folder_is_named(roots: dict[str, Path], tmp_path: Path) -> None:
+    for name, root in roots.items():
+        (tmp_path / f"the {name}").symlink_to(root, target_is_directory=True)
+    found = str(what_is(tmp_path)).splitlines()
+    assert found == [
+        f"{tmp_path}/the {name} is {layout.title}: slakh-hier import --layout {name} '{tmp_path}/the {name}' -o DATA needs "
+        "no map"
+        for name, layout in LAYOUTS.items()
+    ]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

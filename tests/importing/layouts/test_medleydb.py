@@ -84,7 +84,7 @@ def test_songs_of_an_artist_stay_together(recordings: Recordings, take: Any, met
         assert found["AimeeNorwich_Child"]["split"] == found["AimeeNorwich_Flying"]["split"]
 
 
-@pytest.mark.parametrize("place", ["Audio", "V1", "."])
+@pytest.mark.parametrize("place", ["Audio", "audio", "V1", "."])
 def test_audio_in_other_folders(place: str, recordings: Recordings, take: Any) -> None:
     root = recordings("medleydb")
     if place == ".":
@@ -110,6 +110,11 @@ def test_metadata_beside_the_audio_or_elsewhere(recordings: Recordings, take: An
         InputError, match="is MedleyDB's metadata without the audio: give the folder that holds Audio"
     ):
         take("medleydb", elsewhere)
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(
+        InputError, match=f"--metadata {nowhere} is not a folder; it holds <id>_METADATA.yaml"
+    ):
+        take("medleydb", root, layout_options=LayoutOptions(metadata=nowhere))
     assert take("medleydb", root, layout_options=LayoutOptions(metadata=elsewhere)).made == 8
     for file in elsewhere.iterdir():
         song = file.name.removesuffix("_METADATA.yaml")

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import slakh_hier as sh
+from slakh_hier.cli.main import main
 from slakh_hier.errors import InputError
 from slakh_hier.hierarchy import load_hierarchy
-from slakh_hier.importing.layouts import LayoutOptions, list_songs
+from slakh_hier.importing.layouts import LAYOUTS, LayoutOptions, list_songs, recognise, what_is
 from slakh_hier.importing.layouts.musdb18hq import VALIDATION
 from slakh_hier.importing.layouts.tables import in_musdb_and_medleydb
 
@@ -60,6 +61,35 @@ def test_known_defects_are_reported_and_kept(recordings: Recordings, take: Any, 
     assert not without["why"].str.contains("known fault").any()
 
 
+def test_scan_reports_known_defects(
+    recordings: Recordings, take: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take("musdb18hq", recordings("musdb18hq"))
+    with pytest.raises(SystemExit):
+        main(["scan", str(tmp_path / "data"), "--hierarchy", "musdb", "--no-cache"])
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if "known fault" in line]
+    assert note.startswith(
+        "note: 1 stem is kept in spite of a known fault: Track00003/S03: synthesised vocals in it ("
+    )
+
+
+@pytest.mark.parametrize("names", [("TRAIN", "Test"), ("Train", "test")])
+def test_split_folders_in_another_case(names: tuple[str, str], recordings: Recordings, take: Any) -> None:
+    root = recordings("musdb18hq")
+    for split, name in zip(("train", "test"), names, strict=True):
+        (root / split).rename(root / name)
+    assert recognise(root) is LAYOUTS["musdb18hq"]
+    report = take("musdb18hq", root)
+    assert [row.tracks for row in report.splits] == [3, 2, 3]
+
+
+def test_a_split_that_is_missing_is_reported(recordings: Recordings, take: Any) -> None:
+    root = recordings("musdb18hq")
+    shutil.rmtree(root / "train")
+    (note,) = [note for note in take("musdb18hq", root).notes if "folder" in note]
+    assert note == f"{root} has no songs in a folder train: those of the data set are missing"
+
+
 def test_defects_that_are_bleed_count_as_bleed(recordings: Recordings, take: Any, metadata: Any) -> None:
     root = recordings("musdb18hq")
     (root / "train" / "Music Delta - Rock").rename(root / "train" / "Hop Along - Sister Cities")
@@ -95,7 +125,8 @@ def test_missing_and_other_files(recordings: Recordings, take: Any) -> None:
 def test_the_compressed_form_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "musdb18" / "train").mkdir(parents=True)
     (tmp_path / "musdb18" / "train" / "A - S.stem.mp4").write_bytes(b"")
-    for folder in (tmp_path / "musdb18", tmp_path / "musdb18" / "train"):
+    for folder in (tmp_path, tmp_path / "musdb18", tmp_path / "musdb18" / "train"):
+        assert "must be unpacked" in str(what_is(folder))
         with pytest.raises(
             InputError, match=r"must be unpacked .*MUSDB18-HQ, whose stems are WAV files .*ffmpeg -i"
         ):

@@ -88,6 +88,12 @@ def test_ensembleset_pieces_without_the_microphone(recordings: Recordings, take:
         take("ensembleset", root, layout_options=LayoutOptions(microphone="Balcony"))
 
 
+def test_ensembleset_microphones_in_another_case(recordings: Recordings, take: Any) -> None:
+    root = recordings("ensembleset")
+    (root / "DuoC" / "Tree").rename(root / "DuoC" / "TREE")
+    assert take("ensembleset", root, layout_options=LayoutOptions(microphone="tree")).made == 6
+
+
 def test_ensembleset_mixes_and_other_files(
     recordings: Recordings, take: Any, metadata: Any, tmp_path: Path
 ) -> None:
