@@ -130,7 +130,9 @@ class Config(Section):
     constraint: bool = True
     """The hierarchical constraint: no level's mask is below that of the level under it."""
     data: DataConfig = DataConfig()
+    """What an example is made of."""
     stft: StftConfig = StftConfig()
+    """Window and hop."""
     network: Annotated[SerializeAsAny[NetworkOptions], PlainValidator(NETWORKS.parse)] = Field(
         default_factory=lambda: NETWORKS.parse({})
     )
@@ -140,8 +142,11 @@ class Config(Section):
     """``network`` and ``loss``: options of a kind (:mod:`~slakh_hier.models.networks`,
     :mod:`~slakh_hier.models.losses`), by default ``blstm`` and ``tpsa``."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimizer, its learning rate and what changes it."""
     training: TrainingConfig = TrainingConfig()
+    """How long, in which portions, from which seed."""
     hardware: HardwareConfig = HardwareConfig()
+    """Where it runs."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
