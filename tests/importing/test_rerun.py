@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -55,11 +54,6 @@ def cut(path: Path, left: float) -> None:
     path.write_bytes(data[: round(len(data) * left)])
 
 
-def pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
 def flip_length(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[25] ^= 1  # of a FLAC: in its number of samples
@@ -71,24 +65,11 @@ def flip_length(path: Path) -> None:
     ("file", "harm", "reported"),
     [
         ("stems/S01", lambda path: cut(path, 0.7), r"has \d+ bytes, not \d+"),
-        ("stems/S01", Path.unlink, "is gone"),
-        ("stems/S01", pipe, "is not a regular file"),
-        ("mix", lambda path: cut(path, 0.999), r"has \d+ bytes, not \d+"),
+        ("mix", Path.unlink, "is gone"),
         (".made.json", Path.unlink, "the note of its files, is gone"),
-        ("metadata.yaml", pipe, "is not a regular file"),
-        ("metadata.yaml", lambda path: path.write_text("[" * 100_000), "is damaged"),
         ("metadata.yaml", lambda path: cut(path, 0.5), "is cut short"),
     ],
-    ids=[
-        "stem cut",
-        "stem gone",
-        "stem a pipe",
-        "mix cut",
-        "note gone",
-        "metadata a pipe",
-        "metadata deep",
-        "metadata cut",
-    ],
+    ids=["stem cut", "mix gone", "note gone", "metadata cut"],
 )
 def test_a_track_whose_audio_was_damaged_later_is_made_again(
     songs: Path,

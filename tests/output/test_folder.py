@@ -101,6 +101,9 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+RECORD = '{"format": "slakh-hier make", "format_version": 1, "settings": %s}'
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("overwrite", [True, False])
 @pytest.mark.parametrize(
@@ -109,11 +112,12 @@ def pipe(path: Path) -> None:
         pipe,
         lambda path: path.write_text("[" * 100_000),
         lambda path: path.write_text("[]"),
-        lambda path: path.write_text('{"format": "slakh-hier make", "format_version": 1, "settings": [1]}'),
+        lambda path: path.write_text(RECORD % "[1]"),
+        lambda path: path.write_text(RECORD % ('{"rate": ' + "[" * 900 + "]" * 900 + "}")),
         lambda path: path.write_text('{"format": "slakh-hier make", "format_version": 2, "settings": {}}'),
         lambda path: path.write_text('{"format": "slakh-hier other", "format_version": 1, "settings": {}}'),
     ],
-    ids=["pipe", "deep", "list", "list of settings", "newer", "another's"],
+    ids=["pipe", "deep", "list", "list of settings", "deep settings", "newer", "another's"],
 )
 def test_a_record_that_is_none_is_refused(out: Path, harm: Callable[[Path], None], overwrite: bool) -> None:
     harm(out / "make.json")

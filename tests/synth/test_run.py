@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import math
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -219,27 +218,11 @@ def cut_in_half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def pipe(path):
-    path.unlink()
-    os.mkfifo(path)
-
-
-def nest(path):
-    path.write_text("[" * 100_000)
-
-
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        *((name, Path.unlink) for name in ("mix.flac", "metadata.yaml", "all_src.mid", "stems/S00.flac", "MIDI/S00.mid")),
-        ("metadata.yaml", cut_in_half),
-        *((name, cut_in_half) for name in ("mix.flac", "stems/S00.flac", "MIDI/S00.mid", "all_src.mid")),
-        *((name, pipe) for name in ("mix.flac", "metadata.yaml", "stems/S00.flac", ".made.json")),
-        *((name, nest) for name in ("metadata.yaml", ".made.json")),
-        (".made.json", lambda path: path.write_text("{}") and pipe(path.with_name("mix.flac"))),
-        ("mix.flac", lambda path: path.write_bytes(b"")),
-        ("stems/S00.flac", lambda path: soundfile.write(path, np.zeros(100), RATE)),
+        *((name, Path.unlink) for name in ("mix.flac", "all_src.mid", "stems/S00.flac", "MIDI/S00.mid", ".made.json")),
+        *((name, cut_in_half) for name in ("mix.flac", "metadata.yaml")),
     ],
 )  # fmt: skip
 def test_a_track_of_which_a_file_is_gone_is_made_again(made, songs, tmp_path, name, damage):
@@ -265,16 +248,6 @@ def test_a_folder_of_other_settings_is_refused(made, songs, more, said):
     with pytest.raises(InputError, match="5 of its tracks would now be made otherwise or not at all"):
         make_data_set([songs / "b.MID"], out)
     assert digests(out) == before
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("damage", [pipe, nest])
-def test_a_record_that_is_none_is_refused(made, songs, tmp_path, damage):
-    copy = tmp_path / "slakh"
-    shutil.copytree(made[0], copy)
-    damage(copy / "synth.json")
-    with pytest.raises(InputError, match=r"synth\.json cannot be read \(.*\); choose another folder"):
-        make_data_set([songs], copy, jobs=1)
 
 
 def test_a_folder_of_something_else_is_refused(songs, tmp_path):
