@@ -231,7 +231,8 @@ def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
     dtype = None if expected.field == "S" else np.dtype(expected.field)
     kind, creation = found.get_type(), found.get_create_plist()
     if not is_type(kind, dtype, MAX_STRING):
-        raise RefusedError(path, f"{where} does not have type {_type_name(expected)}")
+        name = "fixed-length string" if dtype is None else expected.field
+        raise RefusedError(path, f"{where} does not have type {name}")
     if found.shape != expected.shape or creation.get_chunk() != expected.chunk:
         raise RefusedError(
             path,
@@ -243,10 +244,6 @@ def _check_dataset(file: h5py.File, expected: Dataset, path: Path) -> int:
     if (there := found.get_storage_size()) != stored:
         raise RefusedError(path, f"{where} stores {there} bytes instead of {stored}: parts of it are missing")
     return stored
-
-
-def _type_name(expected: Dataset) -> str:
-    return "fixed-length string" if expected.field == "S" else expected.field
 
 
 def _kind(mode: int) -> str:

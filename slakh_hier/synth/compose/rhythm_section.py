@@ -95,6 +95,8 @@ def bass(voice: Voice, section: Section) -> list[BeatNote]:
         following = section.spans[i + 1].chord if i + 1 < len(section.spans) else section.spans[0].chord
         if section.kind == "ending":
             notes.append(BeatNote(span.start, span.length, _root(voice, span.chord), 90))
+        elif pattern := _PATTERNS.get(voice.variant):
+            notes += _pattern(voice, section, span, *pattern)
         else:
             notes += _LINES[voice.variant](voice, section, span, following)
     return notes
@@ -162,14 +164,6 @@ def _funk(voice: Voice, section: Section, span: ChordSpan, following: Chord) -> 
     return _pattern(voice, section, span, memory.rhythm, memory.tones)
 
 
-def _bossa(voice: Voice, section: Section, span: ChordSpan, following: Chord) -> list[BeatNote]:
-    return _pattern(voice, section, span, "X----.x-X----.x-", "rffr")
-
-
-def _tumbao(voice: Voice, section: Section, span: ChordSpan, following: Chord) -> list[BeatNote]:
-    return _pattern(voice, section, span, "x.....X-----x---", "rfo")
-
-
 def _two(voice: Voice, section: Section, span: ChordSpan, following: Chord) -> list[BeatNote]:
     marks = "X------.x------." if section.beats == 4 else "X----------."
     return _pattern(voice, section, span, marks, "rf")
@@ -181,13 +175,11 @@ def _held(voice: Voice, section: Section, span: ChordSpan, following: Chord) -> 
     ]
 
 
-def _offbeat(voice: Voice, section: Section, span: ChordSpan, following: Chord) -> list[BeatNote]:
-    return _pattern(voice, section, span, "..x-..x-..x-..xx", "rrrro")
-
-
 _FUNK = (("X..x..x-..x.X.xx", "rrorsror"), ("X.x...xx.x..X.x.", "rorsfro"), ("X-.x..x.x-.x..xx", "rrosrfa"))
 
-_LINES = {
-    "eighths": _eighths, "walking": _walking, "funk": _funk, "bossa": _bossa, "tumbao": _tumbao, "two": _two,
-    "held": _held, "offbeat": _offbeat,
-}  # fmt: skip
+_LINES = {"eighths": _eighths, "walking": _walking, "funk": _funk, "two": _two, "held": _held}
+_PATTERNS = {
+    "bossa": ("X----.x-X----.x-", "rffr"),
+    "tumbao": ("x.....X-----x---", "rfo"),
+    "offbeat": ("..x-..x-..x-..xx", "rrrro"),
+}
