@@ -1,7 +1,7 @@
 """The training configuration: every value, its meaning, its default (the paper's) and its limits.
 
-Sources of the defaults: Manilow, Wichern, Le Roux, ISMIR 2020, section 5 (networks, STFT, optimizer), and
-Seetharaman et al., MLSP 2020 (clipping percentile).
+Sources of the defaults: Manilow, Wichern, Le Roux, ISMIR 2020 (networks, STFT, optimizer), and Seetharaman et al., MLSP 2020
+(clipping percentile).
 """
 
 from __future__ import annotations

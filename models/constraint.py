@@ -1,4 +1,4 @@
-"""The hierarchical constraint: a parent's mask is never below its child's (Manilow et al., 2020, section 3.2)."""
+"""The hierarchical constraint: a parent's mask is never below its child's (Manilow et al., ISMIR 2020)."""
 
 from __future__ import annotations
 

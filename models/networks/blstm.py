@@ -1,6 +1,6 @@
 """The paper's network: mask inference by BLSTM layers, for one path (SSS) or for the sound of a query (QBE).
 
-Sizes and features follow Manilow, Wichern, Le Roux, ISMIR 2020, sections 4 and 5.2.
+Sizes and features follow Manilow, Wichern, Le Roux, *Hierarchical Musical Instrument Separation*, ISMIR 2020.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def mixture_si_sdr(parts: Sequence[Moments], samples: int, membership: NDArray[n
 
     With mixture ``m``, target ``n``, rest ``r = m - n`` (the mean of each channel removed) and ``a = <m, n> / <n, n>``,
     products being sums over all channels: ``|a n|^2 / |m - a n|^2``, where ``m - a n = r + (1 - a) n`` avoids the
-    cancellation of ``|m|^2 - |a n|^2`` (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019, eq. 5).
+    cancellation of ``|m|^2 - |a n|^2`` (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019).
 
     Parameters
     ----------
