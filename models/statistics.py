@@ -65,17 +65,17 @@ def level_medians(values: Array) -> Array:
     return np.array([np.median(kept) if (kept := c[np.isfinite(c)]).size else np.nan for c in columns])
 
 
-def resampled_means(values: Array, songs: NDArray[np.intp], *, seed: int = 0) -> Array:
+def resampled_means(values: Array, songs: NDArray[np.intp]) -> Array:
     """:func:`level_means` of resampled songs and seeds: (seeds, clips, levels) to (resamples, levels + 1).
 
-    Two calls with equal shapes, songs and ``seed`` draw the same songs and seeds, so that their results are paired.
+    Two calls with equal shapes and songs draw the same songs and seeds, so that their results are paired.
 
     Parameters
     ----------
     songs
         int (clips,): the number of each clip's song.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     count = int(songs.max()) + 1
     member = np.eye(count)[songs]  # (clips, songs)
     sums = np.einsum("kcl,cs->ksl", np.nan_to_num(values), member)

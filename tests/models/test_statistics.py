@@ -48,8 +48,8 @@ def test_medians_are_those_of_plain_loops() -> None:
 def test_resampling_is_that_of_plain_loops() -> None:
     """The same draws, each written out as the lists of clips it stands for."""
     values, songs = ragged(3, 10, 2, 4)
-    fast = resampled_means(values, songs, seed=5)
-    generator = np.random.default_rng(5)
+    fast = resampled_means(values, songs)
+    generator = np.random.default_rng(0)
     drawn_songs = generator.multinomial(4, np.full(4, 0.25), size=len(fast))
     drawn_seeds = generator.multinomial(3, np.full(3, 1 / 3), size=len(fast))
     for place in (0, 17, len(fast) - 1):
