@@ -21,18 +21,25 @@ def test_what_progress_takes() -> None:
     assert isinstance(shown(False), Silent)
 
 
-def test_progress_true_in_a_step(capsys: pytest.CaptureFixture[str], small_plan: Any, tmp_path: Any) -> None:
-    import slakh_hier as sh
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Standard error is a terminal."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     screen = Terminal()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stderr", screen)
-        patch.setenv("TERM", "xterm")
-        sh.render(small_plan, tmp_path / "set", sample_rate=4000, jobs=1, progress=True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    return screen
+
+
+def test_progress_true_in_a_step(screen: io.StringIO, small_plan: Any, tmp_path: Any) -> None:
+    import slakh_hier as sh
+
+    sh.render(small_plan, tmp_path / "set", sample_rate=4000, jobs=1, progress=True)
     assert "clips" in screen.getvalue()
 
 
@@ -88,15 +95,7 @@ def test_without_a_terminal_a_line_a_minute_says_how_fast(
     assert err == "epoch 1 of 4: 200 of 400 clips, 3.3 clips/s, 33 s of audio/s, about 1 min left\n"
 
 
-def test_on_a_terminal_a_bar_says_how_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "160")
+def test_on_a_terminal_a_bar_says_how_fast(screen: io.StringIO) -> None:
     with Bars().stage("epoch 1 of 4", 40, "clips", worth=(10.0, "s of audio")) as advance:
         for _ in range(4):
             advance(10)
