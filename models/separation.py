@@ -23,6 +23,7 @@ Audio = NDArray[np.float32]
 Read = Callable[[int, int], Audio]
 Device = Literal["auto", "cpu", "cuda"]
 GPU_WINDOWS = 8
+SILENT_QUERY = "the query is silent; give a recording of the instrument to separate"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Model:
                 )
             many = _channels(query, "query")
             if not many.any():
-                raise InputError("the query is silent; give a recording of the instrument to separate")
+                raise InputError(SILENT_QUERY)
             sound = torch.from_numpy(_resample(many, query_rate or self.rate, self.rate))
             with torch.inference_mode():
                 self.anchor = self.separator.encode(sound.to(self.device).unsqueeze(0))

@@ -21,7 +21,7 @@ from slakh_hier.models.recordings import (
     read_query,
     read_recording,
 )
-from slakh_hier.models.separation import Device, Model, check_windows
+from slakh_hier.models.separation import SILENT_QUERY, Device, Model, check_windows
 from slakh_hier.models.weights import RESIDUAL, load_weights
 from slakh_hier.output.audio import AudioFormat, Encoding, audio_files, check_audio
 from slakh_hier.paths import StrPath
@@ -98,6 +98,8 @@ def separate_files(
     trained = load_weights(run)
     recordings = find_recordings([Path(path) for path in audio])
     sound, query_rate = (None, None) if query is None else read_query(Path(query))
+    if sound is not None and not sound.any():
+        raise InputError(f"{query}: {SILENT_QUERY}")
     model = Model(trained, device=device, query=sound, query_rate=query_rate)
     separation = _Separation(model, window_seconds, overlap_seconds, audio_format, shown(progress))
     target = make_folder(Path(out))

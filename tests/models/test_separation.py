@@ -237,6 +237,9 @@ def test_files_that_are_no_audio(run: Path, tmp_path: Path) -> None:
         separate_files(run, [good, good], tmp_path / "out")
     with pytest.raises(InputError, match="takes no query"):
         separate_files(run, [good], tmp_path / "out", query=good)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000), 8000)
+    with pytest.raises(InputError, match=r"silence\.wav: the query is silent; give a recording"):
+        separate_files(run, [good], tmp_path / "out", query=tmp_path / "silence.wav")
     assert not (tmp_path / "out").exists()
     # In good company each of them costs itself alone.
     done = separate_files(run, [*bad, good], tmp_path / "out")
