@@ -106,11 +106,6 @@ def note_short(plan: Plan) -> bool:
             note(f"  {len(silent)} nodes in no song, or nowhere loud enough: {some(silent)}")
         if not reports:
             note("  the data set has no track of this split")
-        alone = [report for report in plan.reports if report.split == split and report.alone]
-        if alone:
-            rule = plan.parameters.companion
-            note(
-                f"  the companion rule ({rule}) kept {sum(report.alone for report in alone)} windows of "
-                f"{counted(len(alone), 'node')} out; --companion {'any or none' if rule == 'family' else 'none'} takes such clips"
-            )
+        for rule in plan.kept_out(split):
+            note(f"  {rule}")
     return bool(plan.short)

@@ -33,6 +33,11 @@ class Salience:
     level: float
     below_mix: bool = False
 
+    def __str__(self) -> str:
+        return (
+            f"down to {self.level:g} dB below the mixture" if self.below_mix else f"above {self.level:g} dBFS"
+        )
+
     def found(self, rms: NDArray[np.floating[Any]], mix: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which nodes sound.
 

@@ -37,6 +37,7 @@ from slakh_hier.plan.parameters import Parameters, targets_text
 from slakh_hier.progress import Wanted
 from slakh_hier.slakh import Catalog
 from slakh_hier.version import VERSION
+from slakh_hier.wording import counted
 
 KEY_COLUMNS = ["split", "track", "song", "start", "target", "query_track", "query_song", "query_start"]
 """What makes a clip; the other columns follow from it or are for people."""
@@ -103,6 +104,23 @@ class Plan:
             for split, asked in self.parameters.clips.items()
             if drawn.get(split, 0) < asked
         }
+
+    def kept_out(self, split: str) -> list[str]:
+        """The rules that kept windows out of a split: how many, and the options that take them."""
+        reports = [report for report in self.reports if report.split == split]
+        alone = [report.alone for report in reports if report.alone]
+        rules = []
+        if any(not report.windows for report in reports):
+            rules.append(
+                f"a node counts as sounding {self.parameters.salience}; --salience-db or --salience-below-mix changes that"
+            )
+        if alone:
+            rule = self.parameters.companion
+            rules.append(
+                f"the companion rule ({rule}) kept {counted(sum(alone), 'window')} of {counted(len(alone), 'node')} out; "
+                f"--companion {'any or none' if rule == 'family' else 'none'} takes such clips"
+            )
+        return rules
 
     def save(self, folder: StrPath) -> None:
         """Write ``plan.yaml``, ``clips.csv``, ``catalog.csv`` and ``hierarchy.yaml``; ``plan.yaml`` comes last."""

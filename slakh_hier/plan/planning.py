@@ -247,6 +247,7 @@ def _nothing(plan: Plan) -> str:
                 )
             else:
                 lines += [f"  {split}: {report.node}: {report.reason}" for report in reports[:8]]
+                lines += [f"  {split}: {rule}" for rule in plan.kept_out(split)]
     if plan.catalog.usable.empty:
         lines.append("  the data set has no usable stem at all; `slakh-hier scan` lists the reasons")
     return "\n".join(lines)

@@ -301,6 +301,10 @@ def test_a_node_without_company_says_so(small_catalog: Catalog, small_activity: 
     assert reasons["train", "drums"] == "no other node of its family sounds with it"
     assert all(report.alone == report.windows > 0 for report in plan.reports if "family" in report.reason)
     assert set(plan.clips["target"]) == {"clean_guitars", "acoustic_pianos"}
+    (alone,) = [report.alone for report in plan.reports if report.split == "train" and report.alone]
+    assert plan.kept_out("train")[-1] == (
+        f"the companion rule (family) kept {alone} windows of 1 node out; --companion any or none takes such clips"
+    )
 
 
 def test_with_a_target_every_clip_shows_it_and_has_no_query(

@@ -185,7 +185,11 @@ def test_when_no_clip_can_be_drawn_the_reasons_are_reported(
     small_catalog: Catalog, small_activity: Path
 ) -> None:
     tree = small_catalog.hierarchy
-    with pytest.raises(PlanError, match="train: clean_guitars: no window in which it is loud enough"):
+    with pytest.raises(
+        PlanError,
+        match=r"train: clean_guitars: no window in which it is loud enough\n"
+        r"  train: a node counts as sounding above -3 dBFS; --salience-db or --salience-below-mix changes that",
+    ):
         plan_clips(
             small_catalog,
             tree,
