@@ -21,9 +21,8 @@ def test_what_progress_takes() -> None:
     assert isinstance(shown(False), Silent)
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Standard error is a terminal."""
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Makes standard error a terminal, for the test that calls it: between a fixture and its test, pytest sets another."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -36,9 +35,10 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return screen
 
 
-def test_progress_true_in_a_step(screen: io.StringIO, small_plan: Any, tmp_path: Any) -> None:
+def test_progress_true_in_a_step(monkeypatch: pytest.MonkeyPatch, small_plan: Any, tmp_path: Any) -> None:
     import slakh_hier as sh
 
+    screen = terminal(monkeypatch)
     sh.render(small_plan, tmp_path / "set", sample_rate=4000, jobs=1, progress=True)
     assert "clips" in screen.getvalue()
 
@@ -95,7 +95,8 @@ def test_without_a_terminal_a_line_a_minute_says_how_fast(
     assert err == "epoch 1 of 4: 200 of 400 clips, 3.3 clips/s, 33 s of audio/s, about 1 min left\n"
 
 
-def test_on_a_terminal_a_bar_says_how_fast(screen: io.StringIO) -> None:
+def test_on_a_terminal_a_bar_says_how_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     with Bars().stage("epoch 1 of 4", 40, "clips", worth=(10.0, "s of audio")) as advance:
         for _ in range(4):
             advance(10)
