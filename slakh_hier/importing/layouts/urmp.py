@@ -30,8 +30,8 @@ INSTRUMENTS = {
     "tba": "tuba",
 }
 """Abbreviations in names, and MedleyDB's labels for them."""
-_PIECE = re.compile(r"[0-9]+_(?P<title>[^_]+)(_[a-z]+)+")
-_PLAYER = re.compile(r"AuSep_[0-9]+_(?P<instrument>[a-z]+)_.*\.(wav|flac)", re.IGNORECASE)
+_PIECE = re.compile(r"[0-9]+_(?P<title>[^_]+)(?P<players>(_[a-z]+)+)")
+_PLAYER = re.compile(r"AuSep_(?P<place>[0-9]+)_(?P<instrument>[a-z]+)_.*\.(wav|flac)", re.IGNORECASE)
 _MIX = re.compile(r"AuMix_.*\.(wav|flac)", re.IGNORECASE)
 
 
@@ -60,13 +60,19 @@ class Urmp(Layout):
 def _song(folder: Path, name: str) -> Song:
     found = _PIECE.fullmatch(folder.name)
     title = shown_name(found["title"]) if found else name
+    listed = found["players"].split("_") if found else []
     stems, remarks = [], []
-    for file, word in _players(folder).items():
-        kind = instrument(INSTRUMENTS.get(word.lower(), ""))
+    for file, (place, word) in _players(folder).items():
+        told = listed[place] if 0 < place < len(listed) else word
+        # 15_Surprise_tpt_tpt_tbn calls its trombone tpt.
+        if told != word and {told, word} <= INSTRUMENTS.keys():
+            remarks.append(f"{shown_name(file)}: taken as {told}, by the name of its folder")
+            word = told
+        kind = instrument(INSTRUMENTS.get(word, ""))
         if kind is None:
             remarks.append(f"{shown_name(file)}: no instrument is known as {word}")
             kind = unknown(word)
-        text = INSTRUMENTS.get(word.lower(), word)
+        text = INSTRUMENTS.get(word, word)
         stems.append(source_stem(folder, file, kind, text))
     mix = next((file for file in file_names(folder) if _MIX.fullmatch(file)), None)
     return Song(
@@ -81,7 +87,7 @@ def _song(folder: Path, name: str) -> Song:
     )
 
 
-def _players(folder: Path) -> dict[str, str]:
-    """The abbreviation of the instrument by file."""
+def _players(folder: Path) -> dict[str, tuple[int, str]]:
+    """The player's place, from 1, and the abbreviation of the instrument, by file."""
     matches = ((name, _PLAYER.fullmatch(name)) for name in file_names(folder))
-    return {name: found["instrument"] for name, found in matches if found}
+    return {name: (int(found["place"]), found["instrument"].lower()) for name, found in matches if found}

@@ -50,6 +50,21 @@ def test_urmp_pieces_of_one_title_stay_in_one_split(recordings: Recordings, take
         assert first["split"] == second["split"]
 
 
+def test_urmp_folder_decides_where_a_file_is_called_otherwise(
+    recordings: Recordings, take: Any, metadata: Any
+) -> None:
+    root = recordings("urmp")
+    piece = root / "19_Pavane_cl_vn_vc"
+    (piece / "AuSep_3_vc_19_Pavane.wav").rename(piece / "AuSep_3_vn_19_Pavane.wav")
+    report = take("urmp", root)
+    assert (
+        "19_Pavane_cl_vn_vc",
+        "AuSep_3_vn_19_Pavane.wav: taken as vc, by the name of its folder",
+    ) in report.remarks
+    stems = metadata()["19_Pavane_cl_vn_vc"]["stems"]
+    assert [stem["labels"][-1] for stem in stems.values()] == ["clarinet", "violin", "cello"]
+
+
 def test_urmp_instruments_that_nobody_knows(recordings: Recordings, take: Any) -> None:
     root = recordings("urmp")
     piece = root / "01_Jupiter_vn_vc"
