@@ -9,7 +9,6 @@ from slakh_hier.synth.compose.theory import nearest, voicing, within
 _STRUM = 0.018  # beats between the strings of a guitar
 
 _RHYTHMS = {
-    "strum": ("X--.x-x-.xx-x-x-", "X-.xx-x-.xx-x-xx"),
     "eighths": ("X-x-x-x-X-x-x-x-", "X-x-x-x-X-x-x-x-"),
     "chop": ("..xX..x.x.xX.xx.", ".xxX..xx.x.X..xx"),
     "offbeat": ("..x-..x-..x-..x-", "..x-..xx..x-..xx"),
@@ -20,8 +19,6 @@ _RHYTHMS = {
     "clave": ("X-.x-.x-..x-x-..", "..x-x-..X-.x-.x-"),
     "halves": ("X------.x------.", "X------.x---x---"),
     "waltz": ("X---x--.x--.", "X---x-x-x--."),
-    "gallop": ("X-xxX-xxX-xxX-xx", "X-xxX-xxX-xxX-xx"),
-    "pulse": ("X.x.X.x.X.x.X.x.", "X.xxX.xxX.xxX.xx"),
 }
 _ARPEGGIOS = {
     "up": (0, 1, 2, 3),
@@ -36,8 +33,8 @@ _OSTINATI = ((0, 1, 2, 1), (0, 0, 2, 1), (0, 2, 0, 1, 0, 2, 1, 2))
 def comp(voice: Voice, section: Section) -> list[BeatNote]:
     """Chords in a rhythm: strummed guitars, pianos, organs, brass stabs."""
     notes = []
-    guitar = voice.variant in ("strum", "chop", "bossa", "eighths")
-    marks = _RHYTHMS[voice.variant][section.kind == "chorus"][: 4 * section.beats]
+    guitar = voice.variant in ("chop", "bossa", "eighths")
+    marks = _RHYTHMS[voice.variant][section.kind == "chorus"]
     for span in section.spans:
         keys = _voiced(voice, span, 4 if guitar else 3)
         if section.kind == "ending":
@@ -48,7 +45,7 @@ def comp(voice: Voice, section: Section) -> list[BeatNote]:
             if not offset - 0.01 <= start < offset + span.length - 0.01:
                 continue
             beat = span.start - offset + start
-            short = 0.5 if voice.variant in ("chop", "stabs", "pulse", "gallop") else 0.95
+            short = 0.5 if voice.variant in ("chop", "stabs") else 0.95
             length = min(length, offset + span.length - start) * short
             velocity = strength(section, beat, 62) + 8 * accent
             order = keys if i % 2 == 0 else keys[::-1]  # down and up strokes

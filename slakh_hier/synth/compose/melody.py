@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
-
 from slakh_hier.synth.compose.form import Section
 from slakh_hier.synth.compose.material import BeatNote, Motif, Voice, steps, strength
 from slakh_hier.synth.compose.theory import nearest, within
@@ -17,12 +15,11 @@ _MOTIFS: dict[int, dict[str, tuple[str, ...]]] = {
     3: {
         "calm": ("x-------x---", "x---x---x---", "x-----x-x---", "x-----------"),
         "lively": ("x---x-x-x---", "x-x-x-x-x---", "x-----x-x-x-", "x---x---x-x-"),
-        "syncopated": ("x---x-x-x---", "x-x-x---x---", "x-----x-x-x-", "x--x--x-x---"),
     },
 }  # fmt: skip
 _CONTOURS: tuple[tuple[float, ...], ...] = ((0, 2, 5, 0), (4, 0, 2, -3), (0, 0, 6, 1), (0, -3, 2, 0))
 _WAVES: tuple[tuple[int, ...], ...] = ((0, 2, 4, 1, -1), (0, -2, 1, 4, 2), (2, 1, 0, -3, 0), (0, 4, 6, 3, 2))
-_ANSWERS = {4: "x---------------", 3: "x-----------"}
+_RIFFS = ("..x-x-.xX---....", "....x-x-..X-x---", "x-.x-.X-....x-..", "......x-x-x-X---")
 
 
 def lead(voice: Voice, section: Section) -> list[BeatNote]:
@@ -33,18 +30,15 @@ def lead(voice: Voice, section: Section) -> list[BeatNote]:
     motif = _motif(voice, section)
     notes: list[BeatNote] = []
     for bar in range(section.bars):
-        last = bar == section.bars - 1
         start = section.start + bar * section.beats
-        marks = motif.b if bar % 4 == 2 else motif.a
-        if last:
-            marks = _ANSWERS[section.beats]
-        for i, (place, length, _) in enumerate(steps(marks)):
+        if bar == section.bars - 1:
+            key = _end(voice, section, start)
+            notes.append(BeatNote(start, (section.beats - 1) * 0.94, key, strength(section, start, 78)))
+            break
+        for i, (place, length, _) in enumerate(steps(motif.b if bar % 4 == 2 else motif.a)):
             beat = start + place
-            if last and i:
-                break
             goal = voice.centre + motif.contour[bar % 4] + motif.wave[i % len(motif.wave)]
-            key = _end(voice, section, beat) if last else _next(voice, section, beat, goal, place)
-            length = min(length, section.beats - 1.0) if last else length
+            key = _next(voice, section, beat, goal, place)
             notes.append(BeatNote(beat, length * 0.94, key, strength(section, beat, 78)))
     return notes
 
@@ -74,7 +68,7 @@ def counter(voice: Voice, section: Section) -> list[BeatNote]:
 def riff(voice: Voice, section: Section) -> list[BeatNote]:
     """A short figure every other bar, as a horn player answers a singer."""
     memory = voice.memory
-    memory.rhythm = memory.rhythm or _draw_riff(voice.random, section.beats)
+    memory.rhythm = memory.rhythm or voice.random.choice(_RIFFS)
     notes = []
     for bar in range(section.bars):
         if bar % 2 == 0 and section.kind != "chorus":
@@ -82,8 +76,6 @@ def riff(voice: Voice, section: Section) -> list[BeatNote]:
         start = section.start + bar * section.beats
         goal = voice.centre + 2
         for place, length, accent in steps(memory.rhythm):
-            if section.kind == "ending" and place:
-                break
             beat = start + place
             tones = within(section.chord_at(beat).tones, voice.register.low, voice.register.high)
             key = nearest(tones, goal)
@@ -135,9 +127,3 @@ def _end(voice: Voice, section: Section, beat: float) -> int:
 def _stepped(scale: list[int], key: int, step: int) -> int:
     index = scale.index(nearest(scale, key)) + step
     return scale[min(max(index, 0), len(scale) - 1)]
-
-
-def _draw_riff(random: Random, beats: int) -> str:
-    if beats == 3:
-        return random.choice(("..x-x-x-....", "x-x-x---....", "....x-x-x---"))
-    return random.choice(("..x-x-.xX---....", "....x-x-..X-x---", "x-.x-.X-....x-..", "......x-x-x-X---"))

@@ -9,7 +9,7 @@ from slakh_hier.synth.compose.theory import Chord, nearest, within
 KICK, RIM, SNARE, CLAP, LOW_TOM, HAT, MID_TOM, OPEN_HAT, HIGH_TOM, CRASH, RIDE = (
     36, 37, 38, 39, 41, 42, 45, 46, 48, 49, 51,
 )  # fmt: skip
-TAMBOURINE, COWBELL, HIGH_CONGA, LOW_CONGA, SHAKER = 54, 56, 63, 64, 70
+COWBELL, HIGH_CONGA, LOW_CONGA, SHAKER = 56, 63, 64, 70
 
 _KITS: dict[str, dict[int, str]] = {
     "rock": {KICK: "X.....x.x.x.....", SNARE: "....X.......X...", HAT: "X.x.X.x.X.x.X.x."},
@@ -20,13 +20,12 @@ _KITS: dict[str, dict[int, str]] = {
     "bossa": {KICK: "X..xx..xX..xx..x", RIM: "X..x..X...X..x..", SHAKER: "XxxxXxxxXxxxXxxx"},
     "salsa": {KICK: "...x..x....x..x.", COWBELL: "X.x.X.x.X.x.X.x.", HIGH_CONGA: "x...X...x.x.....", LOW_CONGA: "............x.X.",
               RIM: "X..x..x...x.x..."},
-    "ballad": {KICK: "X.......x.x.....", RIM: "....x.......x...", HAT: "x.x.x.x.x.x.x.x.", TAMBOURINE: "............x..."},
-    "march": {KICK: "X.......X.......", SNARE: "x.xxX.x.x.xxX.xx", CRASH: "................"},
+    "march": {KICK: "X.......X.......", SNARE: "x.xxX.x.x.xxX.xx"},
     "waltz": {KICK: "X...........", RIM: "....x...x...", HAT: "x.x.x.x.x.x."},
     "brushes": {KICK: "x...........", RIDE: "X...x.x.x...", SNARE: "....x...x..."},
 }  # fmt: skip
-_LEVEL = {KICK: 12, SNARE: 12, CLAP: 6, RIM: 0, HAT: -14, OPEN_HAT: -8, RIDE: -6, SHAKER: -22, TAMBOURINE: -14,
-          COWBELL: -10, HIGH_CONGA: 0, LOW_CONGA: 4, CRASH: 10}  # fmt: skip
+_LEVEL = {KICK: 12, SNARE: 12, CLAP: 6, RIM: 0, HAT: -14, OPEN_HAT: -8, RIDE: -6, SHAKER: -22,
+          COWBELL: -10, HIGH_CONGA: 0, LOW_CONGA: 4}  # fmt: skip
 
 
 def drums(voice: Voice, section: Section) -> list[BeatNote]:
@@ -41,11 +40,11 @@ def drums(voice: Voice, section: Section) -> list[BeatNote]:
         for key, marks in pattern.items():
             if section.kind == "intro" and key in (SNARE, CLAP, KICK) and bar < section.bars - 1:
                 continue
-            for start, _, accent in steps(marks[: 4 * section.beats]):
+            for start, _, accent in steps(marks):
                 beat = place + start
                 if beat >= fill_from or (not accent and voice.random.random() < 0.08):
                     continue
-                velocity = strength(section, beat, 70) + _LEVEL.get(key, 0) + 10 * accent
+                velocity = strength(section, beat, 70) + _LEVEL[key] + 10 * accent
                 notes.append(BeatNote(beat, 0.25, key, velocity))
     if section.kind == "chorus" or (section.repeat == 0 and section.kind != "intro"):
         notes.append(BeatNote(section.start, 1, CRASH, 78 + 20 * section.intensity))
