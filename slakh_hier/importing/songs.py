@@ -106,9 +106,8 @@ def find_songs(stems: Path, patterns: Sequence[str] = ()) -> tuple[list[SongFold
 
 
 def shown_name(name: str) -> str:
-    """A file's name as text: what is not UTF-8 cannot stand in YAML, and control characters would steer a terminal."""
-    text = os.fsencode(name).decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    """A name as text: what is not UTF-8 (surrogates, here) cannot stand in YAML, and control characters would steer a terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in name)
 
 
 def _song_folders(stems: Path, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -5,6 +5,7 @@ Facts: github.com/marl/medleydb (MIT: resources/artist_index.json, taxonomy.yaml
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from slakh_hier import safe_yaml
 from slakh_hier.errors import InputError, SongError, TextError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.layouts.parts import (
+    absence,
     file_names,
     folder_named,
     folders,
@@ -79,7 +81,7 @@ class MedleyDB(Layout):
         places = [place for place in named if _has_songs(place)] or [root]
         around = [root, root.parent] if root.name in _PLACES else [root]
         beside = [folder_named(place, name) for place in around for name in _METADATA_PLACES]
-        if options.metadata and not options.metadata.is_dir():
+        if options.metadata and not os.path.isdir(options.metadata):
             raise InputError(
                 f"--metadata {options.metadata} is not a folder; it holds <id>{METADATA} for each song"
             )
@@ -110,7 +112,7 @@ def _has_songs(folder: Path) -> bool:
 
 
 def _is_song(folder: Path) -> bool:
-    return (folder / f"{folder.name}_STEMS").is_dir()
+    return os.path.isdir(folder / f"{folder.name}_STEMS")
 
 
 def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song:
@@ -155,7 +157,7 @@ def _song(folder: Path, metadata: list[Path], *, keep_main_system: bool) -> Song
         shown_name(id),
         uuid_of(id),
         tuple(stems),
-        source_file(folder, mix) if (folder / mix).is_file() else None,
+        None if absence(folder / mix) else source_file(folder, mix),
         id=shown_name(id),
         title=text_of(about.get("title")),
         artist=_artist(id, text_of(about.get("artist"))),
@@ -178,7 +180,7 @@ def _artist(id: str, given: str | None) -> str:
 def _read(id: str, places: list[Path]) -> Mapping[str, Any]:
     for place in places:
         path = place / f"{id}{METADATA}"
-        if path.is_file():
+        if absence(path) is None:
             return _load(path)
     raise SongError(
         f"{id}{METADATA} is neither beside it nor in {places[1]}; --metadata names the folder (medleydb/data/Metadata of "

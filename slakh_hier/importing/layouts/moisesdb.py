@@ -14,7 +14,15 @@ from typing import Any
 
 from slakh_hier.errors import SongError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
-from slakh_hier.importing.layouts.parts import file_names, folders, source_stem, text_of, unknown, uuid_of
+from slakh_hier.importing.layouts.parts import (
+    absence,
+    file_names,
+    folders,
+    source_stem,
+    text_of,
+    unknown,
+    uuid_of,
+)
 from slakh_hier.importing.layouts.tables import moisesdb_types, type_key
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import Listing, Song, SourceStem
@@ -39,8 +47,8 @@ class MoisesDB(Layout):
     def songs(self, root: Path, options: LayoutOptions) -> Listing:
         listing = Listing()
         for folder in folders(root, most=None):
-            if not (folder / DATA).is_file():
-                listing.failures.append((shown_name(folder.name), f"has no {DATA}"))
+            if why := absence(folder / DATA):
+                listing.failures.append((shown_name(folder.name), f"its {DATA} is {why}"))
                 continue
             try:
                 listing.songs.append(_song(folder))
@@ -52,7 +60,7 @@ class MoisesDB(Layout):
 def _is_song(folder: Path) -> bool:
     """Whether its data.json lists stems: training runs and others have files of that name, too."""
     try:
-        return (folder / DATA).is_file() and bool(_read(folder / DATA))
+        return absence(folder / DATA) is None and bool(_read(folder / DATA))
     except SongError:
         return False
 
@@ -74,16 +82,16 @@ def _song(folder: Path) -> Song:
         listed.add(file)
         found = moisesdb_types().get((stem_name, type_key(kind)))
         if found is None:
-            untabled.add(f"{stem_name}/{kind or 'nothing'}")
+            untabled.add(f"{shown_name(stem_name)}/{kind or 'nothing'}")
             found = unknown(stem_name, kind)
-        if not (folder / file).is_file():
-            missing.append((f"{file} ({kind})", f"is listed in {DATA} and not there"))
+        if why := absence(folder / file):
+            missing.append((f"{shown_name(file)} ({kind})", f"is listed in {DATA} and {why}"))
             continue
         stems.append(source_stem(folder, file, found, kind, bleed=track.get("has_bleed") is True))
     if not stems:
         raise SongError(f"none of the files that {DATA} lists is there ({len(listed)})")
     remarks = [f"types that are not in the taxonomy: {some(sorted(untabled))}"] if untabled else []
-    strays = sorted(_audio(folder) - listed)
+    strays = sorted(map(shown_name, _audio(folder) - listed))
     if strays:
         remarks.append(
             f"{counted(len(strays), 'file is', 'files are')} not listed in {DATA} and not taken: {some(strays, most=2)}"

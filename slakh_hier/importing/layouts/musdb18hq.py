@@ -81,7 +81,7 @@ class Musdb18HQ(Layout):
             found = list(folders(folder_named(root, split), most=None))
             if not found:
                 listing.notes.append(
-                    f"{root} has no songs in a folder {split}: those of the data set are missing"
+                    f"{root} has no songs in a folder {split} that can be read: those of the data set are missing"
                 )
             for folder in found:
                 files = _stems(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -52,7 +53,7 @@ def folder_named(folder: Path, name: str) -> Path:
     Where there is none, it has the name as it is written.
     """
     there = folder / name
-    if there.is_dir():
+    if os.path.isdir(there):
         return there
     return next((child for child in folders(folder) if child.name.casefold() == name.casefold()), there)
 
@@ -70,6 +71,19 @@ def _names(folder: Path, *, files: bool) -> Iterator[str]:
             yield from sorted(entry.name for entry in found if (entry.is_file() if files else entry.is_dir()))
     except OSError:
         return
+
+
+def absence(path: Path) -> str | None:
+    """Why a file that is named somewhere cannot be taken, in words; None where it is there.
+
+    Of a name out of a damaged list the system may refuse even the question.
+    """
+    try:
+        return None if stat.S_ISREG(os.stat(path).st_mode) else "not a file"
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "not there"
+    except OSError as error:
+        return f"unreadable ({error.strerror})"
 
 
 def source_file(folder: Path, name: str) -> SourceFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,35 @@ def test_a_song_without_any_file_and_a_folder_without_a_list(recordings: Recordi
     (root / "notes").mkdir()
     assert dict(take("moisesdb", root).failures) == {
         last.name: "none of the files that data.json lists is there (6)",
-        "notes": "has no data.json",
+        "notes": "its data.json is not there",
     }
+
+
+@pytest.mark.parametrize(
+    ("id", "why"),
+    [("x" * 300, "unreadable (File name too long)"), ("\ud800", "not there"), ("folder", "not a file")],
+)
+def test_names_that_the_system_refuses(id: str, why: str, recordings: Recordings, take: Any) -> None:
+    folder = song(recordings("moisesdb"), "Last")
+    (folder / "vocals" / "folder.wav").mkdir()
+    edit(folder, lambda data: data["stems"][0]["tracks"][0].update(id=id) or data.update(genre="\ud800"))
+    (missing,) = [
+        file for file in take("moisesdb", folder.parent).unmatched if file.songs[0].startswith("Artist E")
+    ]
+    assert missing.hint == f"is listed in data.json and {why}"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("place", [".", "vocals"])
+def test_a_folder_that_cannot_be_read(place: str, recordings: Recordings, take: Any) -> None:
+    folder = song(recordings("moisesdb"), "Last")
+    (folder / place).chmod(0)
+    try:
+        report = take("moisesdb", folder.parent)
+    finally:
+        (folder / place).chmod(0o755)
+    texts = [*(reason for _, reason in report.failures), *(file.hint for file in report.unmatched)]
+    assert any("unreadable (Permission denied)" in text for text in texts)
 
 
 def test_types_and_files_that_nobody_knows(recordings: Recordings, take: Any, tmp_path: Path) -> None:

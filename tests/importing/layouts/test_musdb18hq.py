@@ -87,7 +87,9 @@ def test_a_split_that_is_missing_is_reported(recordings: Recordings, take: Any) 
     root = recordings("musdb18hq")
     shutil.rmtree(root / "train")
     (note,) = [note for note in take("musdb18hq", root).notes if "folder" in note]
-    assert note == f"{root} has no songs in a folder train: those of the data set are missing"
+    assert (
+        note == f"{root} has no songs in a folder train that can be read: those of the data set are missing"
+    )
 
 
 def test_defects_that_are_bleed_count_as_bleed(recordings: Recordings, take: Any, metadata: Any) -> None:
