@@ -102,7 +102,7 @@ def inner(voice: Voice, section: Section) -> list[BeatNote]:
     low, high = voice.register.low, voice.register.high
     for span in section.spans:
         before = voice.centre if voice.memory.key is None else voice.memory.key
-        tones = within(span.chord.tones[1:] or span.chord.tones, low, high)
+        tones = within(span.chord.tones[1:], low, high)
         key = nearest(tones, 0.7 * before + 0.3 * voice.centre)
         halves = 2 if span.length >= 3 and section.intensity > 0.5 and voice.random.random() < 0.6 else 1
         length = span.length / halves
