@@ -60,7 +60,7 @@ class Voice:
         return (self.register.low + self.register.high) / 2
 
 
-def strength(section: Section, beat: float, base: float = 62.0, accent: float = 8.0) -> float:
+def strength(section: Section, beat: float, base: float, accent: float = 8.0) -> float:
     """Velocity at a beat: the section's intensity, the weight of the beat in its bar, and a phrase that swells."""
     place = (beat - section.start) % section.beats
     weight = accent if place < 0.01 else 0.4 * accent if abs(place - round(place)) < 0.01 else -0.3 * accent

@@ -107,7 +107,7 @@ def _track(
         velocity = min(max(round(note.velocity + random.gauss(0, 3)), 1), 127)
         first = round(start * TICKS)
         track.notes.append((first, max(30, round(end * TICKS) - first), note.key, velocity))
-    if player.role.job == "pad" and not is_drum:
+    if player.role.job == "pad":
         for section in sections:
             for beat in range(int(section.length)):
                 rise = math.sin(math.pi * (beat + 1) / (section.length + 1))
