@@ -91,6 +91,7 @@ def _song(piece: Path, name: str, microphone: str) -> Song:
     others = [file for file in file_names(folder) if _FILE.fullmatch(file) and file not in instruments]
     mix = next((file for file in others if file.lower().startswith("mix")), None)
     strays = [shown_name(file) for file in others if file != mix]
+    elsewhere = {file for place in _microphones(piece) for file in _instruments(piece / place)}
     return Song(
         name,
         uuid_of("ensembleset", name),
@@ -98,5 +99,9 @@ def _song(piece: Path, name: str, microphone: str) -> Song:
         source_file(piece, f"{microphone}/{mix}") if mix else None,
         id=name,
         title=name,
+        missing=tuple(
+            (f"{microphone}/{file}", "is with another microphone and not there")
+            for file in sorted(elsewhere - instruments.keys())
+        ),
         remarks=(f"not taken, since no instrument is called so: {some(strays)}",) if strays else (),
     )

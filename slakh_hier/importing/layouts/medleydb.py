@@ -92,6 +92,9 @@ class MedleyDB(Layout):
             (song for place in places for song in folders(place, most=None)), key=lambda p: p.name
         ):
             if not _is_song(folder):
+                if folder.parent != root:  # beside Audio are other folders
+                    name = shown_name(folder.name)
+                    listing.failures.append((name, f"has no folder {name}_STEMS"))
                 continue
             try:
                 song = _song(folder, metadata, keep_main_system=bool(options.main_system))
@@ -191,8 +194,10 @@ def _read(id: str, places: list[Path]) -> Mapping[str, Any]:
 def _load(path: Path) -> Mapping[str, Any]:
     try:
         found = safe_yaml.load(read_plain(path, safe_yaml.MAX_BYTES, links=True), path.name)
-    except (OSError, TextError) as error:
-        raise SongError(f"{path.name}: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise SongError(f"{path.name}: {error.strerror}") from error
+    except TextError as error:
+        raise SongError(str(error)) from error
     if not isinstance(found, dict) or not isinstance(found.get("stems"), dict):
         raise SongError(f"{path.name}: has no stems")
     return found
@@ -212,13 +217,19 @@ def _mixing_coefficients(path: Path) -> Mapping[str, Mapping[int, float]]:
     """Gain by song and stem: the coefficients set by hand, else the mean of the two estimates."""
     try:
         content = safe_yaml.load(read_plain(path, safe_yaml.MAX_BYTES, links=True), str(path))
-        return {str(id): _gains(entry) for id, entry in content.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    found: dict[str, Mapping[int, float]] = {}
+    wrong = "it is not a mapping"
+    try:
+        for id, entry in content.items():
+            wrong = f"{shown_name(str(id))[:60]} is not written so, or has a gain that is not above 0"
+            found[str(id)] = _gains(entry)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path}: is not a file of mixing coefficients (<id>: {{audio: {{1: 0.9}}, stft: {{1: 0.8}}}}): {error}"
+            f"{path}: is not a file of mixing coefficients (<id>: {{audio: {{1: 0.9}}, stft: {{1: 0.8}}}}): {wrong}"
         ) from error
+    return found
 
 
 def _gains(entry: Mapping[str, Any]) -> Mapping[int, float]:

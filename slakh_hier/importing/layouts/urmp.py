@@ -62,7 +62,9 @@ def _song(folder: Path, name: str) -> Song:
     title = shown_name(found["title"]) if found else name
     listed = found["players"].split("_") if found else []
     stems, remarks = [], []
-    for file, (place, word) in _players(folder).items():
+    players = _players(folder)
+    there = {place for place, _ in players.values()}
+    for file, (place, word) in players.items():
         told = listed[place] if 0 < place < len(listed) else word
         # 15_Surprise_tpt_tpt_tbn calls its trombone tpt.
         if told != word and {told, word} <= INSTRUMENTS.keys():
@@ -83,6 +85,11 @@ def _song(folder: Path, name: str) -> Song:
         source_file(folder, mix) if mix else None,
         id=name,
         title=title,
+        missing=tuple(
+            (f"AuSep_{place}_{word}_*.wav", "is a player in the name of the folder and not there")
+            for place, word in enumerate(listed)
+            if place and place not in there
+        ),
         remarks=tuple(remarks),
     )
 

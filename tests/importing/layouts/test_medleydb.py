@@ -142,6 +142,12 @@ def test_damaged_metadata_cost_their_song(
     assert re.search(reason, dict(report.failures)[MOZART])
 
 
+def test_a_song_without_its_stems_is_reported(recordings: Recordings, take: Any) -> None:
+    root = recordings("medleydb")
+    shutil.rmtree(root / "Audio" / "MusicDelta_Rock" / "MusicDelta_Rock_STEMS")
+    assert dict(take("medleydb", root).failures) == {"MusicDelta_Rock": "has no folder MusicDelta_Rock_STEMS"}
+
+
 def test_missing_and_unlisted_stems(recordings: Recordings, take: Any) -> None:
     root = recordings("medleydb")
     stems = root / "Audio" / "Snowmine_Curfews" / "Snowmine_Curfews_STEMS"
@@ -214,7 +220,8 @@ def test_files_that_are_no_mixing_coefficients(
 ) -> None:
     (tmp_path / "gains.yaml").write_text(text)
     options = LayoutOptions(mixing_coefficients=tmp_path / "gains.yaml")
-    with pytest.raises(InputError, match=r"gains\.yaml: is not a file of mixing coefficients"):
+    wrong = "it is not a mapping" if text.startswith("-") else "A is not written so, or has a gain"
+    with pytest.raises(InputError, match=rf"gains\.yaml: is not a file of mixing coefficients .*: {wrong}"):
         take("medleydb", recordings("medleydb"), audio="convert", layout_options=options)
     with pytest.raises(InputError, match=r"none\.yaml: cannot be read: No such file"):
         take(

@@ -76,6 +76,21 @@ def test_urmp_instruments_that_nobody_knows(recordings: Recordings, take: Any) -
     ) in report.remarks
 
 
+def test_players_and_instruments_that_are_missing(recordings: Recordings, take: Any) -> None:
+    urmp, ensembles = recordings("urmp"), recordings("ensembleset")
+    next(urmp.glob("13_*/AuSep_2_*")).unlink()
+    (ensembles / "QuartetA" / "Mix_1" / "Viola.flac").unlink()
+    (player,) = take("urmp", urmp).unmatched
+    assert (player.file, player.hint) == (
+        "AuSep_2_vn_*.wav",
+        "is a player in the name of the folder and not there",
+    )
+    assert player.songs[0].startswith("13_")
+    (viola,) = take("ensembleset", ensembles, "ensembles").unmatched
+    assert (viola.file, viola.songs) == ("Mix_1/Viola.flac", ("QuartetA",))
+    assert viola.hint == "is with another microphone and not there"
+
+
 @pytest.mark.parametrize("microphone", [None, "Tree"])
 def test_ensembleset_takes_one_microphone(
     microphone: str | None, recordings: Recordings, take: Any, metadata: Any
