@@ -58,7 +58,8 @@ def convert(
         except AudioError as error:
             remarks.append(f"its mixture {given.name} is not compared: {error.reason}")
             given = None
-    rate = settings.sample_rate or common_rate(song, headers)
+    common = common_rate(song, headers)
+    rate = settings.sample_rate or common
     channels = settings.channels or max(_channels(headers[file.name]) for file in song.files)
     frames = max(length_at(header.frames, header.sample_rate, rate) for header in headers.values())
     suffix = settings.audio_format
@@ -90,7 +91,7 @@ def convert(
 
     levels, gain = write_fitting(one_pass, len(song.files))
     silent = [stem.name for stem, peak in zip(song.stems, levels.peaks, strict=False) if peak == 0]
-    if other := [file.name for file in song.files if headers[file.name].sample_rate != rate]:
+    if other := [file.name for file in song.files if headers[file.name].sample_rate != common]:
         remarks.append(resampled(other, headers, rate))
     if gain < 1:
         remarks.append(f"exceeded full scale: all its stems are multiplied by {gain:.4f}")

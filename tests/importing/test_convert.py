@@ -202,3 +202,8 @@ def test_other_rates_are_reported(tmp_path: Path) -> None:
     assert Converted(tmp_path, list(files)).record.remarks == (
         "converted to 8000 Hz, its track's rate: 2.wav (11025 Hz)",
     )
+    # Of a rate that was asked for, only what differs from the other files is news.
+    assert Converted(tmp_path / "asked", list(files), rate=4000).record.remarks == (
+        "converted to 4000 Hz, its track's rate: 2.wav (11025 Hz)",
+    )
+    assert Converted(tmp_path / "alike", list(files[:2]), rate=4000).record.remarks == ()
