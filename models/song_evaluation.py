@@ -95,7 +95,7 @@ def evaluate_songs(
     Warns
     -----
     SlakhHierWarning
-        Songs were dropped for want of a query.
+        Songs were dropped for want of a query, or the tree is not that of the training.
     """
     trained = load_weights(run)
     folder = Path(out) if out is not None else refuse_link(trained.folder / FOLDER)
@@ -133,6 +133,13 @@ def _targets(trained: Trained, catalog: Catalog, split: str, pairs: Path | None)
         raise InputError(
             f"{trained.folder} separates level {deepest}, but the tree {catalog.hierarchy.name} has "
             f"{catalog.hierarchy.levels} levels; name its tree with --hierarchy"
+        )
+    if about.hierarchy_digest != catalog.hierarchy.digest:
+        warnings.warn(
+            f"{trained.folder} was trained with another tree than {catalog.hierarchy.name}, of whose nodes the results are; "
+            "--hierarchy names the tree",
+            SlakhHierWarning,
+            stacklevel=3,
         )
     if pairs is not None:
         return read_pairs(pairs, catalog, split, about.levels)

@@ -50,6 +50,15 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return scan(root, load_hierarchy(str(folder / "tree.yaml")), split_scheme="folders")
 
 
+@pytest.fixture(scope="module")
+def query_run(query_run: Path, songs: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As if it had been trained with the tree of the songs, which has the nodes of its shards."""
+    run = shutil.copytree(query_run, tmp_path_factory.mktemp("runs") / "run")
+    about = json.loads((run / "weights.json").read_text())
+    (run / "weights.json").write_text(json.dumps(about | {"hierarchy_digest": songs.hierarchy.digest}))
+    return run
+
+
 def plain(catalog: Catalog, track: str, node: str | None) -> NDArray[np.float64]:
     """The sum of the stems below a node, or of all, from the files."""
     rows = catalog.usable[catalog.usable["track"] == track]
@@ -236,6 +245,14 @@ def test_a_table_without_pairs_is_refused(
     with pytest.raises((InputError, ConfigError), match=wrong):
         evaluate_songs(query_run, songs, pairs=pairs, out=tmp_path)
     assert not list(tmp_path.glob("songs-*"))
+
+
+def test_another_tree_than_that_of_the_training_is_reported(
+    query_run: Path, songs: Catalog, tmp_path: Path
+) -> None:
+    other = songs.with_hierarchy(load_hierarchy("slakh34"))
+    with pytest.warns(SlakhHierWarning, match="was trained with another tree than slakh34, of whose nodes"):
+        evaluate_songs(query_run, other, out=tmp_path)
 
 
 def test_what_does_not_fit_is_named(guitar_run: Path, songs: Catalog, tmp_path: Path) -> None:
