@@ -22,7 +22,7 @@ from slakh_hier.cli.common import (
 from slakh_hier.cli.inputs import note_left_out
 from slakh_hier.cli.lazy import Group
 from slakh_hier.cli.options import follow_links_option, format_option, jobs_option, split_scheme_option
-from slakh_hier.wording import counted, escaped
+from slakh_hier.wording import counted, escaped, typed
 
 if TYPE_CHECKING:
     from slakh_hier.hierarchy import Hierarchy
@@ -173,7 +173,7 @@ def new(file: str, template: str | None) -> None:
     from slakh_hier.hierarchy.starter import write_new
 
     tree = write_new(file, template)
-    note(f"wrote {file}: the tree {tree.name}. Edit it, then run: slakh-hier hierarchy validate {file}")
+    note(f"wrote {file}: the tree {tree.name}. Edit it, then run: {typed('hierarchy', 'validate', file)}")
 
 
 @hierarchy.command(cls=Command)

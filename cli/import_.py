@@ -17,7 +17,7 @@ from slakh_hier.cli.options import (
     jobs_option,
     overwrite_option,
 )
-from slakh_hier.wording import some
+from slakh_hier.wording import some, typed
 
 
 @command("import")
@@ -130,7 +130,7 @@ def import_(
         found = write_new_map(new_map, stems)
         count = len(found.instruments)
         note(
-            f"{new_map}: {count} instruments. Check it, then: slakh-hier import {stems} --map {new_map} -o SLAKH"
+            f"{new_map}: {count} instruments. Check it, then: {typed('import', stems, '--map', new_map, '-o', 'SLAKH')}"
         )
         if known := what_is(folder):
             note(f"note: {known}")
@@ -182,7 +182,7 @@ def import_(
     ):
         note_all(lines, "; --format json lists all")
     if layout is not None and output_format == "table":
-        note(f"look at it with: slakh-hier scan {out} --hierarchy {get_layout(layout).tree}")
+        note(f"look at it with: {typed('scan', out, '--hierarchy', get_layout(layout).tree)}")
     if report.failures or report.unmatched:
         raise click.exceptions.Exit(1)
 

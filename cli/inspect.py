@@ -10,7 +10,7 @@ from slakh_hier.cli import completion, mask
 from slakh_hier.cli.command import command, data_option
 from slakh_hier.cli.common import print_facts, print_json, print_table, say
 from slakh_hier.cli.options import format_option
-from slakh_hier.wording import channel_word
+from slakh_hier.wording import channel_word, typed
 
 SHOWN_ABOVE = ("plan", "masks", "sample_rate", "channels", "clip_seconds", "dtype")
 
@@ -60,7 +60,7 @@ def _show(found: dict[str, Any], split: str | None) -> None:
     if found["masks"]:
         print_table(found["masks"], title="Masks", secondary=mask.MINOR)
     else:
-        say(f"No masks (add one with: slakh-hier mask {found['folder']} --add leaf-50)\n")
+        say(f"No masks (add one with: {typed('mask', found['folder'], '--add', 'leaf-50')})\n")
     made = {**found["parameters"], "tool version": found["tool_version"], "plan digest": found["plan_digest"]}
     flat = {name: value for name, value in _flat(made).items() if name not in SHOWN_ABOVE}
     say("Made with")

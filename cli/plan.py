@@ -10,6 +10,7 @@ from slakh_hier.cli.command import command
 from slakh_hier.cli.common import note, print_json, print_table, shown_warnings
 from slakh_hier.cli.inputs import draw_plan, note_folding, note_left_out, note_short
 from slakh_hier.cli.options import backend_options, folder_option, format_option, jobs_option, plan_options
+from slakh_hier.wording import typed
 
 
 @command()
@@ -48,8 +49,8 @@ def plan(slakh: str, out: str, output_format: str, **options: Any) -> None:
             secondary=("asked", "tracks", "GB", "hours"),
         )
         print_table(nodes, title="Target nodes", secondary=("level", "salient", "alone"))
-        links = " --follow-links" if drawn.catalog.follow_links else ""
-        note(f"render it with: slakh-hier render {slakh} --plan {out}{links} -o SHARDS")
+        links = ["--follow-links"] if drawn.catalog.follow_links else []
+        note(f"render it with: {typed('render', slakh, '--plan', out, *links, '-o', 'SHARDS')}")
     note_folding(drawn)
     left_out, short = note_left_out(drawn.catalog), note_short(drawn)
     if left_out or short:

@@ -23,7 +23,7 @@ from slakh_hier.cli.options import (
     part_option,
     plan_options,
 )
-from slakh_hier.wording import counted
+from slakh_hier.wording import counted, typed
 
 if TYPE_CHECKING:
     from slakh_hier.parallel import Backend
@@ -149,7 +149,7 @@ def render(
     if part is not None:
         note("this part is rendered; the same command without --part completes the set")
     elif report.finished:
-        note(f"look at it with: slakh-hier inspect {out}")
+        note(f"look at it with: {typed('inspect', out)}")
     if left_out or short or report.failures:
         raise click.exceptions.Exit(1)
 

@@ -15,7 +15,7 @@ from slakh_hier.cli.options import (
     jobs_option,
     overwrite_option,
 )
-from slakh_hier.wording import counted
+from slakh_hier.wording import counted, typed
 
 
 @command()
@@ -82,6 +82,6 @@ def synth(
     for name, reason in report.failures:
         note(f"left out: {name}: {reason}")
     if report.made + report.kept:
-        note(f"look at it with: slakh-hier scan {out}")
+        note(f"look at it with: {typed('scan', out)}")
     if report.failures:
         raise click.exceptions.Exit(1)

@@ -21,6 +21,7 @@ from slakh_hier.models.separator import Separator, build_separator
 from slakh_hier.paths import StrPath
 from slakh_hier.plain_files import read_plain
 from slakh_hier.shards.format import CHANNELS, NODE_NAMES
+from slakh_hier.wording import typed
 
 WEIGHTS: Final = "weights.safetensors"
 ABOUT: Final = "weights.json"
@@ -188,7 +189,7 @@ def _read_about(folder: Path) -> About:
     try:
         data = read_plain(path, MAX_JSON, links=True)
     except FileNotFoundError:
-        hint = f"train one with: slakh-hier train sss SHARDS -o {folder}"
+        hint = f"train one with: {typed('train', 'sss', 'SHARDS', '-o', folder)}"
         if (folder / "checkpoints").is_dir():
             hint = "its training has not finished an epoch yet; run the same train command again"
         elif (folder / "index.json").exists():

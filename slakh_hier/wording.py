@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 UNKNOWN: Final = "–"
+
+
+def typed(*words: object) -> str:
+    """The command ``slakh-hier WORDS...`` as a shell takes it: paths with spaces are quoted."""
+    return shlex.join(("slakh-hier", *map(str, words)))
 
 
 def decibels(value: float | None, digits: int = 1, *, sign: bool = False) -> str:

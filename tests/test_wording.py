@@ -1,10 +1,13 @@
-"""Names that were meant, and texts that a terminal only shows."""
+"""Names that were meant, texts that a terminal only shows, and commands that it takes."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import pytest
 
-from slakh_hier.wording import counted, did_you_mean, escaped, nearest
+from slakh_hier.wording import counted, did_you_mean, escaped, nearest, typed
 
 SPLITS = ("train", "validation", "test")
 
@@ -47,6 +50,12 @@ def test_did_you_mean():
 def test_escaped(text, shown):
     assert escaped(text) == shown
     shown.encode()
+
+
+def test_a_command_can_be_typed_as_it_is_shown():
+    assert typed("scan", Path("my data"), "--deep") == "slakh-hier scan 'my data' --deep"
+    words = ["mask", Path("it's"), "--add", "leaf-50"]
+    assert shlex.split(typed(*words)) == ["slakh-hier", *map(str, words)]
 
 
 def test_kept_characters():

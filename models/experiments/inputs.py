@@ -10,7 +10,7 @@ from slakh_hier.models.config import Task
 from slakh_hier.models.experiments.grid import cell_task, levels_needed, masks_needed
 from slakh_hier.shards.index import read_index
 from slakh_hier.shards.read import open_shards
-from slakh_hier.wording import some
+from slakh_hier.wording import some, typed
 
 NEEDED_SPLITS = ("train", "test")
 """What an experiment cannot do without; validation is as in ``train``."""
@@ -89,7 +89,7 @@ def _lacks(folder: Path, task: Task, cells: tuple[str, ...], node: str | None) -
         )
     there = {mask.name for mask in index.masks if not mask.hidden}
     problems += [
-        f"{folder}: has no mask {name}. Add it with: slakh-hier mask {folder} --add {name}"
+        f"{folder}: has no mask {name}. Add it with: {typed('mask', folder, '--add', name)}"
         for name in masks_needed(cells).get(task, ())
         if name not in there
     ]

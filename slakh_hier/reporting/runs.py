@@ -17,7 +17,7 @@ from slakh_hier.reporting.score_figures import Mark, draw_curves, draw_intervals
 from slakh_hier.reporting.tree_figures import draw_boxes
 from slakh_hier.scores.summary import ALL, PRIMARY, MetricAbout, Summary, column, level_name
 from slakh_hier.scores.tables import INTERVAL, ScoreTable, score_tables
-from slakh_hier.wording import counted, with_interval
+from slakh_hier.wording import counted, typed, with_interval
 
 PAIRED: Final = (
     "The first column of values compares the runs clip by clip: the mean difference, its interval over songs, and p of a "
@@ -178,7 +178,8 @@ def _scores(runs: Sequence[RunData], shards: Path | None) -> Section:
     split = runs[0].split
     missing = [run for run in runs if run.summary is None]
     text = [
-        f"{run.name} was not evaluated on {split}. Do it with: slakh-hier evaluate {run.folder.resolve().name} SHARDS --split {split}"
+        f"{run.name} was not evaluated on {split}. Do it with: "
+        + typed("evaluate", run.folder.resolve().name, "SHARDS", "--split", split)
         for run in missing
     ]
     done = {run.name: run.summary for run in runs if run.summary is not None}

@@ -24,7 +24,7 @@ from slakh_hier.shards.index import MASK_FOLDER, Index, MaskRecord, mask_file, r
 from slakh_hier.shards.mask import Mask, availability, mask_name, withheld
 from slakh_hier.shards.tables import clip_table
 from slakh_hier.shards.write import mask_image
-from slakh_hier.wording import did_you_mean
+from slakh_hier.wording import did_you_mean, typed
 
 
 @dataclass(frozen=True)
@@ -150,5 +150,5 @@ def _require_same(folder: Path, there: Mask, asked: Mask) -> None:
     if there != asked:
         raise ShardError(
             f"{folder}: has a mask {there.name} already, of mode {there.mode} and seed {there.seed}; asked was mode "
-            f"{asked.mode}, seed {asked.seed}. Remove it first: slakh-hier mask {folder} --remove {there.name}"
+            f"{asked.mode}, seed {asked.seed}. Remove it first: {typed('mask', folder, '--remove', there.name)}"
         )

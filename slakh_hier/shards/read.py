@@ -24,7 +24,7 @@ from slakh_hier.shards.mask import mask_name
 from slakh_hier.shards.opening import RefusedError, expected_shard
 from slakh_hier.shards.remote import local_set
 from slakh_hier.shards.tables import join_clips, load_tables, read_mask_file
-from slakh_hier.wording import did_you_mean
+from slakh_hier.wording import did_you_mean, typed
 
 MAX_OPEN: Final = 128
 """Open files a process: half of what the least generous systems allow (256)."""
@@ -193,8 +193,8 @@ class ShardSet(Closing):
             record = next((m for m in self.index.masks if m.name == name and m.file is not None), None)
             if record is None:
                 raise InputError(
-                    f"{self.folder}: has no mask {name!r}: {did_you_mean(name, self.masks)}. Add one with: slakh-hier mask "
-                    f"{self.folder} --add leaf-50"
+                    f"{self.folder}: has no mask {name!r}: {did_you_mean(name, self.masks)}. Add one with: "
+                    + typed("mask", self.folder, "--add", "leaf-50")
                 )
             everything = read_mask_file(self.folder, self.index, record)
             here = np.repeat(

@@ -25,6 +25,7 @@ from slakh_hier.shards.mask import TRAIN, availability, rank, withheld, withheld
 from slakh_hier.shards.opening import RefusedError, damage, expected_shard, open_checked
 from slakh_hier.shards.tables import Tables, join_clips, load_tables, read_mask_file, read_tables
 from slakh_hier.slakh.catalog import saved_digest
+from slakh_hier.wording import typed
 
 SMALL_MB: Final = 500
 AGAIN: Final = "Run the same slakh-hier render command again: it makes this file again and keeps the others"
@@ -215,7 +216,7 @@ def _check_masks(folder: Path, index: Index, tables: dict[str, Tables]) -> Itera
     for mask in index.masks:
         advice = OTHERWISE
         if mask.file is not None:
-            advice = f"Add it again: slakh-hier mask {folder} --remove {mask.name}, then --add"
+            advice = f"Add it again: {typed('mask', folder, '--remove', mask.name)}, then --add"
         try:
             if mask.file is not None:
                 values = read_mask_file(folder, index, mask)

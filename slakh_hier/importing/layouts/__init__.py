@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,7 @@ from pkgutil import iter_modules
 from slakh_hier.errors import InputError
 from slakh_hier.importing.layouts.contract import Layout, LayoutOptions
 from slakh_hier.importing.sources import Listing
-from slakh_hier.wording import did_you_mean
+from slakh_hier.wording import did_you_mean, typed
 
 __all__ = ["LAYOUTS", "Layout", "LayoutOptions", "get_layout", "list_songs", "recognise", "what_is"]
 
@@ -81,4 +80,4 @@ def what_is(folder: Path) -> str | None:
 
 
 def _command(layout: Layout, folder: Path) -> str:
-    return f"slakh-hier import --layout {layout.name} {shlex.quote(str(folder))} -o DATA"
+    return typed("import", "--layout", layout.name, folder, "-o", "DATA")
