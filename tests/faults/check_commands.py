@@ -15,6 +15,7 @@ array: two shares of a job array (--part) run at the same time and one is killed
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -59,6 +60,7 @@ def main() -> None:
     check = {"lock": lock, "full": full, "signals": signals, "array": array}[options.check]
     try:
         data = make_inputs(work)
+        importlib.import_module("pytorch_lightning")  # before the forks, so that signals come while they work
         for name in COMMANDS if check is not array else ("activity", "render"):
             folder = work / options.check / name
             folder.mkdir(parents=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.util
 import os
 import resource
 import shutil
@@ -83,8 +82,6 @@ def make_inputs(work: Path) -> Path:
 
 def cases(data: Path, jobs: int = 2) -> dict[str, Case]:
     """Every command, with a job of a few seconds; the merge that ends ``activity``, alone; ``scan`` and ``plan``."""
-    if importlib.util.find_spec("pytorch_lightning"):
-        importlib.import_module("pytorch_lightning")  # before the forks
     slakh, rate, parallel = str(data / "slakh"), ["--split-scheme", "folders"], ["-j", str(jobs)]
     clips = ["--clips", "train=10,validation=6,test=4", "--clip-seconds", "2", "--step", "0.5"]
     render = ["--plan", str(data / "plan"), "--sample-rate", "44100", "--shard-mb", "2.5"]

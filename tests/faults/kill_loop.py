@@ -13,6 +13,7 @@ code 1 and the first difference when anything is otherwise.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import shutil
@@ -56,6 +57,8 @@ def main() -> None:
         os.environ["SLAKH_HIER_CACHE"] = str(work / "cache")
         data = make_inputs(work)
         for name in LOOPS if options.command == "all" else [options.command]:
+            if name == "train":
+                importlib.import_module("pytorch_lightning")  # before the forks
             print(kill_loop(name, cases(data)[name], work / name, options), flush=True)
     except Broken as error:
         print(error)
