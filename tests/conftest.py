@@ -26,6 +26,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands under test would ignore it too
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than cores: a fifth of their time the tests wait, for signals, locks and other processes."""
+    from slakh_hier.parallel import cpu_cores
+
+    return cpu_cores() + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first: at the end, one of several processes would run them alone."""
     items.sort(key=lambda item: item.path.name not in LONG)
