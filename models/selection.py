@@ -95,7 +95,7 @@ def select_clips(
     split = ", ".join(shards.splits)
     where = f"{shards.folder}, split {split}"
     if len(shards) == 0:
-        raise InputError(f"{where}: has no clips. Render some, with --clips {shards.splits[0]}=N")
+        raise InputError(f"{where}: has no clips. Render some (--clips)")
     if task == "sss":
         targets = [node or sole_target(shards)] * len(shards)
     else:

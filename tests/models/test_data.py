@@ -116,6 +116,9 @@ def test_empty_splits_are_errors(shard_writer: Callable[..., Path], tmp_path: Pa
         dataset(folder, split="test")
     with pytest.raises(InputError, match="holds no queries"):
         dataset(folder, "qbe")
+    without = open_shards(shard_writer(tmp_path / "none", {}, queries=False))
+    with pytest.raises(InputError, match="has no clips"):
+        select_clips(without, "sss")
 
 
 VARIED = {"seed": 5, "fresh_queries": True, "gain_db": 6.0, "crop_seconds": 0.3}
