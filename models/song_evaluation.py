@@ -162,7 +162,7 @@ def _score(
     places = [trained.about.levels.index(level) for level in levels]
     estimated = [Products() for _ in levels]
     untouched = [Products() for _ in levels]
-    if query.sounds or target.query_node is None:
+    if query.sound is not None or target.query_node is None:
         model = Model(trained, device=device, query=query.sound, query_rate=query.rate)
         start = 0
         for block in model.blocks(
@@ -217,10 +217,6 @@ class _Query(NamedTuple):
     track: str = ""
     sound: Audio | None = None
     rate: int | None = None
-
-    @property
-    def sounds(self) -> bool:
-        return self.sound is not None
 
 
 def _query(catalog: Catalog, target: SongTarget, seconds: float) -> _Query:

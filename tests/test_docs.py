@@ -33,7 +33,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a ``slakh-hier`` that starts at once."""
     folder = tmp_path_factory.mktemp("commands")
-    words = [sys.executable, Path(__file__).with_name("warm_commands.py"), folder]
+    words = [sys.executable, Path(__file__).with_name("warm_commands.py"), "serve", folder]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as serving:
         assert serving.stdout is not None
         assert serving.stdout.readline() == "ready\n"

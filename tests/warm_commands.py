@@ -1,7 +1,7 @@
 """``slakh-hier`` in forks of a process that has imported what every command needs: of a short one, that is most of its time.
 
-    python warm_commands.py FOLDER                    puts a ``slakh-hier`` into the folder, and serves it
-    python warm_commands.py FOLDER COMMAND ...        is what that does: asks the process that serves
+    python warm_commands.py serve FOLDER              puts a ``slakh-hier`` into the folder, and serves it
+    python warm_commands.py ask FOLDER [COMMAND ...]  is what that does: asks the process that serves
 
 A script, since pytest's process has threads and must not be forked.
 """
@@ -14,8 +14,6 @@ import shlex
 import socket
 import socketserver
 import sys
-import threading
-from atexit import _run_exitfuncs
 from pathlib import Path
 
 
@@ -23,6 +21,8 @@ class Command(socketserver.StreamRequestHandler):
     """One command, in a fork: with the arguments, the place, the environment and the streams of who asks."""
 
     def handle(self) -> None:
+        from faults.commands import shut_down
+
         from slakh_hier.cli.main import main
 
         size, streams, *_ = socket.recv_fds(self.connection, 4, 3)
@@ -40,8 +40,7 @@ class Command(socketserver.StreamRequestHandler):
             code = stop.code
         sys.stdout.flush()
         sys.stderr.flush()
-        threading._shutdown()  # type: ignore[attr-defined]
-        _run_exitfuncs()
+        shut_down()
         self.connection.sendall(str(code or 0).encode())
 
 
@@ -58,7 +57,7 @@ def serve(folder: Path) -> None:
     os.chdir(folder)  # a socket's path must be short
     with Server("socket", Command) as server:
         command = folder / "slakh-hier"
-        words = [sys.executable, "-IS", str(Path(__file__).absolute()), str(folder.absolute())]
+        words = [sys.executable, "-IS", str(Path(__file__).absolute()), "ask", str(folder.absolute())]
         command.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         command.chmod(0o755)
         print("ready", flush=True)
@@ -76,7 +75,5 @@ def ask(folder: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        serve(Path(sys.argv[1]))
-    else:
-        sys.exit(ask(sys.argv[1], sys.argv[2:]))
+    what, where, *words = sys.argv[1:]
+    sys.exit(ask(where, words) if what == "ask" else serve(Path(where)))

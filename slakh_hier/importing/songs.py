@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import soundfile
 
 from slakh_hier.errors import InputError
+from slakh_hier.files import md5
 from slakh_hier.importing.stem_map import file_key
 from slakh_hier.slakh.layout import SPLIT_FOLDERS
 
@@ -70,7 +70,7 @@ class SongFolder:
     @property
     def uuid(self) -> str:
         """32 hex digits: the MD5 of :attr:`identity` in UTF-8."""
-        return hashlib.md5(self.identity.encode(), usedforsecurity=False).hexdigest()
+        return md5(self.identity.encode())
 
 
 def find_songs(stems: Path, patterns: Sequence[str] = ()) -> tuple[list[SongFolder], list[tuple[str, str]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -11,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from slakh_hier.files import md5
 from slakh_hier.hierarchy.schema import name_from
 from slakh_hier.importing.songs import shown_name
 from slakh_hier.importing.sources import SourceFile, SourceStem, instrument_keys
@@ -103,7 +103,7 @@ def song_key(*names: str) -> str:
 
 def uuid_of(*names: str) -> str:
     """A song's identity, 32 hex digits, from its :func:`song_key`."""
-    return hashlib.md5(song_key(*names).encode(), usedforsecurity=False).hexdigest()
+    return md5(song_key(*names).encode())
 
 
 def label(text: str) -> str:

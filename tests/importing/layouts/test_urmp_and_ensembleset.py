@@ -50,30 +50,39 @@ def test_urmp_pieces_of_one_title_stay_in_one_split(recordings: Recordings, take
         assert first["split"] == second["split"]
 
 
-def test_urmp_folder_decides_where_a_file_is_called_otherwise(
-    recordings: Recordings, take: Any, metadata: Any
+@pytest.mark.parametrize(
+    ("piece", "file", "renamed", "remark", "labels"),
+    [
+        (
+            "19_Pavane_cl_vn_vc",
+            "AuSep_3_vc_19_Pavane.wav",
+            "AuSep_3_vn_19_Pavane.wav",
+            "taken as vc, by the name of its folder",
+            ["clarinet", "violin", "cello"],
+        ),
+        (
+            "01_Jupiter_vn_vc",
+            "AuSep_1_vn_01_Jupiter.wav",
+            "AuSep_1_kazoo_01_Jupiter.wav",
+            "no instrument is known as kazoo",
+            ["kazoo", "cello"],
+        ),
+    ],
+)
+def test_urmp_files_that_are_called_otherwise(
+    piece: str,
+    file: str,
+    renamed: str,
+    remark: str,
+    labels: list[str],
+    recordings: Recordings,
+    take: Any,
+    metadata: Any,
 ) -> None:
     root = recordings("urmp")
-    piece = root / "19_Pavane_cl_vn_vc"
-    (piece / "AuSep_3_vc_19_Pavane.wav").rename(piece / "AuSep_3_vn_19_Pavane.wav")
-    report = take("urmp", root)
-    assert (
-        "19_Pavane_cl_vn_vc",
-        "AuSep_3_vn_19_Pavane.wav: taken as vc, by the name of its folder",
-    ) in report.remarks
-    stems = metadata()["19_Pavane_cl_vn_vc"]["stems"]
-    assert [stem["labels"][-1] for stem in stems.values()] == ["clarinet", "violin", "cello"]
-
-
-def test_urmp_instruments_that_nobody_knows(recordings: Recordings, take: Any) -> None:
-    root = recordings("urmp")
-    piece = root / "01_Jupiter_vn_vc"
-    (piece / "AuSep_1_vn_01_Jupiter.wav").rename(piece / "AuSep_1_kazoo_01_Jupiter.wav")
-    report = take("urmp", root)
-    assert (
-        "01_Jupiter_vn_vc",
-        "AuSep_1_kazoo_01_Jupiter.wav: no instrument is known as kazoo",
-    ) in report.remarks
+    (root / piece / file).rename(root / piece / renamed)
+    assert (piece, f"{renamed}: {remark}") in take("urmp", root).remarks
+    assert [stem["labels"][-1] for stem in metadata()[piece]["stems"].values()] == labels
 
 
 def test_players_and_instruments_that_are_missing(recordings: Recordings, take: Any) -> None:
